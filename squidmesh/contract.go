@@ -1,0 +1,36 @@
+package squidmesh
+
+import "reflect"
+
+// Contract says what a run's input must be. The zero Contract accepts only the empty object. See [Payload].
+type Contract struct {
+	typ      reflect.Type
+	defaults Defaults
+}
+
+// Defaults are values for payload keys that the caller leaves out: any JSON value that fits the key, or [Now] or [Today] for
+// string keys. A key that is present, even with null, keeps its value.
+type Defaults map[string]any
+
+// DynamicDefault is a default that is worked out when a run starts.
+type DynamicDefault string
+
+// The dynamic defaults. Both fit string keys (time.Time included, which takes only Now).
+const (
+	// Now is the time of the start in UTC, as RFC 3339.
+	Now DynamicDefault = "$now"
+	// Today is the date in the trigger's time zone, as 2006-01-02.
+	Today DynamicDefault = "$today"
+)
+
+// Payload is the contract that a run's input has the shape of T, a struct: no unknown fields, no field missing that is neither a
+// pointer nor marked omitempty or omitzero nor given a default, every value of its field's type.
+func Payload[T any](defaults ...Defaults) Contract {
+	c := Contract{typ: reflect.TypeFor[T](), defaults: Defaults{}}
+	for _, d := range defaults {
+		for k, v := range d {
+			c.defaults[k] = v
+		}
+	}
+	return c
+}

@@ -1,0 +1,127 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event is something that happens to a run. The cases are closed: only this package has them.
+type Event interface{ event() }
+
+// Started creates the run.
+type Started struct {
+	ID           RunID
+	Trigger      string
+	Payload      json.RawMessage
+	Key, KeyHash string
+	WindowAt     time.Time
+	SignalID     string
+	ReplayedFrom RunID
+	Actor        string
+}
+
+// Attempted names the attempt of a step row that an event is about, and the worker that speaks.
+type Attempted struct {
+	StepKey
+	Attempt int
+	Worker  WorkerID
+	// Hold is the delivery under which the worker holds the run.
+	Hold StepKey
+	// Runnable says which steps the worker has functions for. Nil forbids it to continue with a successor.
+	Runnable map[StepKey]bool
+}
+
+// Claimed is the arrival of a delivery at a worker that would execute it. Runnable must hold the step.
+type Claimed struct{ Attempted }
+
+// Succeeded is the end of an attempt whose function returned without an error.
+type Succeeded struct {
+	Attempted
+	Output json.RawMessage // nil for none
+	Route  string          // the answer of a choice
+}
+
+// Failed is the end of an attempt whose function did not return a result.
+type Failed struct {
+	Attempted
+	Error      StepError
+	Final      bool           // no retry, whatever the policy
+	RetryAfter *time.Duration // instead of the policy's delay, if the policy grants a retry
+}
+
+// Released is an attempt that its living worker gives back unfinished. It counts as nothing.
+type Released struct {
+	Attempted
+	Reason string
+}
+
+// Lost is an attempt whose worker has been declared lost.
+type Lost struct {
+	StepKey
+	Attempt int
+	Worker  WorkerID
+}
+
+// Redelivered replaces the delivery of a scheduled attempt, because its job is gone or never was. The attempt stays.
+type Redelivered struct {
+	StepKey
+	Attempt int
+}
+
+// Compensated asks to start or continue the run's compensation; it comes from a compensation delivery without a step.
+type Compensated struct{}
+
+// Decision is who decided something about a run, and why.
+type Decision struct {
+	// Actor is who decides; required for approve and reject.
+	Actor string
+	// Comment is free text.
+	Comment string
+	// Metadata is any JSON object.
+	Metadata json.RawMessage
+	// Step names the decision when several are open; empty means the only one.
+	Step string
+}
+
+// Unblocked ends a pause.
+type Unblocked struct{ Decision }
+
+// Approved ends an approval by its Next.
+type Approved struct{ Decision }
+
+// Rejected ends an approval by its OnError.
+type Rejected struct{ Decision }
+
+// Cancelled asks the run to end as cancelled.
+type Cancelled struct {
+	Decision
+	Compensate bool // undo what completed first
+}
+
+// UndoRetried gives a failed undo a new set of attempts.
+type UndoRetried struct{ Decision }
+
+// UndoAccepted leaves a failed undo as it is.
+type UndoAccepted struct{ Decision }
+
+// Replayed asks whether a finished run may be started anew. It changes nothing; the new run is Started.
+type Replayed struct {
+	Decision
+	AllowIrreversible bool
+}
+
+func (Started) event()      {}
+func (Claimed) event()      {}
+func (Succeeded) event()    {}
+func (Failed) event()       {}
+func (Released) event()     {}
+func (Lost) event()         {}
+func (Redelivered) event()  {}
+func (Compensated) event()  {}
+func (Unblocked) event()    {}
+func (Approved) event()     {}
+func (Rejected) event()     {}
+func (Cancelled) event()    {}
+func (UndoRetried) event()  {}
+func (UndoAccepted) event() {}
+func (Replayed) event()     {}

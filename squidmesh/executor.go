@@ -1,0 +1,150 @@
+package squidmesh
+
+import (
+	"context"
+	"time"
+)
+
+// Executor hands work to a queue. All four methods write through tx: what they enqueue becomes deliverable when tx commits, and
+// never if it does not. After an error the caller rolls back. The queue later hands each job's Delivery to
+// [Runtime.Perform], at least once.
+//
+// Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [Waker] and
+// [Validator].
+type Executor[TTx any] interface {
+	// EnqueueStep enqueues the delivery of one step.
+	EnqueueStep(ctx context.Context, tx TTx, job StepJob) (Metadata, error)
+
+	// EnqueueSteps enqueues two or more, of one run or several, all or nothing. Metadata come in the order of jobs.
+	EnqueueSteps(ctx context.Context, tx TTx, jobs []StepJob) ([]Metadata, error)
+
+	// EnqueueCompensation enqueues the delivery of one undo, or of a run's compensation as a whole.
+	EnqueueCompensation(ctx context.Context, tx TTx, job CompensationJob) (Metadata, error)
+
+	// EnqueueCron enqueues the start of a run by a cron trigger.
+	EnqueueCron(ctx context.Context, tx TTx, job CronJob) (Metadata, error)
+}
+
+// Schedule says where and when a job is to be delivered.
+type Schedule struct {
+	// Now is the database's time at which the job was decided.
+	Now time.Time
+
+	// DueAt is the earliest delivery in database time. Zero means at once.
+	DueAt time.Time
+
+	// Delay is DueAt less Now, for queues that count relatively. Zero means at once.
+	Delay time.Duration
+
+	// Queue is the queue to use, Priority the place in it from 1 (first) to 4.
+	Queue    string
+	Priority int
+}
+
+// StepJob asks for the delivery of one attempt of a step.
+type StepJob struct {
+	Schedule
+	RunID    RunID
+	Workflow string
+	Step     string
+	Attempt  int
+}
+
+// Delivery is what the job must carry.
+func (j StepJob) Delivery() Delivery {
+	return Delivery{Version: DeliveryVersion, Kind: DeliverStep, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
+}
+
+// CompensationJob asks for the delivery of one attempt of an undo; without Step, to start or continue the run's
+// compensation.
+type CompensationJob struct {
+	Schedule
+	RunID    RunID
+	Workflow string
+	Step     string
+	Attempt  int
+}
+
+// Delivery is what the job must carry.
+func (j CompensationJob) Delivery() Delivery {
+	return Delivery{Version: DeliveryVersion, Kind: DeliverCompensation, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
+}
+
+// CronJob asks for the start of a run by a cron trigger.
+type CronJob struct {
+	Schedule
+	Workflow       string
+	Trigger        string
+	SignalID       string
+	IntendedWindow *Window
+}
+
+// Delivery is what the job must carry.
+func (j CronJob) Delivery() Delivery {
+	return Delivery{
+		Version: DeliveryVersion, Kind: DeliverCron,
+		Workflow: j.Workflow, Trigger: j.Trigger, SignalID: j.SignalID, IntendedWindow: j.IntendedWindow,
+	}
+}
+
+// Metadata is what an executor knows of a job that it enqueued. JobID and Queue are stored with the step; all of it is told
+// to the [Observer] after commit.
+type Metadata struct {
+	JobID       string    `json:"job_id"`
+	Queue       string    `json:"queue"`
+	Worker      string    `json:"worker"` // the kind of worker that will take it
+	ScheduledAt time.Time `json:"scheduled_at"`
+}
+
+// Batch is everything that one commit enqueues.
+type Batch struct {
+	Steps         []StepJob
+	Compensations []CompensationJob
+	Crons         []CronJob
+}
+
+// BatchMetadata answers a [Batch], each slice in the order of its jobs.
+type BatchMetadata struct {
+	Steps         []Metadata
+	Compensations []Metadata
+	Crons         []Metadata
+}
+
+// BatchExecutor is an [Executor] that can enqueue all kinds in one statement. The contract methods are its special
+// cases.
+type BatchExecutor[TTx any] interface {
+	EnqueueBatch(ctx context.Context, tx TTx, batch Batch) (BatchMetadata, error)
+}
+
+// Prober is an [Executor] that can tell what became of jobs that it enqueued.
+type Prober[TTx any] interface {
+	// ProbeJobs returns the state of each job that still exists; a job that is missing from the answer is gone.
+	ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) (map[string]JobState, error)
+}
+
+// JobState is what a queue knows about a job.
+type JobState struct {
+	// State is the queue's own word for it, such as "available" or "discarded".
+	State string
+
+	// Deliverable says that the queue will still hand the job out, or has just done so.
+	Deliverable bool
+
+	// Paused says that the job's queue is paused.
+	Paused bool
+}
+
+// Waker is an [Executor] whose queue can be told to look for work at once. Wake is called after commits, outside any
+// transaction, at most every few milliseconds; an error is logged and costs only latency.
+type Waker interface {
+	Wake(ctx context.Context, notify NotifyFunc, queues []string) error
+}
+
+// NotifyFunc sends a payload to a channel of the database, as [Store] does it.
+type NotifyFunc func(ctx context.Context, channel, payload string) error
+
+// Validator is an [Executor] that can refuse names and queues before any run is started.
+type Validator interface {
+	// ValidateSpec returns one message for each thing in the spec that the queue would refuse.
+	ValidateSpec(spec *Spec) []string
+}

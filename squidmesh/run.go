@@ -1,0 +1,246 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// RunID identifies a run. Ids are UUIDs of version 7, so they sort by the time of their start.
+type RunID = uuid.UUID
+
+// WorkerID identifies one registration of a process. A process that lost its lease registers again under a new id. Zero is
+// nobody.
+type WorkerID int64
+
+// RunStatus says where a run stands. See the order of precedence at [Run].
+type RunStatus string
+
+// The statuses of a run; the last three are terminal.
+const (
+	RunPending      RunStatus = "pending"
+	RunRunning      RunStatus = "running"
+	RunRetrying     RunStatus = "retrying"
+	RunPaused       RunStatus = "paused"
+	RunCancelling   RunStatus = "cancelling"
+	RunCompensating RunStatus = "compensating"
+	RunCompleted    RunStatus = "completed"
+	RunFailed       RunStatus = "failed"
+	RunCancelled    RunStatus = "cancelled"
+)
+
+// RunStatuses lists all of them in the order of a run's life.
+var RunStatuses = []RunStatus{
+	RunPending, RunRunning, RunRetrying, RunPaused, RunCancelling, RunCompensating, RunCompleted, RunFailed, RunCancelled,
+}
+
+// Terminal reports whether nothing happens to such a run any more.
+func (s RunStatus) Terminal() bool {
+	return s == RunCompleted || s == RunFailed || s == RunCancelled
+}
+
+// StepStatus says where a step row stands. A step that is not reached has no row.
+type StepStatus string
+
+// The statuses of a step row; the last three are final.
+const (
+	StepScheduled StepStatus = "scheduled" // waits for its delivery, or for steps before it (Missing > 0)
+	StepRunning   StepStatus = "running"   // claimed; of a block: its children are at work
+	StepPaused    StepStatus = "paused"    // waits for an operator's decision
+	StepCompleted StepStatus = "completed"
+	StepFailed    StepStatus = "failed"
+	StepCancelled StepStatus = "cancelled"
+)
+
+// final reports whether the row has reached its end.
+func (s StepStatus) final() bool {
+	return s == StepCompleted || s == StepFailed || s == StepCancelled
+}
+
+// Phase tells a step's own work from the undoing of it.
+type Phase string
+
+// The two phases of a step; each is a row of its own.
+const (
+	PhaseDo   Phase = "do"
+	PhaseUndo Phase = "undo"
+)
+
+// StepKey names a step row within its run.
+type StepKey struct {
+	Name  string
+	Phase Phase
+}
+
+// Verdict is how a run will end once it has drained.
+type Verdict string
+
+// The verdicts. None means that the run goes on.
+const (
+	VerdictNone      Verdict = ""
+	VerdictFailed    Verdict = "failed"
+	VerdictCancelled Verdict = "cancelled"
+)
+
+// Run is the row of a run.
+//
+// Its status follows from its rows, by precedence: cancelling (cancelled, not drained), compensating, running (something
+// claimed or due, timers included), retrying (only retries to come), paused (only decisions open), pending (nothing ever
+// claimed). Terminal means: no open rows, no further events.
+type Run struct {
+	// Written once, at the start.
+	ID           RunID
+	Workflow     string
+	Trigger      string
+	Shape        string // the pinned Spec
+	Key          string // idempotency key; empty for none
+	KeyHash      string // what the payload was under that key
+	WindowAt     time.Time
+	SignalID     string
+	ReplayedFrom RunID
+	Payload      json.RawMessage
+	CreatedAt    time.Time
+
+	// Written by transitions.
+	Status     RunStatus
+	Verdict    Verdict
+	Compensate bool // what completed is to be undone before the verdict is taken
+	Version    int  // rises by one with each transition
+	Seq        int  // of the newest audit entry
+	LastAt     time.Time
+	Open       int        // rows that are due, claimed or paused; blocks and rows that wait for others do not count
+	Retrying   int        // how many of those wait for a retry
+	Reason     *StepError // the latest final failure of a step, routed or not
+	FinishedAt time.Time
+}
+
+// StepState is the row of one phase of a step.
+type StepState struct {
+	Run RunID
+	StepKey
+
+	Status   StepStatus
+	Attempt  int // the attempt that is scheduled or running: the fence. It rises after every claim and is never reset
+	Failures int // failed attempts, which count towards Retry
+	Losses   int // attempts that died with their worker
+	Missing  int // dependencies that have not completed
+
+	Worker     WorkerID  // who runs it, or ran it last
+	Cause      string    // the step whose final failure led here
+	DueAt      time.Time // of a delivery; zero when no delivery is awaited
+	DeadlineAt time.Time // when the running attempt times out
+	JobID      string    // of the delivery that was enqueued last
+	Queue      string
+	StartedAt  time.Time // of the current or last attempt
+	FinishedAt time.Time
+	DoneSeq    int // audit entry of its completion, which also holds the output
+}
+
+// open reports whether the row counts in [Run.Open].
+func (s StepState) open() bool {
+	switch s.Status {
+	case StepScheduled:
+		return s.Missing == 0
+	case StepRunning, StepPaused:
+		return true
+	default:
+		return false
+	}
+}
+
+// retrying reports whether the row counts in [Run.Retrying].
+func (s StepState) retrying() bool {
+	return s.Status == StepScheduled && s.Failures > 0
+}
+
+// AttemptOutcome says how an attempt ended.
+type AttemptOutcome string
+
+// The outcomes of an attempt. Released: its worker gave it back unfinished; lost: its worker died.
+const (
+	AttemptSucceeded AttemptOutcome = "succeeded"
+	AttemptFailed    AttemptOutcome = "failed"
+	AttemptReleased  AttemptOutcome = "released"
+	AttemptLost      AttemptOutcome = "lost"
+	AttemptCancelled AttemptOutcome = "cancelled"
+)
+
+// AttemptRecord is the row of an attempt that ended otherwise than by success at the first try.
+type AttemptRecord struct {
+	Run RunID
+	StepKey
+	Attempt   int
+	Worker    WorkerID
+	Outcome   AttemptOutcome
+	StartedAt time.Time
+	EndedAt   time.Time
+	Error     *StepError
+}
+
+// AuditKind says what an audit entry records.
+type AuditKind string
+
+// The kinds of audit entries.
+const (
+	AuditStarted     AuditKind = "started"
+	AuditClaimed     AuditKind = "claimed"
+	AuditSucceeded   AuditKind = "succeeded"
+	AuditFailed      AuditKind = "failed"   // finally
+	AuditRetried     AuditKind = "retried"  // failed, with another attempt to come
+	AuditReleased    AuditKind = "released" // given back by its worker
+	AuditLost        AuditKind = "lost"     // its worker died
+	AuditCancelled   AuditKind = "cancelled"
+	AuditUnblocked   AuditKind = "unblocked"
+	AuditApproved    AuditKind = "approved"
+	AuditRejected    AuditKind = "rejected"
+	AuditUndone      AuditKind = "undone"
+	AuditUndoFailed  AuditKind = "undo_failed"  // finally; awaits a decision
+	AuditUndoRetried AuditKind = "undo_retried" // by an operator
+	AuditAccepted    AuditKind = "undo_accepted"
+	AuditRedelivered AuditKind = "redelivered"
+)
+
+// AuditEntry records one transition of a run: append-only, at most one per commit and run, numbered without gaps.
+type AuditEntry struct {
+	Run RunID
+	Seq int
+	StepKey
+	Kind    AuditKind
+	Attempt int
+	At      time.Time // never earlier than the entry before it
+	Actor   string
+	Data    json.RawMessage // an AuditData
+	Output  json.RawMessage // of a step that completed
+}
+
+// AuditData is what an audit entry tells besides its columns.
+type AuditData struct {
+	// Reached lists the rows that the transition made claimable, claimed or paused, with the attempt.
+	Reached []AuditReached `json:"reached,omitempty"`
+	// Closed lists other rows that it ended, as step/phase.
+	Closed    []string        `json:"closed,omitempty"`
+	RunStatus RunStatus       `json:"run_status,omitempty"` // when it changed
+	Verdict   Verdict         `json:"verdict,omitempty"`    // when it was set
+	Route     string          `json:"route,omitempty"`      // taken by a choice
+	Target    string          `json:"target,omitempty"`     // of an error route
+	Recovery  Recovery        `json:"recovery,omitempty"`
+	Error     *StepError      `json:"error,omitempty"`
+	Comment   string          `json:"comment,omitempty"`
+	Metadata  json.RawMessage `json:"metadata,omitempty"`
+	Worker    WorkerID        `json:"worker,omitempty"`
+	Trigger   string          `json:"trigger,omitempty"`
+	Replayed  string          `json:"replayed_from,omitempty"`
+	// Compensate says that completed steps will be undone.
+	Compensate bool `json:"compensate,omitempty"`
+}
+
+// AuditReached is one row that a transition made ready.
+type AuditReached struct {
+	Step    string     `json:"step"`
+	Phase   Phase      `json:"phase,omitempty"` // empty is do
+	Status  StepStatus `json:"status"`
+	Attempt int        `json:"attempt"`
+	DueAt   *time.Time `json:"due_at,omitempty"`
+	Worker  WorkerID   `json:"worker,omitempty"`
+}

@@ -1,0 +1,168 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Store keeps runs in a database. It is thin: it locks, loads, applies and finds; every rule is the core's. Stores are safe for
+// concurrent use. Package squidmeshtest has the suite that each must pass.
+type Store[TTx any] interface {
+	// InTx runs fn in a READ COMMITTED (or stricter) read-write transaction and commits it if fn returns nil; otherwise
+	// it rolls back and returns fn's error as it is. An error of the commit itself is wrapped in [ErrCommitUnknown],
+	// unless the database said that it rolled back. It never runs fn twice.
+	InTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+
+	// View runs fn in a read-only transaction with one consistent view, beside any writer.
+	View(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+
+	// Nested runs fn in a savepoint of tx with a handle for user code, and rolls back to it if fn returns an error,
+	// which it returns as it is. If tx does not answer afterwards, the error wraps [ErrTxUnusable] besides. Where the
+	// database allows, ending the handle ends only the savepoint; where not, an ended tx is [ErrTransactionEnded].
+	Nested(ctx context.Context, tx TTx, fn func(ctx context.Context, tx TTx) error) error
+
+	// Lock locks the rows of runs in the order of their ids, without their payloads, and then reads the clock. Runs that do not
+	// exist are missing from the answer; with SkipLocked so are those that somebody else holds.
+	Lock(ctx context.Context, tx TTx, q LockQuery) (Locked, error)
+
+	// Load reads what reads names of a run that the caller has locked, or of any run within View.
+	Load(ctx context.Context, tx TTx, id RunID, reads Reads) (Loaded, error)
+
+	// InsertRun inserts the row of a new run. When the run's workflow and key are taken, it waits until that row is
+	// committed or gone, inserts nothing, and returns the run that has them, with its payload left out.
+	InsertRun(ctx context.Context, tx TTx, run Run) (taken *Run, err error)
+
+	// Apply writes transitions of different runs: each table in one statement. It inserts no run: see InsertRun.
+	Apply(ctx context.Context, tx TTx, ts []Transition) error
+
+	// Find answers listings and inspection within View, without locks.
+	Find(ctx context.Context, tx TTx, q RunQuery) ([]Run, error)
+
+	// History reads attempts and audit entries of a run in their order.
+	History(ctx context.Context, tx TTx, id RunID) (History, error)
+
+	// Specs saves the given specs if their shapes are new, and returns those asked for that exist.
+	Specs(ctx context.Context, tx TTx, save []*Spec, get []string) (map[string]*Spec, error)
+
+	// Workers does one tick of a worker's life; see [WorkerTick].
+	Workers(ctx context.Context, tx TTx, tick WorkerTick) (WorkerReport, error)
+
+	// Notify sends a notification outside any transaction.
+	Notify(ctx context.Context, channel, payload string) error
+
+	// Traits says what is different about this store.
+	Traits() StoreTraits
+}
+
+// StoreTraits are the facts about a store that the runtime must know.
+type StoreTraits struct {
+	// Dialect is "postgres" or "sqlite".
+	Dialect string
+
+	// Lease is how long a worker may be silent before it can be declared lost.
+	Lease time.Duration
+
+	// Exclusive says that one process at a time can have the store open, so any other worker is lost at once.
+	Exclusive bool
+
+	// TxTimeout bounds FuncTx bodies that set no Timeout, where a transaction blocks other writers. Zero means the
+	// step's own.
+	TxTimeout time.Duration
+
+	// Transient reports whether an error means that the same transaction may succeed when it is run again: a deadlock,
+	// a serialization failure, a busy database, a lost connection before commit.
+	Transient func(error) bool
+}
+
+// LockQuery says what to lock.
+type LockQuery struct {
+	Runs       []RunID
+	SkipLocked bool
+	// Worker, unless zero, is looked up under the same lock: see Locked.WorkerLost.
+	Worker WorkerID
+}
+
+// Locked is what Lock found.
+type Locked struct {
+	// Now is the database's clock, read after the last lock was granted.
+	Now  time.Time
+	Runs map[RunID]Run
+	// WorkerLost says that the worker asked about was declared lost, or is unknown.
+	WorkerLost bool
+}
+
+// Loaded is what Load read.
+type Loaded struct {
+	Steps   map[StepKey]StepState
+	Outputs map[string]json.RawMessage
+	Payload json.RawMessage
+}
+
+// RunQuery selects runs. Zero fields select everything; results are newest first by (CreatedAt, ID).
+type RunQuery struct {
+	IDs      []RunID
+	Workflow string
+	Statuses []RunStatus
+	Key      string
+	// CreatedFrom and CreatedBefore bound the start time: from inclusive, before exclusive.
+	CreatedFrom, CreatedBefore time.Time
+	// After continues behind a run of the page before.
+	After *RunCursor
+	// Limit caps the result. Zero means no cap, which only inspection of named ids uses.
+	Limit int
+	// Payload asks for the payloads too.
+	Payload bool
+}
+
+// RunCursor is a place in the order of runs.
+type RunCursor struct {
+	CreatedAt time.Time
+	ID        RunID
+}
+
+// History is the past of a run.
+type History struct {
+	Attempts []AttemptRecord
+	Audit    []AuditEntry
+}
+
+// WorkerTick is what one worker does in one statement a second.
+type WorkerTick struct {
+	// Register inserts the worker and returns its id; Heartbeat, if not zero, renews that worker's lease; Resign marks
+	// it as ended, so that nobody waits for its lease.
+	Register  *Worker
+	Heartbeat WorkerID
+	Resign    WorkerID
+	Lease     time.Duration
+
+	// LoseOthers declares every other worker lost at once, as an exclusive store may.
+	LoseOthers bool
+	// DueWithin asks for the steps that become due within that time and have no job.
+	DueWithin time.Duration
+	// Limit caps each list of the report.
+	Limit int
+}
+
+// Worker is the row of a process that executes.
+type Worker struct {
+	ID        WorkerID
+	Name      string
+	Queues    []string
+	Functions []string // workflow/step
+}
+
+// WorkerReport is what a tick found.
+type WorkerReport struct {
+	Now time.Time
+	// Registered is the id of the worker that was inserted.
+	Registered WorkerID
+	// Alive says that the heartbeat was accepted. False means that the worker has been declared lost.
+	Alive bool
+	// Orphans are the holds of lost workers, in the order of their runs.
+	Orphans []Hold
+	// Verdicts are runs that the worker holds and that have a verdict.
+	Verdicts []RunID
+	// Jobless are due or soon due step rows without a job.
+	Jobless []StepState
+}

@@ -1,0 +1,81 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Transition is what one event changes, as a value: whole rows, new or changed, the jobs to enqueue, and the audit. The
+// zero Transition changes nothing.
+type Transition struct {
+	// Run is the run's row as it will be; NewRun says that it does not exist yet.
+	Run    Run
+	NewRun bool
+
+	Steps    []StepChange
+	Attempts []AttemptRecord
+	Audit    []AuditEntry
+	Jobs     []Job
+
+	// Held and Unheld are the deliveries that a worker begins and ends to work on.
+	Held   []Hold
+	Unheld []Hold
+
+	// Claim is the execution that the event's worker must now begin; nil for none.
+	Claim *Claim
+
+	// Outcome answers the delivery that caused the event.
+	Outcome Outcome
+
+	// Interrupt says that running steps of the run should be told to stop.
+	Interrupt bool
+}
+
+// Empty reports whether the transition writes nothing.
+func (t Transition) Empty() bool {
+	return !t.NewRun && len(t.Audit) == 0 && len(t.Steps) == 0
+}
+
+// StepChange is a step row to insert (New) or to update.
+type StepChange struct {
+	StepState
+	New bool
+}
+
+// Hold says that a worker is at work on a delivery, so that its runs are found when it dies. One hold covers everything
+// that it goes on to do after that delivery in the same run.
+type Hold struct {
+	Worker WorkerID
+	Run    RunID
+	StepKey
+}
+
+// Job is one delivery to enqueue, as the core decides it. [StepJob] and [CompensationJob] are what an executor sees.
+type Job struct {
+	Run      RunID
+	Workflow string
+	StepKey
+	Attempt  int
+	Queue    string
+	Priority int
+	Now      time.Time
+	DueAt    time.Time // zero is now
+}
+
+// Claim is an attempt that was just claimed for execution.
+type Claim struct {
+	Run      RunID
+	Workflow string
+	Shape    string
+	StepKey
+	Attempt    int
+	Worker     WorkerID
+	Hold       StepKey // the delivery under which this claim runs
+	Input      json.RawMessage
+	Now        time.Time // database time of the claim
+	DeadlineAt time.Time
+	Cause      *StepError // the failure that led here
+	WindowAt   time.Time
+	SignalID   string
+	Trigger    string
+}

@@ -1,0 +1,144 @@
+package squidmesh
+
+import "time"
+
+// Complete is the target that ends a run as completed. Next may say it or stay empty; OnError and Routes must say it,
+// because an empty OnError fails the run. No step may bear this name.
+const Complete = "complete"
+
+// Workflow is what an author writes: a plain value that [Compile] checks and turns into a [Spec].
+//
+// Steps form a spine: the first one is the entry, Next, OnError and Routes lead on, always forwards (no cycles), and each
+// step is visited at most once. A step with Parallel is a block whose children run at once. A workflow whose top-level
+// steps use After instead of routes is one such block as a whole.
+//
+// A Workflow is only read, never changed, so one value may serve several runtimes.
+type Workflow struct {
+	// Name is the workflow's stable identity in rows, jobs and logs: [a-z][a-z0-9_]*, at most 63 characters. To rename
+	// a workflow, register it under both names until no run of the old one is left.
+	Name string
+
+	// Description is for readers: drawings and inspection show it. It is not part of the shape.
+	Description string
+
+	// Triggers are the ways to start a run, at least one. The first manual one is the default of [StartParams.Trigger].
+	Triggers []Trigger
+
+	// Steps in the order in which a reader should meet them. The first one is the entry.
+	Steps []Step
+}
+
+// Trigger is one way to start a run, with its own payload contract. See [Manual] and [Cron].
+type Trigger struct {
+	// Name is unique in the workflow: [a-z][a-z0-9_]*, at most 63 characters.
+	Name string
+
+	// Cron is a five-field cron expression or a descriptor such as "@hourly" or "@every 90s". Empty makes the trigger
+	// manual. A cron trigger may also be started by hand.
+	Cron string
+
+	// TimeZone is the IANA name of the zone in which Cron and [Today] are meant. Empty means UTC.
+	TimeZone string
+
+	// Payload is the contract of the run's input. The zero Contract accepts only the empty payload.
+	Payload Contract
+}
+
+// Manual is a trigger that the program starts itself, with [Runtime.StartRun].
+func Manual(name string, payload Contract) Trigger {
+	return Trigger{Name: name, Payload: payload}
+}
+
+// Cron is a trigger that fires by the clock of a time zone ("" is UTC). Its payload is filled from defaults alone, so every
+// required field needs one.
+func Cron(name, expression, timeZone string, payload Contract) Trigger {
+	return Trigger{Name: name, Cron: expression, TimeZone: timeZone, Payload: payload}
+}
+
+// Step is one entry of a workflow: something to do, a choice, a pause, or a block of children. Exactly one of Do and
+// Parallel is set.
+type Step struct {
+	// Name is unique in the workflow, children of blocks included: [a-z][a-z0-9_]*, at most 63 characters. Functions
+	// are bound to pinned runs by this name, so a renamed step strands the runs that wait for it.
+	Name string
+
+	// Description is for readers. It is not part of the shape.
+	Description string
+
+	// Do is what the step does: [Func], [FuncTx], [Effect], [EffectTx], [Choose], [Wait], [Log], [Pause] or [Approval].
+	Do Action
+
+	// Parallel makes the step a block: its children start together, as far as After among them allows. The block
+	// completes when all children have. After the first final failure unclaimed children are cancelled, running ones
+	// are told to stop, and once none is live the block takes its OnError, or the run fails. Children have no routes,
+	// no decisions and no blocks of their own.
+	Parallel []Step
+
+	// After names the siblings in the same block that must complete first.
+	After []string
+
+	// Next is the step that follows a success. Empty, or [Complete], completes the run.
+	Next string
+
+	// OnError is the step that follows a final failure. [Complete] completes the run; empty fails it. The target reads
+	// nothing of the failed step's output; [Failure] tells it what failed. A routed failure undoes nothing.
+	OnError string
+
+	// Recovery marks what the OnError route is for. It is recorded in the audit and shown by inspection; it changes
+	// nothing else.
+	Recovery Recovery
+
+	// Routes maps every answer of a [Choose] function to the step that follows it, or to [Complete].
+	Routes map[string]string
+
+	// Input selects the keys that the step reads. Needed only where the input type is opaque (a map, any,
+	// json.RawMessage or a custom unmarshaler); a struct says it by itself.
+	Input []string
+
+	// Output is the key under which the result joins the run's data. Empty lets an object's own keys join, and then
+	// none of them may exist already on a path to this step.
+	Output string
+
+	// Retry is the policy after a failed attempt. Zero means one attempt.
+	Retry Retry
+
+	// Timeout bounds one attempt. Zero means [DefaultTimeout]; it is always finite.
+	Timeout time.Duration
+
+	// Undo takes back what a completed Do did, when the run fails or is cancelled with Compensate. It reads what the
+	// step read, and the step's own output.
+	Undo Action
+
+	// UndoRetry is the policy after a failed undo. Zero means the step's Retry.
+	UndoRetry Retry
+
+	// UndoTimeout bounds one attempt of the undo. Zero means the step's Timeout.
+	UndoTimeout time.Duration
+
+	// Irreversible says that the step's effect cannot be taken back: a run that has started it is not replayed without
+	// [ReplayParams.AllowIrreversible]. It excludes Undo.
+	Irreversible bool
+
+	// NotCompensatable says that nothing compensates the step's effect: replay asks as for Irreversible. It excludes
+	// Undo and Irreversible.
+	NotCompensatable bool
+
+	// Queue is the queue that the step's deliveries go through. Empty means [Config.Queue].
+	Queue string
+
+	// Priority is the deliveries' priority from 1 (first) to 4. Zero means 1.
+	Priority int
+}
+
+// DefaultTimeout bounds an attempt of a step that sets no Timeout.
+const DefaultTimeout = 5 * time.Minute
+
+// Recovery marks the purpose of an OnError route.
+type Recovery string
+
+// The recovery markers.
+const (
+	RecoveryNone         Recovery = ""
+	RecoveryUndo         Recovery = "undo"
+	RecoveryCompensation Recovery = "compensation"
+)
