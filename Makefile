@@ -1,0 +1,33 @@
+GO ?= go
+
+# Linters are run at these versions, and not listed in go.mod: nobody who imports this module should have to resolve them.
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+TEST_TIMEOUT ?= 15m
+PACKAGES     ?= ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print what can be made
+	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+.PHONY: test
+test: ## Run all tests with the race detector, on SQLite and on a throw-away PostgreSQL
+	scripts/with-postgres $(GO) test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
+
+.PHONY: lint
+lint: ## Check formatting, vet and staticcheck
+	@unformatted="$$($(GO) run $(GOFUMPT) -l .)" || exit 1; \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	$(GO) run $(GOFUMPT) -w .
+
+.PHONY: demo
+demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
+	$(GO) run ./cmd/demo
