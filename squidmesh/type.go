@@ -12,7 +12,9 @@ type Type struct {
 	Open   bool    `json:"open,omitempty"`
 	// Elem of an array, or of the values of an open object.
 	Elem *Type `json:"elem,omitempty"`
-	// Format narrows a string: "date-time" for time.Time. Empty otherwise.
+	// Format narrows a kind. Of strings: "date-time" for time.Time, "byte" for base64, and integer, number, boolean or
+	// string for values that a ",string" tag puts in quotes. Of integers: the width, such as "int32", where it is not
+	// that of int64. Of numbers: "float32". Empty otherwise.
 	Format string `json:"format,omitempty"`
 }
 
@@ -24,6 +26,24 @@ type Field struct {
 	Type     Type `json:"type"`
 }
 
+// The kinds of types. A kindNone value has no JSON form; Compile accepts no such type.
+const (
+	kindObject  = "object"
+	kindArray   = "array"
+	kindString  = "string"
+	kindNumber  = "number"
+	kindInteger = "integer"
+	kindBoolean = "boolean"
+	kindAny     = "any"
+	kindNone    = "none"
+)
+
+// The formats of strings.
+const (
+	formatDateTime = "date-time"
+	formatByte     = "byte"
+)
+
 // field finds a field by its exact name.
 func (t *Type) field(name string) (Field, bool) {
 	for _, f := range t.Fields {
@@ -32,4 +52,23 @@ func (t *Type) field(name string) (Field, bool) {
 		}
 	}
 	return Field{}, false
+}
+
+// opaque reports whether the type does not say which keys its objects have.
+func (t *Type) opaque() bool {
+	return t.Kind == kindAny || t.Kind == kindObject && t.Open
+}
+
+// String is the type in a problem's words.
+func (t Type) String() string {
+	switch {
+	case t.Kind == kindArray && t.Elem != nil:
+		return "array of " + t.Elem.String()
+	case t.Kind == kindObject && t.Open:
+		return "map"
+	case t.Format != "":
+		return t.Kind + " (" + t.Format + ")"
+	default:
+		return t.Kind
+	}
 }

@@ -1,0 +1,73 @@
+package squidmesh
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// assembleInput builds the input of a step from the run's data: of the payload and of the outputs of the sources, in their
+// order, it takes the given keys. Values stay byte for byte as they were stored. A source without an output did not
+// complete, or not yet.
+func (s *Spec) assembleInput(keys, sources []string, payload json.RawMessage, outputs map[string]json.RawMessage) json.RawMessage {
+	if len(keys) == 0 {
+		return json.RawMessage("{}")
+	}
+	values := make(map[string]json.RawMessage, len(keys))
+	take := func(key string, value json.RawMessage) {
+		if slices.Contains(keys, key) {
+			values[key] = value
+		}
+	}
+	takeAll := func(object json.RawMessage) {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(object, &members) == nil {
+			for key, value := range members {
+				take(key, value)
+			}
+		}
+	}
+	takeAll(payload)
+	for _, name := range sources {
+		output, ok := outputs[name]
+		if !ok || len(output) == 0 {
+			continue
+		}
+		if st := s.step(name); st != nil && st.Output != "" {
+			take(st.Output, output)
+		} else {
+			takeAll(output)
+		}
+	}
+	return writeObject(values)
+}
+
+// writeObject writes an object with sorted keys and its values as they are.
+func writeObject(values map[string]json.RawMessage) json.RawMessage {
+	keys := make([]string, 0, len(values))
+	for key := range values {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, key := range keys {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(quote(key))
+		b.WriteByte(':')
+		b.Write(values[key])
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// quote writes a string as JSON, without the escapes that only HTML needs.
+func quote(s string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // a string always encodes
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
