@@ -55,11 +55,10 @@ type Released struct {
 	Reason string
 }
 
-// Lost is an attempt whose worker has been declared lost.
+// Lost says that a worker was declared lost while it held deliveries of the run. Every attempt that it was running is over.
 type Lost struct {
-	StepKey
-	Attempt int
-	Worker  WorkerID
+	Worker WorkerID
+	Holds  []StepKey
 }
 
 // Redelivered replaces the delivery of a scheduled attempt, because its job is gone or never was. The attempt stays.

@@ -1,9 +1,6 @@
 package squidmesh
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Transition is what one event changes, as a value: whole rows, new or changed, the jobs to enqueue, and the audit. The
 // zero Transition changes nothing.
@@ -70,12 +67,12 @@ type Claim struct {
 	StepKey
 	Attempt    int
 	Worker     WorkerID
-	Hold       StepKey // the delivery under which this claim runs
-	Input      json.RawMessage
+	Hold       StepKey   // the delivery under which this claim runs
 	Now        time.Time // database time of the claim
 	DeadlineAt time.Time
-	Cause      *StepError // the failure that led here
-	WindowAt   time.Time
-	SignalID   string
-	Trigger    string
+	Cause      *StepError // the failure that led here; nil when a success did
+
+	// Keys are what the input takes, Sources the steps among whose outputs it is found, besides the payload.
+	Keys    []string
+	Sources []string
 }

@@ -1,0 +1,296 @@
+package squidmesh
+
+import (
+	"fmt"
+	"time"
+)
+
+func (d *decision) started(e Started) {
+	d.run = Run{
+		ID: e.ID, Workflow: d.spec.workflow, Trigger: e.Trigger, Shape: d.spec.shape,
+		Key: e.Key, KeyHash: e.KeyHash, WindowAt: e.WindowAt, SignalID: e.SignalID, ReplayedFrom: e.ReplayedFrom,
+		Payload: e.Payload, CreatedAt: d.at, Status: RunPending, LastAt: d.at,
+	}
+	d.t.NewRun = true
+	d.entry.Run, d.entry.Actor = e.ID, e.Actor
+	d.record(AuditStarted, StepKey{}, 0)
+	d.data.Trigger = e.Trigger
+	if e.ReplayedFrom != (RunID{}) {
+		d.data.Replayed = e.ReplayedFrom.String()
+	}
+	d.reach(d.spec.Entry(), "")
+}
+
+// claimed gives the attempt to the worker whose delivery comes first. Everything else is answered without a change.
+func (d *decision) claimed(e Claimed) {
+	row, ok := d.row(e.StepKey)
+	switch {
+	case d.snap.WorkerLost:
+		d.again(d.now.Add(time.Second), "worker_lost")
+		return
+	case !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || d.run.Status.Terminal():
+		d.t.Outcome.Reason = staleReason(row, e.Attempt)
+		return
+	case row.DueAt.After(d.now):
+		d.again(row.DueAt, "early")
+		return
+	}
+	st := d.spec.step(e.Name)
+	d.worker, d.executing = e.Attempted, st
+	if st.Kind == KindWait {
+		d.claims = true
+		row.StartedAt = d.at
+		d.complete(st, row, "")
+		return
+	}
+	if !e.Runnable[e.StepKey] {
+		// The longer nobody knows the function, the less often it is asked for.
+		d.again(d.now.Add(min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)), "function_unknown")
+		return
+	}
+	d.record(AuditClaimed, row.StepKey, row.Attempt)
+	d.claim(row)
+}
+
+func staleReason(row StepState, attempt int) string {
+	if row.Status == StepRunning && row.Attempt == attempt {
+		return "held"
+	}
+	return "stale"
+}
+
+func (d *decision) again(at time.Time, reason string) {
+	d.t.Outcome = Outcome{Kind: Again, At: at, After: at.Sub(d.now), Reason: reason}
+}
+
+// claim starts the row's attempt under the event's worker.
+func (d *decision) claim(row StepState) {
+	st := d.spec.step(row.Name)
+	policy, keys, sources := st.Policy, st.Keys, st.Sources
+	if row.Phase == PhaseUndo {
+		policy, keys, sources = st.UndoPolicy, st.UndoKeys, st.UndoSources
+	}
+	row.Status, row.Worker = StepRunning, d.worker.Worker
+	row.StartedAt, row.DueAt = d.at, time.Time{}
+	row.DeadlineAt = d.now.Add(policy.Timeout)
+	d.put(row)
+	d.claims = true
+	d.data.Worker = d.worker.Worker
+
+	var cause *StepError
+	if row.Cause != "" {
+		cause = d.run.Reason
+	}
+	d.t.Claim = &Claim{
+		Run: d.run.ID, Workflow: d.run.Workflow, Shape: d.run.Shape, StepKey: row.StepKey, Attempt: row.Attempt,
+		Worker: row.Worker, Hold: d.worker.Hold, Now: d.now, DeadlineAt: row.DeadlineAt, Cause: cause,
+		Keys: keys, Sources: sources,
+	}
+}
+
+// current finds the row of a running attempt, if it is still the one that the event is about: the fence.
+func (d *decision) current(a Attempted) (StepState, bool) {
+	row, ok := d.row(a.StepKey)
+	if !ok || d.snap.WorkerLost || row.Status != StepRunning || row.Attempt != a.Attempt || row.Worker != a.Worker {
+		d.t.Outcome.Reason = "stale"
+		return StepState{}, false
+	}
+	d.worker, d.executing, d.ended = a, d.spec.step(a.Name), true
+	return row, true
+}
+
+func (d *decision) succeeded(e Succeeded) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	st := d.spec.step(e.Name)
+	if st.Kind == KindChoose && row.Phase == PhaseDo {
+		if _, known := st.Routes[e.Route]; !known {
+			d.fail(st, row, Failed{Attempted: e.Attempted, Final: true, Error: StepError{
+				Code: CodeUnknownRoute, Message: fmt.Sprintf("answered %q, which is none of the step's routes", e.Route),
+			}})
+			return
+		}
+		d.data.Route = e.Route
+	}
+	d.entry.Output = e.Output
+	if row.Phase == PhaseUndo {
+		d.undone(row)
+		return
+	}
+	d.complete(st, row, e.Route)
+}
+
+// complete ends a step well and goes on to what follows.
+func (d *decision) complete(st *StepSpec, row StepState, route string) {
+	d.record(AuditSucceeded, row.StepKey, row.Attempt)
+	d.attempt(row, AttemptSucceeded, nil)
+	d.put(d.finished(row, StepCompleted))
+	switch {
+	case d.run.Verdict != VerdictNone:
+		d.drain()
+	case st.Block != "":
+		d.childCompleted(st)
+	case st.Kind == KindChoose:
+		d.reach(st.Routes[route], "")
+	default:
+		d.reach(st.Next, "")
+	}
+}
+
+// finished is the row at its end.
+func (d *decision) finished(row StepState, status StepStatus) StepState {
+	row.Status, row.FinishedAt, row.DueAt, row.DeadlineAt = status, d.at, time.Time{}, time.Time{}
+	if status == StepCompleted {
+		row.DoneSeq = d.entry.Seq
+	}
+	return row
+}
+
+func (d *decision) failed(e Failed) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	d.fail(d.spec.step(e.Name), row, e)
+}
+
+// fail ends an attempt badly: another one follows if the policy grants it and the run still wants it.
+func (d *decision) fail(st *StepSpec, row StepState, e Failed) {
+	failure := e.Error
+	failure.Step, failure.Attempt, failure.At = row.Name, row.Attempt, d.at
+	if row.Phase == PhaseUndo {
+		failure.Phase = PhaseUndo
+	}
+	d.data.Error = &failure
+	d.attempt(row, AttemptFailed, &failure)
+	row.Failures++
+
+	policy := st.Policy
+	if row.Phase == PhaseUndo {
+		policy = st.UndoPolicy
+	}
+	if !e.Final && policy.Retry.grants(row.Failures) && !d.draining(st, row.Phase) {
+		delay := policy.Retry.delay(row.Failures, d.run.ID.String(), row.Name)
+		if e.RetryAfter != nil {
+			delay = *e.RetryAfter
+		}
+		d.record(AuditRetried, row.StepKey, row.Attempt)
+		d.reschedule(row, delay)
+		return
+	}
+	d.failFinally(st, row, &failure)
+}
+
+// failFinally ends a step badly and takes its error route, or dooms the run.
+func (d *decision) failFinally(st *StepSpec, row StepState, failure *StepError) {
+	if row.Phase == PhaseUndo {
+		d.undoFailed(row)
+		return
+	}
+	d.record(AuditFailed, row.StepKey, row.Attempt)
+	drained := d.draining(st, PhaseDo)
+	d.put(d.finished(row, StepFailed))
+	if !drained {
+		d.run.Reason = failure
+	}
+	switch {
+	case d.run.Verdict != VerdictNone:
+		d.drain()
+	case st.Block != "":
+		d.childFailed(st)
+	case st.OnError != "":
+		d.data.Target, d.data.Recovery = st.OnError, st.Recovery
+		d.reach(st.OnError, st.Name)
+	default:
+		d.doom()
+	}
+}
+
+// reschedule puts an attempt that ended back for another one.
+func (d *decision) reschedule(row StepState, delay time.Duration) {
+	row.Status, row.Attempt = StepScheduled, row.Attempt+1
+	row.DueAt, row.DeadlineAt, row.JobID = d.due(delay), time.Time{}, ""
+	d.put(row)
+}
+
+// due is a time after now, to the millisecond, as queues keep it.
+func (d *decision) due(delay time.Duration) time.Time {
+	return d.now.Add(max(delay, 0)).Truncate(time.Millisecond)
+}
+
+func (d *decision) released(e Released) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	d.record(AuditReleased, row.StepKey, row.Attempt)
+	d.data.Comment = e.Reason
+	d.attempt(row, AttemptReleased, nil)
+	d.giveBack(row, 0)
+}
+
+// giveBack returns an unfinished attempt to the queue, unless its run drains.
+func (d *decision) giveBack(row StepState, delay time.Duration) {
+	st := d.spec.step(row.Name)
+	if !d.draining(st, row.Phase) {
+		d.reschedule(row, delay)
+		return
+	}
+	d.put(d.finished(row, StepCancelled))
+	if d.run.Verdict != VerdictNone {
+		d.drain()
+		return
+	}
+	d.childDrained(st)
+}
+
+func (d *decision) lost(e Lost) {
+	for _, hold := range e.Holds {
+		d.t.Unheld = append(d.t.Unheld, Hold{Worker: e.Worker, Run: d.run.ID, StepKey: hold})
+	}
+	for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+		for _, row := range d.all(phase) {
+			if row.Status != StepRunning || row.Worker != e.Worker || d.isBlock(row.Name) {
+				continue
+			}
+			d.loseAttempt(row)
+		}
+	}
+	if d.entry.Kind == "" && len(e.Holds) > 0 {
+		d.record(AuditLost, e.Holds[0], 0) // nothing was running any more; only the hold goes
+	}
+	d.data.Worker = e.Worker
+}
+
+func (d *decision) loseAttempt(row StepState) {
+	row.Losses++
+	d.attempt(row, AttemptLost, nil)
+	d.record(AuditLost, row.StepKey, row.Attempt)
+	if row.Losses < maxLosses {
+		d.giveBack(row, lossDelays[row.Losses-1])
+		return
+	}
+	failure := &StepError{
+		Step: row.Name, Attempt: row.Attempt, Code: CodeWorkerLost, At: d.at,
+		Message: fmt.Sprintf("%d workers died while they ran this step", row.Losses),
+	}
+	if row.Phase == PhaseUndo {
+		failure.Phase = PhaseUndo
+	}
+	d.data.Error = failure
+	d.failFinally(d.spec.step(row.Name), row, failure)
+	d.record(AuditLost, row.StepKey, row.Attempt)
+}
+
+func (d *decision) redelivered(e Redelivered) {
+	row, ok := d.row(e.StepKey)
+	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt {
+		d.t.Outcome.Reason = "stale"
+		return
+	}
+	d.record(AuditRedelivered, row.StepKey, row.Attempt)
+	row.JobID = ""
+	d.put(row)
+}
