@@ -1,0 +1,99 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// binding is the function of one phase of a registered step.
+type binding struct {
+	kind Kind
+	call callFunc
+}
+
+// registry holds the registered workflows: today's specs, and the functions by step. It is immutable after New.
+type registry struct {
+	specs     map[string]*Spec // by workflow
+	functions map[string]map[StepKey]binding
+}
+
+// register compiles workflows and binds their functions. The transaction type of FuncTx steps must be tx.
+func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
+	r := &registry{specs: map[string]*Spec{}, functions: map[string]map[StepKey]binding{}}
+	var problems []error
+	for _, w := range workflows {
+		spec, err := Compile(w)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if r.specs[w.Name] != nil {
+			problems = append(problems, fmt.Errorf("workflow %q is registered twice", w.Name))
+			continue
+		}
+		functions := map[StepKey]binding{}
+		for _, st := range flatten(w.Steps) {
+			for phase, action := range map[Phase]Action{PhaseDo: st.Do, PhaseUndo: st.Undo} {
+				if action.tx != nil && action.tx != tx {
+					problems = append(problems, fmt.Errorf("workflow %q: step %q takes a transaction of type %s, this runtime's store gives %s",
+						w.Name, st.Name, action.tx, tx))
+				}
+				if action.call != nil || action.kind == KindLog {
+					functions[StepKey{st.Name, phase}] = binding{action.kind, action.call}
+				}
+			}
+		}
+		r.specs[w.Name], r.functions[w.Name] = spec, functions
+	}
+	if len(problems) > 0 {
+		return nil, &ConfigError{Problems: problems}
+	}
+	return r, nil
+}
+
+// flatten lists the steps of a workflow, children behind their block.
+func flatten(steps []Step) []Step {
+	var all []Step
+	for _, st := range steps {
+		all = append(all, st)
+		all = append(all, st.Parallel...)
+	}
+	return all
+}
+
+// runnable says which steps of a pinned spec this process has functions for. A function of another kind does not count.
+func (r *registry) runnable(spec *Spec) map[StepKey]bool {
+	steps := map[StepKey]bool{}
+	for key, b := range r.functions[spec.workflow] {
+		st := spec.step(key.Name)
+		if st == nil {
+			continue
+		}
+		if key.Phase == PhaseDo && st.Kind == b.kind || key.Phase == PhaseUndo && st.UndoKind == b.kind {
+			steps[key] = true
+		}
+	}
+	return steps
+}
+
+// invoke calls a step's function and encodes what it returned.
+func (b binding) invoke(ctx context.Context, tx any, input json.RawMessage, limit int) (json.RawMessage, string, error) {
+	res, err := b.call(ctx, tx, input)
+	if err != nil || !res.some {
+		return nil, res.route, err
+	}
+	output, err := json.Marshal(res.output)
+	if err != nil {
+		return nil, "", Fail(WithCode(CodeInvalidOutput, fmt.Errorf("encode result: %w", err)))
+	}
+	if len(output) > limit {
+		return nil, "", Fail(WithCode(CodeInvalidOutput,
+			fmt.Errorf("result of %d bytes exceeds the limit of %d: store it elsewhere and return a reference", len(output), limit)))
+	}
+	if string(output) == "null" {
+		return nil, "", nil
+	}
+	return output, "", nil
+}

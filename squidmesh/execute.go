@@ -1,0 +1,302 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// abandonAfter is how long past its end a step's function may go on before the runtime records the end without it.
+const abandonAfter = 5 * time.Second
+
+// errTimeout is the cause of a step's context at its deadline.
+var errTimeout = fmt.Errorf("step timed out: %w", context.DeadlineExceeded)
+
+// errStale says that an attempt is not the current one any more, so that what its FuncTx body wrote must not commit.
+var errStale = errors.New("attempt is not the current one any more")
+
+// execution is an attempt at work in this process.
+type execution struct {
+	claim  *Claim
+	step   *StepSpec
+	fn     binding
+	input  json.RawMessage
+	limit  int
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	more   map[StepKey]bool // not nil: the worker may go on with a successor
+}
+
+// attempt executes a claimed attempt and commits its end, which may claim the next one.
+func (rt *Runtime[TTx]) attempt(ctx context.Context, svc *service, c committed, more bool) (committed, error) {
+	p, err := rt.pinnedOf(c.Claim.Shape)
+	if err != nil {
+		return committed{}, err
+	}
+	x := &execution{
+		claim: c.Claim, step: p.spec.step(c.Claim.Name), fn: rt.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
+		input: c.input, limit: rt.config.MaxOutput,
+	}
+	if more {
+		x.more = p.runnable
+	}
+	defer rt.begin(ctx, x, c.Run)()
+
+	var next committed
+	if x.fn.kind == KindFuncTx {
+		next, err = rt.attemptTx(svc.ctx, x)
+	} else {
+		next, err = rt.commit(svc.ctx, x.claim.Run, x.event(rt.execute(x, nil)))
+	}
+	if err != nil {
+		return committed{}, fmt.Errorf("record step %s of run %s: %w", x.claim.Name, x.claim.Run, err)
+	}
+	return next, nil
+}
+
+// pinnedOf finds a shape that a claim has just used.
+func (rt *Runtime[TTx]) pinnedOf(shape string) (*pinned, error) {
+	if p := rt.specs.get(shape); p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%w %s", ErrUnknownShape, shape)
+}
+
+// begin gives the execution its context: the step's own deadline, the caller's values, and only the cause of the caller's end. It
+// returns what to call when the attempt is over.
+func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (end func()) {
+	info := StepInfo{
+		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
+		Attempt: x.claim.Attempt, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, SignalID: run.SignalID,
+		IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name, failure: x.claim.Cause,
+		logger: rt.logger.With("run", x.claim.Run, "workflow", x.claim.Workflow, "step", x.claim.Name,
+			"phase", x.claim.Phase, "attempt", x.claim.Attempt),
+	}
+	if x.claim.Phase == PhaseUndo {
+		info.IdempotencyKey += "-undo"
+	}
+	timeout := x.claim.DeadlineAt.Sub(x.claim.Now)
+	if x.fn.kind == KindFuncTx && rt.traits.TxTimeout > 0 && timeout == DefaultTimeout {
+		timeout = rt.traits.TxTimeout
+	}
+	ctx := context.WithValue(context.WithoutCancel(parent), stepInfoKey{}, info)
+	ctx, stopTimer := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	stopWatch := context.AfterFunc(parent, func() { x.cancel(ErrReleased) })
+	rt.live.add(x)
+	return func() {
+		rt.live.remove(x)
+		stopWatch()
+		x.cancel(nil)
+		stopTimer()
+	}
+}
+
+// returned is how a step's function ended.
+type returned struct {
+	output    json.RawMessage
+	route     string
+	err       error
+	abandoned bool
+}
+
+// execute runs the function in a goroutine of its own, so that whatever it does (panic, Goexit, ignore its context) becomes a
+// recorded outcome. A function that goes on for abandonAfter past its end is abandoned.
+func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
+	done := make(chan returned, 1)
+	go func() {
+		result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
+		defer func() {
+			if r := recover(); r != nil {
+				result = returned{err: &panicError{value: r, stack: debug.Stack()}}
+			}
+			done <- result
+		}()
+		if x.fn.kind == KindLog {
+			Logger(x.ctx).Log(x.ctx, x.step.Policy.Level, x.step.Policy.Message)
+			result = returned{}
+			return
+		}
+		ctx := x.ctx
+		if tx != nil {
+			ctx = context.WithValue(ctx, insideTxKey{}, true)
+		}
+		output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
+		result = returned{output: output, route: route, err: err}
+	}()
+	select {
+	case result := <-done:
+		return result
+	case <-x.ctx.Done():
+	}
+	timer := time.NewTimer(abandonAfter)
+	defer timer.Stop()
+	select {
+	case result := <-done:
+		return result
+	case <-timer.C:
+		Logger(x.ctx).Error("squidmesh: step ignores the end of its context and was abandoned", "cause", context.Cause(x.ctx))
+		return returned{err: context.Cause(x.ctx), abandoned: true}
+	}
+}
+
+// attempted names the attempt in its closing event.
+func (x *execution) attempted() Attempted {
+	return Attempted{
+		StepKey: x.claim.StepKey, Attempt: x.claim.Attempt, Worker: x.claim.Worker, Hold: x.claim.Hold, Runnable: x.more,
+	}
+}
+
+// event says what the function's end means. An error after the context ended is put down to what ended it.
+func (x *execution) event(result returned) Event {
+	if result.err == nil {
+		return Succeeded{Attempted: x.attempted(), Output: result.output, Route: result.route}
+	}
+	cause := context.Cause(x.ctx)
+	switch {
+	case errors.Is(cause, ErrReleased), errors.Is(cause, ErrLeaseLost):
+		return x.released(cause.Error())
+	case errors.Is(cause, ErrInterrupted):
+		return Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeInterrupted, result.err)}
+	case errors.Is(cause, errTimeout):
+		return Failed{Attempted: x.attempted(), Error: describe(CodeTimeout, result.err)}
+	default:
+		return failedWith(x.attempted(), result.err)
+	}
+}
+
+// released gives the attempt back. Its worker does not go on with anything.
+func (x *execution) released(reason string) Released {
+	a := x.attempted()
+	a.Runnable = nil
+	return Released{Attempted: a, Reason: reason}
+}
+
+// attemptTx executes a FuncTx step: its writes, its checkpoint and its successors' jobs commit together. The body runs under no lock
+// of ours; the run is locked after it, so that locks are taken in the order application rows, then runs.
+func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
+	for try := 1; ; try++ {
+		var (
+			c      committed
+			result returned
+			called bool
+			event  Event
+		)
+		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+			called = true
+			bodyErr := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
+				result = rt.execute(x, tx)
+				return result.err
+			})
+			if result.err == nil && bodyErr != nil {
+				result.err = bodyErr // the body returned well, its transaction did not
+			}
+			event = x.event(result)
+			if bodyErr != nil && (result.abandoned || errors.Is(bodyErr, ErrTxUnusable) || errors.Is(bodyErr, ErrTransactionEnded)) {
+				return bodyErr
+			}
+			var err error
+			c, err = rt.decideTx(ctx, tx, x.claim.Run, event, rt.enqueueOrLater)
+			if err == nil && c.Empty() {
+				return errStale
+			}
+			return err
+		})
+		if errors.Is(err, ErrCommitUnknown) {
+			err = rt.readBack(ctx, c, err)
+		}
+		switch {
+		case err == nil:
+			rt.told(ctx, c)
+			return c, nil
+		case errors.Is(err, errStale):
+			return committed{}, nil
+		case ctx.Err() != nil:
+			return committed{}, err
+		case errors.Is(err, ErrTransactionEnded):
+			return rt.commit(ctx, x.claim.Run, Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)})
+		case called && result.err != nil:
+			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
+			return rt.commit(ctx, x.claim.Run, event)
+		case called:
+			// The body returned well, but its transaction could not commit and took the writes back: it starts anew.
+			return rt.commit(ctx, x.claim.Run, x.released(err.Error()))
+		}
+		if err := pause(ctx, backoff(try)); err != nil {
+			return committed{}, err
+		}
+	}
+}
+
+// enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
+func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, t *Transition) ([]Metadata, error) {
+	if len(t.Jobs) == 0 {
+		return nil, nil
+	}
+	var jobs []Metadata
+	err := rt.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) (err error) {
+		jobs, err = rt.enqueue(ctx, tx, t)
+		return err
+	})
+	switch {
+	case err == nil:
+		return jobs, nil
+	case errors.Is(err, ErrTxUnusable):
+		return nil, err
+	}
+	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", t.Run.ID, "error", err)
+	return rt.enqueueLater(ctx, tx, t)
+}
+
+// liveSet is what executes in this process, by run.
+type liveSet struct {
+	mu   sync.Mutex
+	runs map[RunID]map[*execution]bool
+}
+
+func (l *liveSet) add(x *execution) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.runs == nil {
+		l.runs = map[RunID]map[*execution]bool{}
+	}
+	if l.runs[x.claim.Run] == nil {
+		l.runs[x.claim.Run] = map[*execution]bool{}
+	}
+	l.runs[x.claim.Run][x] = true
+}
+
+func (l *liveSet) remove(x *execution) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.runs[x.claim.Run], x)
+	if len(l.runs[x.claim.Run]) == 0 {
+		delete(l.runs, x.claim.Run)
+	}
+}
+
+// interrupt tells the run's own steps to stop; undos go on.
+func (l *liveSet) interrupt(id RunID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for x := range l.runs[id] {
+		if x.claim.Phase == PhaseDo {
+			x.cancel(ErrInterrupted)
+		}
+	}
+}
+
+// cancelAll ends the contexts of everything that executes here.
+func (l *liveSet) cancelAll(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, executions := range l.runs {
+		for x := range executions {
+			x.cancel(cause)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// CancelParams say how to cancel a run.
+type CancelParams struct {
+	Decision
+
+	// Compensate undoes the steps that completed, in reverse order, before the run ends as cancelled.
+	Compensate bool
+}
+
+// CancelRun asks a run to end as cancelled: what nobody has claimed is cancelled at once, running steps are told to stop and their
+// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish; cancelling a cancelled
+// run changes nothing. Errors: [ErrNotFound], [ErrFinished], [*InputError], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelParams) (Run, error) {
+	return rt.operate(ctx, id, Cancelled{Decision: params.Decision, Compensate: params.Compensate}, false)
+}
+
+// CancelRunTx is CancelRun within the caller's transaction.
+func (rt *Runtime[TTx]) CancelRunTx(ctx context.Context, tx TTx, id RunID, params CancelParams) (Run, error) {
+	return rt.operateTx(ctx, tx, id, Cancelled{Decision: params.Decision, Compensate: params.Compensate}, false)
+}
+
+// UnblockRun ends a pause; the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [*InputError], [ErrDispatch],
+// [ErrInsideTransaction].
+func (rt *Runtime[TTx]) UnblockRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
+	return rt.operate(ctx, id, Unblocked{decision}, false)
+}
+
+// UnblockRunTx is UnblockRun within the caller's transaction.
+func (rt *Runtime[TTx]) UnblockRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
+	return rt.operateTx(ctx, tx, id, Unblocked{decision}, false)
+}
+
+// ApproveRun approves an open approval; the run goes on to the step's Next. The actor is required. Errors as for UnblockRun.
+func (rt *Runtime[TTx]) ApproveRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
+	return rt.operate(ctx, id, Approved{decision}, true)
+}
+
+// ApproveRunTx is ApproveRun within the caller's transaction. Lock application rows before calling it, as FuncTx steps do.
+func (rt *Runtime[TTx]) ApproveRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
+	return rt.operateTx(ctx, tx, id, Approved{decision}, true)
+}
+
+// RejectRun rejects an open approval; the run goes on to the step's OnError, where [Failure] tells who rejected and why. The actor
+// is required. Errors as for UnblockRun.
+func (rt *Runtime[TTx]) RejectRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
+	return rt.operate(ctx, id, Rejected{decision}, true)
+}
+
+// RejectRunTx is RejectRun within the caller's transaction.
+func (rt *Runtime[TTx]) RejectRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
+	return rt.operateTx(ctx, tx, id, Rejected{decision}, true)
+}
+
+// RetryUndo gives an undo that is out of attempts a new set of them. Errors as for UnblockRun.
+func (rt *Runtime[TTx]) RetryUndo(ctx context.Context, id RunID, decision Decision) (Run, error) {
+	return rt.operate(ctx, id, UndoRetried{decision}, false)
+}
+
+// AcceptUndo leaves an undo that is out of attempts undone; the run goes on to its end. The actor is required. Errors as for
+// UnblockRun.
+func (rt *Runtime[TTx]) AcceptUndo(ctx context.Context, id RunID, decision Decision) (Run, error) {
+	return rt.operate(ctx, id, UndoAccepted{decision}, true)
+}
+
+// operate commits a command in a transaction of its own.
+func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command Event, actor bool) (Run, error) {
+	if err := outsideTx(ctx); err != nil {
+		return Run{}, err
+	}
+	if err := checkDecision(command, actor); err != nil {
+		return Run{}, err
+	}
+	c, err := rt.commit(ctx, id, command)
+	if err != nil {
+		return Run{}, err
+	}
+	return c.after(), nil
+}
+
+// operateTx decides a command within the caller's transaction.
+func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command Event, actor bool) (Run, error) {
+	if err := checkDecision(command, actor); err != nil {
+		return Run{}, err
+	}
+	c, err := rt.decideTx(ctx, tx, id, command, rt.enqueue)
+	if err != nil {
+		return Run{}, err
+	}
+	rt.wakeForTx(c.Transition)
+	return c.after(), nil
+}
+
+// after is the run's row as the commit left it.
+func (c committed) after() Run {
+	if c.Empty() {
+		return c.run
+	}
+	return c.Run
+}
+
+// checkDecision checks who decides and what was said.
+func checkDecision(command Event, actor bool) error {
+	d := decisionOf(command)
+	if err := checkText("Actor", d.Actor, 200, !actor); err != nil {
+		return err
+	}
+	if err := checkText("Comment", d.Comment, 4096, true); err != nil {
+		return err
+	}
+	if len(d.Metadata) > 0 {
+		var object map[string]json.RawMessage
+		if err := json.Unmarshal(d.Metadata, &object); err != nil {
+			return &InputError{Field: "Metadata", Code: "invalid_json", Detail: fmt.Sprintf("must be a JSON object: %v", err)}
+		}
+		if len(d.Metadata) > 16<<10 {
+			return &InputError{Field: "Metadata", Code: "too_long", Detail: "takes at most 16 KiB"}
+		}
+	}
+	return nil
+}
+
+func decisionOf(command Event) Decision {
+	switch e := command.(type) {
+	case Cancelled:
+		return e.Decision
+	case Unblocked:
+		return e.Decision
+	case Approved:
+		return e.Decision
+	case Rejected:
+		return e.Decision
+	case UndoRetried:
+		return e.Decision
+	case UndoAccepted:
+		return e.Decision
+	case Replayed:
+		return e.Decision
+	default:
+		return Decision{}
+	}
+}
+
+// ReplayParams say how to replay a run.
+type ReplayParams struct {
+	// Actor is who replays, for the audit. Optional.
+	Actor string
+
+	// Key makes the replay idempotent, as [StartParams.Key] does.
+	Key string
+
+	// AllowIrreversible repeats steps that are marked Irreversible or NotCompensatable.
+	AllowIrreversible bool
+}
+
+// ReplayRun starts a finished run anew, with its payload, by today's definition; the payload is checked again. The source stays
+// as it is. Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], and those of [Runtime.StartRun].
+func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayParams) (StartResult, error) {
+	if err := outsideTx(ctx); err != nil {
+		return StartResult{}, err
+	}
+	var s pendingStart
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		s, err = rt.prepareReplay(ctx, tx, id, params)
+		return err
+	})
+	if err != nil {
+		return StartResult{}, err
+	}
+	return rt.start(ctx, s)
+}
+
+// ReplayRunTx is ReplayRun within the caller's transaction.
+func (rt *Runtime[TTx]) ReplayRunTx(ctx context.Context, tx TTx, id RunID, params ReplayParams) (StartResult, error) {
+	s, err := rt.prepareReplay(ctx, tx, id, params)
+	if err != nil {
+		return StartResult{}, err
+	}
+	c, existing, err := rt.startTx(ctx, tx, s)
+	if err != nil {
+		return StartResult{}, err
+	}
+	if existing != nil {
+		return StartResult{Run: *existing, Existing: true}, nil
+	}
+	rt.wakeForTx(c.Transition)
+	return StartResult{Run: c.Run}, nil
+}
+
+// prepareReplay judges the source. No lock is needed: a finished run changes no more.
+func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, params ReplayParams) (pendingStart, error) {
+	runs, err := rt.store.Find(ctx, tx, RunQuery{IDs: []RunID{id}, Payload: true})
+	if err != nil {
+		return pendingStart{}, fmt.Errorf("find run %s: %w", id, err)
+	}
+	if len(runs) == 0 {
+		return pendingStart{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
+	}
+	source := runs[0]
+	p, err := rt.pin(ctx, tx, source)
+	if err != nil {
+		return pendingStart{}, err
+	}
+	loaded, err := rt.store.Load(ctx, tx, id, Reads{All: true})
+	if err != nil {
+		return pendingStart{}, fmt.Errorf("load run %s: %w", id, err)
+	}
+	event := Replayed{Decision: Decision{Actor: params.Actor}, AllowIrreversible: params.AllowIrreversible}
+	if _, err := Decide(p.spec, Snapshot{Run: source, Steps: loaded.Steps}, event, source.LastAt); err != nil {
+		return pendingStart{}, err
+	}
+	s, err := rt.prepareStart(StartParams{
+		Workflow: source.Workflow, Trigger: source.Trigger, Payload: source.Payload, Key: params.Key, Actor: params.Actor,
+	})
+	if err != nil {
+		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, err)
+	}
+	s.event.ReplayedFrom, s.event.WindowAt, s.event.SignalID = source.ID, source.WindowAt, source.SignalID
+	return s, nil
+}

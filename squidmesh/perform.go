@@ -1,0 +1,99 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Perform takes a delivery from the queue and does what it asks for. It may be called with the same delivery any number of
+// times, from any process: one call executes, the others are told that there is nothing to do.
+//
+// The outcome is the answer to the queue. An error means that the infrastructure failed and that the delivery should come
+// again: nothing was claimed, or another worker will take the step over. Cancelling ctx gives an unfinished step back.
+func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error) {
+	if err := outsideTx(ctx); err != nil {
+		return Outcome{}, err
+	}
+	if err := d.validate(); err != nil {
+		return rt.drop(d, "bad_delivery", err), nil
+	}
+	svc := rt.started()
+	if svc == nil {
+		return Outcome{Kind: Again, After: time.Second, Reason: "not_started"}, nil
+	}
+	if d.Kind == DeliverCron {
+		return rt.performCron(ctx, d)
+	}
+	id, err := uuid.Parse(d.RunID)
+	if err != nil {
+		return rt.drop(d, "bad_delivery", err), nil
+	}
+	worker, ok := svc.enter()
+	if !ok {
+		return Outcome{Kind: Again, After: time.Second, Reason: "worker_lost"}, nil
+	}
+	defer svc.leave()
+
+	event := Event(Compensated{})
+	if d.Step != "" {
+		key := StepKey{d.Step, PhaseDo}
+		if d.Kind == DeliverCompensation {
+			key.Phase = PhaseUndo
+		}
+		event = Claimed{Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
+	}
+	c, err := rt.commit(ctx, id, event)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return rt.drop(d, "unknown_run", err), nil
+	case errors.Is(err, ErrUnknownShape):
+		return Outcome{Kind: Again, After: 30 * time.Second, Reason: "definition_unknown"}, nil
+	case err != nil:
+		return Outcome{}, err
+	}
+	outcome := c.Outcome
+	slice := time.Now().Add(rt.config.TimeSlice)
+	for c.Claim != nil {
+		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && !svc.stopping()
+		if c, err = rt.attempt(ctx, svc, c, more); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return outcome, nil
+}
+
+func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
+	rt.logger.Warn("squidmesh: delivery dropped", "kind", d.Kind, "run", d.RunID, "step", d.Step, "reason", reason, "error", err)
+	return Outcome{Kind: Drop, Reason: fmt.Sprintf("%s: %v", reason, err)}
+}
+
+// performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
+// delivered how often.
+func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
+	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron"}
+	switch {
+	case d.SignalID != "":
+		params.Key = "cron:" + d.Trigger + ":" + d.SignalID
+	case d.IntendedWindow != nil:
+		params.Key = "cron:" + d.Trigger + ":" + d.IntendedWindow.StartAt.UTC().Format(time.RFC3339)
+	}
+	s, err := rt.prepareStart(params)
+	if err != nil {
+		return rt.drop(d, "refused", err), nil
+	}
+	if s.trigger.Cron == "" {
+		return rt.drop(d, "refused", fmt.Errorf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)), nil
+	}
+	s.event.SignalID = d.SignalID
+	if d.IntendedWindow != nil {
+		s.event.WindowAt = d.IntendedWindow.StartAt
+	}
+	if _, err := rt.start(ctx, s); err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Kind: Done}, nil
+}

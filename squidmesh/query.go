@@ -1,0 +1,239 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// InspectOptions say how much of a run to read.
+type InspectOptions struct {
+	// History adds outputs, attempts and the audit.
+	History bool
+}
+
+// Inspection is a run as one consistent read found it.
+type Inspection struct {
+	Run  Run // with its payload
+	Spec *Spec
+
+	// Steps are all steps of the run's pinned definition, children behind their block, reached or not.
+	Steps []StepInspection
+
+	// Attempts that ended otherwise than by success at the first try, oldest first. Only with History.
+	Attempts []AttemptRecord
+
+	// Audit in its order. Only with History.
+	Audit []AuditEntry
+}
+
+// StepInspection is one step of an inspected run.
+type StepInspection struct {
+	Name  string
+	Kind  Kind
+	Block string
+
+	// Status is a [StepStatus]; of a step without a row "waiting", or "skipped" once the run has ended. A row that waits
+	// for other steps is waiting too.
+	Status string
+
+	// Do and Undo are the rows of the step's phases; nil where there is none.
+	Do, Undo *StepState
+
+	// Output is the step's result. Only with History.
+	Output json.RawMessage
+
+	// Error is the latest failure of an attempt of Do. Only with History.
+	Error *StepError
+}
+
+// Statuses of inspected steps besides those of rows.
+const (
+	InspectWaiting = "waiting"
+	InspectSkipped = "skipped"
+)
+
+// InspectRun reads a run. Options may be nil. Errors: [ErrNotFound], [ErrUnknownShape], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) InspectRun(ctx context.Context, id RunID, options *InspectOptions) (*Inspection, error) {
+	if err := outsideTx(ctx); err != nil {
+		return nil, err
+	}
+	var in *Inspection
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		in, err = rt.InspectRunTx(ctx, tx, id, options)
+		return err
+	})
+	return in, err
+}
+
+// InspectRunTx is InspectRun within the caller's transaction, whose own writes it sees.
+func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, options *InspectOptions) (*Inspection, error) {
+	run, p, loaded, err := rt.viewRun(ctx, tx, id, options != nil && options.History)
+	if err != nil {
+		return nil, err
+	}
+	in := &Inspection{Run: run, Spec: p.spec}
+	var errs map[string]*StepError
+	if options != nil && options.History {
+		history, err := rt.store.History(ctx, tx, id)
+		if err != nil {
+			return nil, fmt.Errorf("read history of run %s: %w", id, err)
+		}
+		in.Attempts, in.Audit = history.Attempts, history.Audit
+		errs = map[string]*StepError{}
+		for _, a := range in.Attempts {
+			if a.Phase == PhaseDo && a.Error != nil {
+				errs[a.Name] = a.Error
+			}
+		}
+	}
+	for i := range p.spec.steps {
+		st := &p.spec.steps[i]
+		step := StepInspection{Name: st.Name, Kind: st.Kind, Block: st.Block, Output: loaded.Outputs[st.Name], Error: errs[st.Name]}
+		if row, ok := loaded.Steps[StepKey{st.Name, PhaseDo}]; ok {
+			step.Do = &row
+		}
+		if row, ok := loaded.Steps[StepKey{st.Name, PhaseUndo}]; ok {
+			step.Undo = &row
+		}
+		step.Status = inspectedStatus(run, step.Do)
+		in.Steps = append(in.Steps, step)
+	}
+	return in, nil
+}
+
+func inspectedStatus(run Run, row *StepState) string {
+	switch {
+	case row != nil && !(row.Status == StepScheduled && row.Missing > 0):
+		return string(row.Status)
+	case run.Status.Terminal():
+		return InspectSkipped
+	default:
+		return InspectWaiting
+	}
+}
+
+// viewRun reads a run's row, its pinned shape and all its step rows.
+func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs bool) (Run, *pinned, Loaded, error) {
+	runs, err := rt.store.Find(ctx, tx, RunQuery{IDs: []RunID{id}, Payload: true})
+	if err != nil {
+		return Run{}, nil, Loaded{}, fmt.Errorf("find run %s: %w", id, err)
+	}
+	if len(runs) == 0 {
+		return Run{}, nil, Loaded{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
+	}
+	p, err := rt.pin(ctx, tx, runs[0])
+	if err != nil {
+		return Run{}, nil, Loaded{}, err
+	}
+	reads := Reads{All: true}
+	if outputs {
+		for i := range p.spec.steps {
+			reads.Outputs = append(reads.Outputs, p.spec.steps[i].Name)
+		}
+	}
+	loaded, err := rt.store.Load(ctx, tx, id, reads)
+	if err != nil {
+		return Run{}, nil, Loaded{}, fmt.Errorf("load run %s: %w", id, err)
+	}
+	return runs[0], p, loaded, nil
+}
+
+// ListParams select runs; zero fields select everything.
+type ListParams struct {
+	Workflow string
+	Statuses []RunStatus
+	Key      string
+
+	// CreatedFrom is inclusive, CreatedBefore exclusive.
+	CreatedFrom, CreatedBefore time.Time
+
+	// Limit is the size of a page, from 1 to 1000. Defaults to 50.
+	Limit int
+
+	// Cursor is the Next of the page before; empty is the first page.
+	Cursor string
+}
+
+// RunPage is one page of runs, newest first, without payloads.
+type RunPage struct {
+	Runs []Run
+
+	// Next is the cursor of the following page; empty on the last one.
+	Next string
+}
+
+// ListRuns lists runs, newest first. Errors: [*InputError], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) ListRuns(ctx context.Context, params ListParams) (RunPage, error) {
+	if err := outsideTx(ctx); err != nil {
+		return RunPage{}, err
+	}
+	q, err := params.query()
+	if err != nil {
+		return RunPage{}, err
+	}
+	var page RunPage
+	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		page.Runs, err = rt.store.Find(ctx, tx, q)
+		return err
+	})
+	if err != nil {
+		return RunPage{}, fmt.Errorf("list runs: %w", err)
+	}
+	if len(page.Runs) == q.Limit { // one more than asked for
+		page.Runs = page.Runs[:q.Limit-1]
+		last := page.Runs[len(page.Runs)-1]
+		page.Next = encodeCursor(RunCursor{last.CreatedAt, last.ID})
+	}
+	return page, nil
+}
+
+func (p ListParams) query() (RunQuery, error) {
+	q := RunQuery{
+		Workflow: p.Workflow, Statuses: p.Statuses, Key: p.Key, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore,
+	}
+	switch {
+	case p.Limit < 0 || p.Limit > 1000:
+		return q, &InputError{Field: "Limit", Code: "out_of_range", Detail: fmt.Sprintf("is %d, must be from 1 to 1000", p.Limit)}
+	case p.Limit == 0:
+		p.Limit = 50
+	}
+	q.Limit = p.Limit + 1
+	for _, s := range p.Statuses {
+		if !slices.Contains(RunStatuses, s) {
+			return q, &InputError{Field: "Statuses", Code: "unknown_status", Detail: fmt.Sprintf("%q is none of %v", s, RunStatuses)}
+		}
+	}
+	if p.Cursor != "" {
+		cursor, err := decodeCursor(p.Cursor)
+		if err != nil {
+			return q, &InputError{Field: "Cursor", Code: "invalid_cursor", Detail: "is not one that a page gave: start from the first page"}
+		}
+		q.After = &cursor
+	}
+	return q, nil
+}
+
+func encodeCursor(c RunCursor) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(c.CreatedAt.UTC().Format(time.RFC3339Nano) + " " + c.ID.String()))
+}
+
+func decodeCursor(s string) (RunCursor, error) {
+	data, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		return RunCursor{}, err
+	}
+	at, id, _ := strings.Cut(string(data), " ")
+	var c RunCursor
+	if c.CreatedAt, err = time.Parse(time.RFC3339Nano, at); err != nil {
+		return RunCursor{}, err
+	}
+	c.ID, err = uuid.Parse(id)
+	return c, err
+}

@@ -1,0 +1,246 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config is what a [Runtime] is made of.
+type Config[TTx any] struct {
+	// Store keeps the runs. Required.
+	Store Store[TTx]
+
+	// Executor hands work to the queue. Required.
+	Executor Executor[TTx]
+
+	// Workflows are the definitions that this process can start and execute. Required, at least one.
+	Workflows []Workflow
+
+	// Queue is the queue of steps that name none. Defaults to "squidmesh".
+	Queue string
+
+	// Name tells operators which process a worker is. Defaults to host name and process id.
+	Name string
+
+	// DisableContinuation makes every step a job of its own. By default a worker goes on with a successor that is due
+	// now, on the same queue and at the same priority, without a queue hop.
+	DisableContinuation bool
+
+	// TimeSlice is how long a worker goes on with successors before it hands the run back to the queue, so that others
+	// get their turn. Defaults to 1 second.
+	TimeSlice time.Duration
+
+	// MaxOutput caps the encoded result of a step, in bytes. Defaults to 256 KiB.
+	MaxOutput int
+
+	// Logger defaults to slog.Default.
+	Logger *slog.Logger
+
+	// Observer, if set, is told what happened after each commit of this runtime's own. See [Observer].
+	Observer Observer
+}
+
+// ConfigError lists everything that is wrong with a [Config]. Its parts are found with errors.As.
+type ConfigError struct{ Problems []error }
+
+func (e *ConfigError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *ConfigError) Unwrap() []error { return e.Problems }
+
+// Runtime runs workflows inside this process. Its methods are safe for concurrent use. Those that start and operate runs work
+// without Start; only executing needs it.
+type Runtime[TTx any] struct {
+	store    Store[TTx]
+	executor Executor[TTx]
+	traits   StoreTraits
+	registry *registry
+	config   Config[TTx]
+	logger   *slog.Logger
+
+	specs specCache
+	live  liveSet
+	waker waker
+
+	mu      sync.Mutex
+	service *service // while started
+}
+
+// New checks the configuration, compiles the workflows and binds their functions. It touches no database and starts
+// nothing. The error is a [*ConfigError] with every problem, definition problems as [*DefinitionError] among them.
+func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
+	c := *config
+	var problems []error
+	if c.Store == nil {
+		problems = append(problems, errors.New("Config.Store is missing: use pgstore.New or sqlitestore.Open"))
+	}
+	if c.Executor == nil {
+		problems = append(problems, errors.New("Config.Executor is missing: use riveradapter.New"))
+	}
+	if len(c.Workflows) == 0 {
+		problems = append(problems, errors.New("Config.Workflows is empty"))
+	}
+	if c.TimeSlice < 0 || c.MaxOutput < 0 {
+		problems = append(problems, errors.New("Config.TimeSlice and Config.MaxOutput must not be negative"))
+	}
+	if c.Queue == "" {
+		c.Queue = "squidmesh"
+	}
+	if !validQueue(c.Queue) {
+		problems = append(problems, fmt.Errorf("Config.Queue %q: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", c.Queue))
+	}
+	if c.Name == "" {
+		host, _ := os.Hostname()
+		c.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
+	if c.TimeSlice == 0 {
+		c.TimeSlice = time.Second
+	}
+	if c.MaxOutput == 0 {
+		c.MaxOutput = 256 << 10
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	reg, err := register(c.Workflows, reflect.TypeFor[TTx]())
+	if err != nil {
+		var ce *ConfigError
+		errors.As(err, &ce)
+		problems = append(problems, ce.Problems...)
+	} else if v, ok := c.Executor.(Validator); ok {
+		for _, name := range sortedKeys(reg.specs) {
+			for _, message := range v.ValidateSpec(reg.specs[name]) {
+				problems = append(problems, fmt.Errorf("workflow %q: %s", name, message))
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return nil, &ConfigError{Problems: problems}
+	}
+	rt := &Runtime[TTx]{
+		store: c.Store, executor: c.Executor, traits: c.Store.Traits(), registry: reg, config: c, logger: c.Logger,
+	}
+	rt.waker.notify = rt.notifyQueues
+	return rt, nil
+}
+
+// Workflows are the specs of the registered workflows, by name.
+func (rt *Runtime[TTx]) Workflows() []*Spec {
+	specs := make([]*Spec, 0, len(rt.registry.specs))
+	for _, name := range sortedKeys(rt.registry.specs) {
+		specs = append(specs, rt.registry.specs[name])
+	}
+	return specs
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Queues are the names of all queues that the registered workflows use, so that a program can work them all.
+func (rt *Runtime[TTx]) Queues() []string {
+	seen := map[string]bool{rt.config.Queue: true}
+	for _, spec := range rt.registry.specs {
+		for i := range spec.steps {
+			if q := spec.steps[i].Policy.Queue; q != "" {
+				seen[q] = true
+			}
+		}
+	}
+	return sortedKeys(seen)
+}
+
+// Wake tells the queue to look for work at once. Call it after committing a transaction that a Tx method wrote to; without it
+// the work is found a little later.
+func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.Queues()...) }
+
+func (rt *Runtime[TTx]) notifyQueues(queues []string) {
+	w, ok := rt.executor.(Waker)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := w.Wake(ctx, rt.store.Notify, queues); err != nil {
+		rt.logger.Warn("squidmesh: wake queues", "queues", queues, "error", err)
+	}
+}
+
+// specCache keeps the specs of pinned shapes, with today's policies.
+type specCache struct {
+	mu     sync.RWMutex
+	shapes map[string]*pinned
+}
+
+// pinned is a shape as this process runs it.
+type pinned struct {
+	spec     *Spec
+	runnable map[StepKey]bool
+	saved    bool // the database is known to hold the shape
+}
+
+func (c *specCache) get(shape string) *pinned {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.shapes[shape]
+}
+
+func (c *specCache) put(shape string, p *pinned) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shapes == nil {
+		c.shapes = map[string]*pinned{}
+	}
+	c.shapes[shape] = p
+}
+
+// pin returns the shape that a run is pinned to.
+func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, error) {
+	if p := rt.specs.get(run.Shape); p != nil {
+		return p, nil
+	}
+	today := rt.registry.specs[run.Workflow]
+	spec := today
+	if today == nil || today.shape != run.Shape {
+		found, err := rt.store.Specs(ctx, tx, nil, []string{run.Shape})
+		if err != nil {
+			return nil, fmt.Errorf("load shape %s: %w", run.Shape, err)
+		}
+		if spec = found[run.Shape]; spec == nil {
+			return nil, fmt.Errorf("run %s of workflow %s: %w %s", run.ID, run.Workflow, ErrUnknownShape, run.Shape)
+		}
+		if today != nil {
+			spec = spec.WithPolicy(today)
+		}
+	}
+	p := &pinned{spec: spec, runnable: rt.registry.runnable(spec)}
+	rt.specs.put(run.Shape, p)
+	return p, nil
+}
+
+// saveSpecs writes specs whose shapes the database may not hold yet.
+func (rt *Runtime[TTx]) saveSpecs(ctx context.Context, tx TTx, specs []*Spec) error {
+	if len(specs) == 0 {
+		return nil
+	}
+	_, err := rt.store.Specs(ctx, tx, specs, nil)
+	return err
+}

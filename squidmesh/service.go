@@ -1,0 +1,266 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tickEvery is how often a worker renews its lease and looks for what needs care.
+const tickEvery = time.Second
+
+// service is the executing side of a runtime between Start and Stop.
+type service struct {
+	ctx    context.Context // of everything that must outlive a single delivery
+	cancel context.CancelFunc
+	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
+	beat   time.Time    // of the last accepted heartbeat; only the tick uses it
+	ticked chan struct{}
+
+	mu    sync.Mutex
+	ended bool           // no more deliveries
+	busy  sync.WaitGroup // deliveries at work
+	later map[deliveryID]retryAt
+}
+
+// deliveryID names a delivery whose enqueue failed.
+type deliveryID struct {
+	run RunID
+	key StepKey
+}
+
+// retryAt is when an enqueue that failed is tried again.
+type retryAt struct {
+	at    time.Time
+	tries int
+}
+
+// enter admits a delivery.
+func (s *service) enter() (WorkerID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	worker := WorkerID(s.worker.Load())
+	if s.ended || worker == 0 {
+		return 0, false
+	}
+	s.busy.Add(1)
+	return worker, true
+}
+
+func (s *service) leave() { s.busy.Done() }
+
+func (s *service) stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// started is the running service; nil when there is none.
+func (rt *Runtime[TTx]) started() *service {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.service
+}
+
+// Start registers this process as a worker, takes over what dead workers left, and starts the background tick. It writes the
+// specs of the registered workflows. Start before the queue's own client. It fails if the database does not answer.
+func (rt *Runtime[TTx]) Start(ctx context.Context) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.service != nil {
+		return errors.New("runtime is started already")
+	}
+	svc := &service{ticked: make(chan struct{}), later: map[deliveryID]retryAt{}}
+	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	report, err := rt.registerWorker(ctx, rt.Workflows())
+	if err != nil {
+		svc.cancel()
+		return fmt.Errorf("start runtime: %w", err)
+	}
+	for _, spec := range rt.Workflows() {
+		rt.markSaved(spec)
+	}
+	svc.worker.Store(int64(report.Registered))
+	svc.beat = time.Now()
+	if err := rt.takeOver(ctx, report.Orphans); err != nil {
+		svc.cancel()
+		return fmt.Errorf("start runtime: %w", err)
+	}
+	rt.service = svc
+	go rt.tickLoop(svc)
+	return nil
+}
+
+// registerWorker writes this process's worker row.
+func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (WorkerReport, error) {
+	worker := &Worker{Name: rt.config.Name, Queues: rt.Queues()}
+	for _, workflow := range sortedKeys(rt.registry.functions) {
+		for key := range rt.registry.functions[workflow] {
+			if key.Phase == PhaseDo {
+				worker.Functions = append(worker.Functions, workflow+"/"+key.Name)
+			}
+		}
+	}
+	var report WorkerReport
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		if err := rt.saveSpecs(ctx, tx, specs); err != nil {
+			return err
+		}
+		report, err = rt.store.Workers(ctx, tx, WorkerTick{
+			Register: worker, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
+		})
+		return err
+	})
+	return report, err
+}
+
+// Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
+// worker. Steps are told to stop by their contexts. Stop the queue's client first. When ctx ends before the last step has
+// let go, Stop returns its error, and what is left is taken over after the lease. A stopped runtime can be started again.
+func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
+	rt.mu.Lock()
+	svc := rt.service
+	rt.service = nil
+	rt.mu.Unlock()
+	if svc == nil {
+		return nil
+	}
+	svc.mu.Lock()
+	svc.ended = true
+	svc.mu.Unlock()
+	rt.live.cancelAll(ErrReleased)
+
+	idle := make(chan struct{})
+	go func() {
+		svc.busy.Wait()
+		close(idle)
+	}()
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = fmt.Errorf("stop runtime: steps are still running: %w", context.Cause(ctx))
+	}
+	svc.cancel()
+	<-svc.ticked
+	if err != nil {
+		return err
+	}
+	worker := WorkerID(svc.worker.Load())
+	if worker == 0 {
+		return nil
+	}
+	resign := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		_, err := rt.store.Workers(ctx, tx, WorkerTick{Resign: worker, Lease: rt.traits.Lease})
+		return err
+	})
+	if resign != nil {
+		return fmt.Errorf("stop runtime: resign: %w", resign)
+	}
+	return nil
+}
+
+// tickLoop renews the lease and looks after runs until the service ends.
+func (rt *Runtime[TTx]) tickLoop(svc *service) {
+	defer close(svc.ticked)
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-svc.ctx.Done():
+			return
+		case <-ticker.C:
+			if err := rt.tick(svc); err != nil && svc.ctx.Err() == nil {
+				rt.logger.Warn("squidmesh: tick", "error", err)
+			}
+		}
+	}
+}
+
+func (rt *Runtime[TTx]) tick(svc *service) error {
+	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease)
+	defer cancel()
+	worker := WorkerID(svc.worker.Load())
+	if worker == 0 {
+		report, err := rt.registerWorker(ctx, nil)
+		if err != nil {
+			return err
+		}
+		worker = report.Registered
+		svc.worker.Store(int64(worker))
+		svc.beat = time.Now()
+	}
+	var report WorkerReport
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		report, err = rt.store.Workers(ctx, tx, WorkerTick{
+			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: 100,
+		})
+		return err
+	})
+	switch {
+	case err != nil && time.Since(svc.beat) > rt.traits.Lease:
+		rt.live.cancelAll(ErrLeaseLost) // nobody can know any more that this worker lives
+		return err
+	case err != nil:
+		return err
+	case !report.Alive:
+		rt.logger.Warn("squidmesh: worker was declared lost, registers anew", "worker", worker)
+		svc.worker.Store(0)
+		rt.live.cancelAll(ErrLeaseLost)
+	default:
+		svc.beat = time.Now()
+	}
+	for _, id := range report.Verdicts {
+		rt.live.interrupt(id)
+	}
+	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report))
+}
+
+// takeOver gives the attempts of lost workers to others.
+func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
+	type owner struct {
+		run    RunID
+		worker WorkerID
+	}
+	var order []owner
+	holds := map[owner][]StepKey{}
+	for _, h := range orphans {
+		o := owner{h.Run, h.Worker}
+		if holds[o] == nil {
+			order = append(order, o)
+		}
+		holds[o] = append(holds[o], h.StepKey)
+	}
+	var problems []error
+	for _, o := range order {
+		if _, err := rt.commit(ctx, o.run, Lost{Worker: o.worker, Holds: holds[o]}); err != nil {
+			problems = append(problems, fmt.Errorf("take over run %s: %w", o.run, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// redeliver sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
+func (rt *Runtime[TTx]) redeliver(ctx context.Context, svc *service, report WorkerReport) error {
+	var problems []error
+	waiting := map[deliveryID]retryAt{}
+	for _, row := range report.Jobless {
+		id := deliveryID{row.Run, row.StepKey}
+		again := svc.later[id]
+		if again.at.After(report.Now) {
+			waiting[id] = again
+			continue
+		}
+		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt}); err != nil {
+			again.tries++
+			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
+			waiting[id] = again
+			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
+		}
+	}
+	svc.later = waiting
+	return errors.Join(problems...)
+}

@@ -1,0 +1,67 @@
+package squidmesh
+
+import (
+	"sync"
+	"time"
+)
+
+// wakeCooldown is the pause between two wake-ups of one process: each may cost the database a global lock, so many commits
+// share one.
+const wakeCooldown = 5 * time.Millisecond
+
+// waker coalesces wake-ups of queues. It runs a goroutine only while there is something to tell, and the last call is never
+// lost.
+type waker struct {
+	notify func(queues []string)
+
+	mu      sync.Mutex
+	queues  map[string]bool
+	running bool
+}
+
+func (w *waker) wake(queues ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.queues == nil {
+		w.queues = map[string]bool{}
+	}
+	for _, q := range queues {
+		w.queues[q] = true
+	}
+	if !w.running && len(w.queues) > 0 {
+		w.running = true
+		go w.run()
+	}
+}
+
+// wakeAt wakes after a delay, for deliveries that are due then. Timers of less than a minute are precise to the cooldown; later
+// ones are left to the queue's own polling.
+func (w *waker) wakeAt(after time.Duration, queues ...string) {
+	if after > time.Minute {
+		return
+	}
+	time.AfterFunc(after, func() { w.wake(queues...) })
+}
+
+func (w *waker) run() {
+	for {
+		w.mu.Lock()
+		queues := sortedKeys(w.queues)
+		w.queues = nil
+		if len(queues) == 0 {
+			w.running = false
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+		w.notify(queues)
+		time.Sleep(wakeCooldown)
+	}
+}
+
+// wakeAfterCallersCommit wakes when a transaction that the caller will commit has probably been committed.
+func (w *waker) wakeAfterCallersCommit(queues ...string) {
+	for _, after := range []time.Duration{5, 25, 125, 625} {
+		w.wakeAt(after*time.Millisecond, queues...)
+	}
+}
