@@ -33,7 +33,7 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.readBack(ctx, c, err)
+			err = rt.readBack(ctx, c, err, endOf(e) || claimOf(e))
 		}
 		switch {
 		case err == nil:
@@ -192,8 +192,9 @@ func (rt *Runtime[TTx]) claimInput(ctx context.Context, tx TTx, spec *Spec, t Tr
 // errNotCommitted says that a COMMIT whose answer was lost did not take effect.
 var errNotCommitted = errors.New("transaction did not take effect")
 
-// readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history.
-func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error) error {
+// readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history. It
+// asks until it knows if it must, as a claim or an outcome must, else a few times.
+func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error, must bool) error {
 	if c.Empty() {
 		return nil
 	}
@@ -215,7 +216,7 @@ func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error
 			return nil
 		case err == nil:
 			return errNotCommitted
-		case try == commitAttempts || ctx.Err() != nil:
+		case !must && try >= commitAttempts || ctx.Err() != nil:
 			return errors.Join(unknown, err)
 		}
 		if err := pause(ctx, backoff(try+4)); err != nil {

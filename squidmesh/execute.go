@@ -31,8 +31,9 @@ type execution struct {
 	more   map[StepKey]bool // not nil: the worker may go on with a successor
 }
 
-// attempt executes a claimed attempt and commits its end, which may claim the next one.
-func (rt *Runtime[TTx]) attempt(ctx context.Context, svc *service, c committed, more bool) (committed, error) {
+// attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
+// to stop; work is the context in which the end is recorded.
+func (rt *Runtime[TTx]) attempt(delivery, work context.Context, c committed, more bool) (committed, error) {
 	p, err := rt.pinnedOf(c.Claim.Shape)
 	if err != nil {
 		return committed{}, err
@@ -44,13 +45,13 @@ func (rt *Runtime[TTx]) attempt(ctx context.Context, svc *service, c committed, 
 	if more {
 		x.more = p.runnable
 	}
-	defer rt.begin(ctx, x, c.Run)()
+	defer rt.begin(delivery, x, c.Run)()
 
 	var next committed
 	if x.fn.kind == KindFuncTx {
-		next, err = rt.attemptTx(svc.ctx, x)
+		next, err = rt.attemptTx(work, x)
 	} else {
-		next, err = rt.commit(svc.ctx, x.claim.Run, x.event(rt.execute(x, nil)))
+		next, err = rt.commit(work, x.claim.Run, x.event(rt.execute(x, nil)))
 	}
 	if err != nil {
 		return committed{}, fmt.Errorf("record step %s of run %s: %w", x.claim.Name, x.claim.Run, err)
@@ -207,7 +208,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.readBack(ctx, c, err)
+			err = rt.readBack(ctx, c, err, true)
 		}
 		switch {
 		case err == nil:
@@ -224,6 +225,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return rt.commit(ctx, x.claim.Run, event)
 		case called:
 			// The body returned well, but its transaction could not commit and took the writes back: it starts anew.
+			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit", "error", err)
 			return rt.commit(ctx, x.claim.Run, x.released(err.Error()))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {

@@ -2,8 +2,9 @@ package squidmesh
 
 import "context"
 
-// Observer is told what happened, after the commit that made it so, in the order of each run. It is called on the path of the
-// work: it must be quick and must not call the runtime. Transactions that the caller commits are not observed.
+// Observer is told what happened, after the commit that made it so. It is called on the path of the work, from many
+// goroutines: it must be quick and must not call the runtime. Observations of one run may overtake each other; Entry.Seq gives
+// their order. Transactions that the caller commits are not observed.
 type Observer interface {
 	Observe(ctx context.Context, o Observation)
 }

@@ -37,6 +37,8 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 		return Outcome{Kind: Again, After: time.Second, Reason: "worker_lost"}, nil
 	}
 	defer svc.leave()
+	work, cancel := svc.work(ctx)
+	defer cancel()
 
 	event := Event(Compensated{})
 	if d.Step != "" {
@@ -46,7 +48,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 		}
 		event = Claimed{Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
 	}
-	c, err := rt.commit(ctx, id, event)
+	c, err := rt.commit(work, id, event)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return rt.drop(d, "unknown_run", err), nil
@@ -59,7 +61,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	slice := time.Now().Add(rt.config.TimeSlice)
 	for c.Claim != nil {
 		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && !svc.stopping()
-		if c, err = rt.attempt(ctx, svc, c, more); err != nil {
+		if c, err = rt.attempt(ctx, work, c, more); err != nil {
 			return Outcome{}, err
 		}
 	}

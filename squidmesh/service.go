@@ -52,6 +52,17 @@ func (s *service) enter() (WorkerID, bool) {
 
 func (s *service) leave() { s.busy.Done() }
 
+// work is a context for recording what a delivery did: with the delivery's values, but ended only by the service, so that
+// nothing is left claimed with nobody at work.
+func (s *service) work(delivery context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(delivery))
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 func (s *service) stopping() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

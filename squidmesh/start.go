@@ -161,7 +161,7 @@ func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult,
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) && existing == nil {
-			err = rt.readBack(ctx, c, err)
+			err = rt.readBack(ctx, c, err, false)
 		}
 		switch {
 		case err == nil && existing != nil:
