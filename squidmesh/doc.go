@@ -1,0 +1,42 @@
+// Package squidmesh is a durable workflow runtime that lives inside a Go program. The state of workflows is rows in the
+// program's own database; runnable work is delivered by a job queue, for which River is the first choice.
+//
+// # Authoring
+//
+// A [Workflow] is a plain struct value. Its steps form a spine of routes (Next, OnError, Routes of a [Choose]); a step with
+// Parallel runs children at once. What a step does is ordinary Go: [Func], [Effect] and, for functions that write to the
+// program's own tables, [FuncTx] and [EffectTx]; besides there are [Wait], [Log], [Pause] and [Approval]. A step reads what it
+// needs from the run's payload and from the results of the steps before it, by the JSON keys of its input type; [Compile]
+// proves that every key will be there.
+//
+// A step's error is retried by its [Retry] policy; [Fail] makes it final, [RetryAfter] sets the delay. A final failure takes the
+// step's OnError route; without one the run fails, and what completed is undone in reverse order by the steps' Undo.
+//
+// # Running
+//
+// A [Runtime] is made of a [Store] (package pgstore or sqlitestore), an [Executor] (package riveradapter) and the workflows. Runs are
+// started with [Runtime.StartRun], or with [Runtime.StartRunTx] beside the program's own writes. The queue hands deliveries
+// to [Runtime.Perform].
+//
+// # What holds
+//
+//  1. One transaction per step. A step's result, its successors, their jobs and the audit entry commit together or not at all;
+//     for FuncTx steps so do the function's own writes, which therefore happen exactly once.
+//  2. A function runs at least once. After a crash it may run again, under the same [IdempotencyKey].
+//  3. One attempt at a time. Results of any but the current attempt of a step change nothing (the fence), however late they
+//     come and whatever the queue delivers twice.
+//  4. Nothing runs before it is due, and nothing after its run has ended.
+//  5. An active run always has a live attempt, a delivery due or to come, or an open decision. The attempts of a process that
+//     died are taken over once its lease has run out.
+//  6. Undos come in reverse order of completion, one at a time, and only after every attempt of the run has ended.
+//  7. The audit is append-only and numbered without gaps; its times never go back.
+//
+// Not promised: that the effects of Func outside the database happen once (give them the idempotency key), and that runs
+// survive what the database does not, such as a failover to a standby that had not received the last commits.
+//
+// # How it is built
+//
+// Every rule is in [Decide], a pure function from a run, an event and the time to a [Transition]. Everything else is plumbing: a
+// commit locks the run's row, loads what the decision [Reads], decides, enqueues, applies. Read decide.go, decide_step.go,
+// decide_route.go, decide_undo.go and decide_manual.go in this order for the life of a run.
+package squidmesh
