@@ -26,12 +26,11 @@ type compiler struct {
 type node struct {
 	Step
 	kind     Kind
-	graph    bool  // the implicit block of a workflow of After steps
-	block    int   // the block that it is a child of; -1 for none
-	children []int // of a block
-	after    []int // siblings
-	success  []int // where Next or Routes lead
-	failure  []int // where OnError leads; at most one
+	graph    bool   // the implicit block of a workflow of After steps
+	block    int    // the block that it is a child of; -1 for none
+	children []int  // of a block
+	leads    []edge // on the spine: where Next, Routes and OnError lead
+	waits    []edge // in a block: what After names
 
 	in, out, undoIn *Type // nil for none
 	rank            int   // in the order of the walk; zero for steps that nothing leads to

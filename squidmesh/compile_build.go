@@ -26,7 +26,7 @@ func (c *compiler) buildStep(i int) StepSpec {
 		Description:      n.Description,
 		Kind:             n.kind,
 		Children:         c.namesOf(n.children),
-		After:            c.namesOf(n.after),
+		After:            n.After,
 		OnError:          n.OnError,
 		Recovery:         n.Recovery,
 		Routes:           n.Routes,

@@ -126,15 +126,17 @@ func (c *compiler) proveFlow() {
 		at := before[i]
 		c.reach(i)
 		c.checkReads(i, at)
+		c.checkWrites(i, at)
 		after := at.with(c, i)
 		if c.nodes[i].kind == KindBlock {
 			after = c.proveBlock(i, at)
 		}
-		for _, next := range c.nodes[i].success {
-			before[next] = before[next].meet(after)
-		}
-		for _, next := range c.nodes[i].failure {
-			before[next] = before[next].meet(at)
+		for _, e := range c.nodes[i].leads {
+			if e.failure {
+				before[e.to] = before[e.to].meet(at)
+			} else {
+				before[e.to] = before[e.to].meet(after)
+			}
 		}
 	}
 }
@@ -145,14 +147,15 @@ func (c *compiler) proveBlock(block int, at facts) facts {
 	c.checkSiblings(block)
 	for _, i := range c.ordered(block) {
 		var before []int
-		for _, dep := range c.nodes[i].after {
-			before = append(before, dep)
-			before = append(before, ancestors[dep]...)
+		for _, e := range c.nodes[i].waits {
+			before = append(before, e.to)
+			before = append(before, ancestors[e.to]...)
 		}
 		slices.Sort(before)
 		ancestors[i] = slices.Compact(before)
 		c.reach(i)
 		c.checkReads(i, at.with(c, ancestors[i]...))
+		c.checkWrites(i, at)
 	}
 	return at.with(c, c.nodes[block].children...)
 }
@@ -167,8 +170,8 @@ func (c *compiler) spine() []int {
 			return
 		}
 		seen[i] = true
-		for _, next := range slices.Concat(c.nodes[i].failure, c.nodes[i].success) {
-			visit(next)
+		for _, e := range c.nodes[i].leads {
+			visit(e.to)
 		}
 		order = append(order, i)
 	}
@@ -187,8 +190,8 @@ func (c *compiler) ordered(block int) []int {
 			return
 		}
 		seen[i] = true
-		for _, dep := range c.nodes[i].after {
-			visit(dep)
+		for _, e := range c.nodes[i].waits {
+			visit(e.to)
 		}
 		order = append(order, i)
 	}
@@ -208,8 +211,9 @@ func (c *compiler) reach(i int) {
 // may have run. So where a block's child and the step that stands in for the failed block write the same key, the latter
 // comes last and its value counts.
 func (c *compiler) read(keys []string, at facts) reading {
-	r := reading{keys: keys}
-	for _, key := range keys {
+	slices.Sort(keys)
+	r := reading{keys: slices.Compact(keys)}
+	for _, key := range r.keys {
 		for _, w := range at[key].writers {
 			if w >= 0 {
 				r.sources = append(r.sources, w)

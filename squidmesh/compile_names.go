@@ -1,13 +1,18 @@
 package squidmesh
 
-import "regexp"
-
-var (
-	nameForm  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	queueForm = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
 )
 
-// validName reports whether a workflow, trigger or step may bear the name.
+var (
+	nameForm   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	queueForm  = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+	outputForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// validName reports whether a workflow, trigger or step may bear the name. It fits into River's tags behind a prefix.
 func validName(s string) bool {
 	return len(s) <= 63 && nameForm.MatchString(s)
 }
@@ -15,4 +20,26 @@ func validName(s string) bool {
 // validQueue reports whether River takes a queue of that name.
 func validQueue(s string) bool {
 	return len(s) <= 64 && queueForm.MatchString(s)
+}
+
+// validKey reports whether both databases can hold a key or route of that name.
+func validKey(s string) bool {
+	return s != "" && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+// checkName reports a name of the wrong form.
+func (c *compiler) checkName(place, name string) {
+	if !validName(name) {
+		c.report("bad_name", place, "name %q is not [a-z][a-z0-9_]* with at most 63 characters", name)
+	}
+}
+
+func (c *compiler) checkWorkflow() {
+	c.checkName("Name", c.workflow.Name)
+	if len(c.workflow.Triggers) == 0 {
+		c.report("no_trigger", "Triggers", "a workflow needs at least one trigger")
+	}
+	if len(c.workflow.Steps) == 0 {
+		c.report("no_step", "Steps", "a workflow needs at least one step")
+	}
 }

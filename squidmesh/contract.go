@@ -1,6 +1,10 @@
 package squidmesh
 
-import "reflect"
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
 
 // Contract says what a run's input must be. The zero Contract accepts only the empty object. See [Payload].
 type Contract struct {
@@ -33,4 +37,48 @@ func Payload[T any](defaults ...Defaults) Contract {
 		}
 	}
 	return c
+}
+
+// defaultJSON keeps a dynamic default apart from a string that looks like one.
+type defaultJSON struct {
+	Value   json.RawMessage `json:"value,omitempty"`
+	Dynamic DynamicDefault  `json:"dynamic,omitempty"`
+}
+
+// MarshalJSON writes each default as {"value": ...} or {"dynamic": ...}.
+func (d Defaults) MarshalJSON() ([]byte, error) {
+	out := make(map[string]defaultJSON, len(d))
+	for key, value := range d {
+		if dynamic, ok := value.(DynamicDefault); ok {
+			out[key] = defaultJSON{Dynamic: dynamic}
+			continue
+		}
+		raw, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		out[key] = defaultJSON{Value: raw}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. Literal defaults become json.RawMessage.
+func (d *Defaults) UnmarshalJSON(data []byte) error {
+	var in map[string]defaultJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*d = make(Defaults, len(in))
+	for key, value := range in {
+		if value.Dynamic != "" {
+			(*d)[key] = value.Dynamic
+			continue
+		}
+		doc, problems := parseJSON(value.Value) // json.Marshal has escaped what only HTML needs
+		if len(problems) > 0 {
+			return fmt.Errorf("default of %q: %w", key, problems[0])
+		}
+		(*d)[key] = json.RawMessage(doc.canonical())
+	}
+	return nil
 }

@@ -2,36 +2,55 @@ package squidmesh
 
 import "fmt"
 
-// didYouMean is `, did you mean "x"?` for the candidate nearest to a name, or empty if none is close.
-func didYouMean(name string, candidates []string) string {
-	best, least := "", max(2, len(name)/3)+1
-	for _, c := range candidates {
-		if d := editDistance(name, c); d < least {
-			best, least = c, d
+// nearest finds the candidate that the author probably meant: the one with the fewest changes, if these are no more than
+// a third of the name or one.
+func nearest(name string, candidates []string) (string, bool) {
+	best, found := "", false
+	limit := max(1, len(name)/3)
+	for _, candidate := range candidates {
+		if candidate == name || candidate == "" {
+			continue
+		}
+		if d := distance(name, candidate); d <= limit && d < len(name) {
+			best, found, limit = candidate, true, d-1
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return best, found
 }
 
-// editDistance is the number of bytes to insert, delete or replace to make b of a (Wagner and Fischer, 1974).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+// didYouMean is `, did you mean "x"?` for the nearest candidate, or empty if none is close.
+func didYouMean(name string, candidates []string) string {
+	if best, ok := nearest(name, candidates); ok {
+		return fmt.Sprintf(", did you mean %q?", best)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
+	return ""
+}
+
+// distance counts the bytes to insert, delete, replace or swap with their neighbour that turn a into b.
+func distance(a, b string) int {
+	if len(a)-len(b) > len(a)/3+1 || len(b)-len(a) > len(a)/3+1 {
+		return len(a) + len(b) // too far to matter
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], cost
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

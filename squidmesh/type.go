@@ -54,6 +54,41 @@ func (t *Type) field(name string) (Field, bool) {
 	return Field{}, false
 }
 
+// names are the names of the fields.
+func (t *Type) names() []string {
+	names := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// unencodable finds a part of the type that has no JSON form.
+func (t *Type) unencodable() (path string, found bool) {
+	if t.Kind == kindNone {
+		return "", true
+	}
+	for _, f := range t.Fields {
+		if path, found := f.Type.unencodable(); found {
+			return joinPath(f.Name, path), true
+		}
+	}
+	if t.Elem != nil {
+		if path, found := t.Elem.unencodable(); found {
+			return joinPath("[]", path), true
+		}
+	}
+	return "", false
+}
+
+// joinPath puts a field or index in front of a path.
+func joinPath(first, rest string) string {
+	if first == "" || rest == "" || rest[0] == '[' {
+		return first + rest
+	}
+	return first + "." + rest
+}
+
 // opaque reports whether the type does not say which keys its objects have.
 func (t *Type) opaque() bool {
 	return t.Kind == kindAny || t.Kind == kindObject && t.Open

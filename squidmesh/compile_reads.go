@@ -1,0 +1,183 @@
+package squidmesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// checkReads proves what the step and its undo read, given what is there before the step.
+func (c *compiler) checkReads(i int, at facts) {
+	n := &c.nodes[i]
+	if n.in != nil {
+		fields := c.readFields(i)
+		for _, f := range fields {
+			c.checkKey(c.place(i, "Input"), f, at)
+		}
+		n.reads = c.read(fieldNames(fields), at)
+	}
+	if n.undoIn != nil {
+		after := at.with(c, i)
+		fields := n.undoIn.Fields
+		if n.undoIn.opaque() { // it gets what the step read, and what the step wrote
+			fields = nil
+			for _, key := range slices.Concat(n.reads.keys, fieldNames(n.written())) {
+				fields = append(fields, Field{Name: key, Type: n.undoIn.value()})
+			}
+		}
+		for _, f := range fields {
+			c.checkKey(c.place(i, "Undo"), f, after)
+		}
+		n.undoes = c.read(fieldNames(fields), after)
+	}
+}
+
+// readFields are the keys that the step's input reads, with the types that it reads them as.
+func (c *compiler) readFields(i int) []Field {
+	n := c.nodes[i]
+	if len(n.Input) == 0 {
+		return n.in.Fields
+	}
+	var fields []Field
+	for _, key := range n.Input {
+		f, ok := n.in.field(key)
+		switch {
+		case n.in.opaque():
+			fields = append(fields, Field{Name: key, Type: n.in.value()})
+		case !ok:
+			c.report("unknown_field", c.place(i, "Input"), "the input has no field %q%s", key, didYouMean(key, n.in.names()))
+		default:
+			fields = append(fields, f)
+		}
+	}
+	for _, f := range n.in.Fields {
+		if f.Required && !slices.Contains(n.Input, f.Name) {
+			c.report("unlisted_field", c.place(i, "Input"), "the input requires key %q, which Input does not list", f.Name)
+		}
+	}
+	return fields
+}
+
+// checkKey proves that a key is there, where it must be, and reads as what was written.
+func (c *compiler) checkKey(place string, f Field, at facts) {
+	known, ok := at[f.Name]
+	if !ok {
+		c.reportMissing(place, f, at)
+		return
+	}
+	if f.Required && !known.certain {
+		c.report("uncertain_key", place, "reads key %q, which may be missing here: %s", f.Name, c.whyUncertain(f.Name, known))
+	}
+	for _, w := range known.writers {
+		written, _ := c.writes(w, f.Name)
+		written.Required = true // whether it is there has been asked
+		if s := disagreeingField("", written, true, f); s != "" {
+			c.report("type_mismatch", place, "reads key %q, but %s writes it differently: %s", f.Name, c.writerName(w), s)
+		}
+	}
+}
+
+func (c *compiler) reportMissing(place string, f Field, at facts) {
+	var others []string
+	for _, w := range c.allWriters() {
+		if _, ok := c.writes(w, f.Name); ok {
+			others = append(others, c.writerName(w))
+		}
+	}
+	switch {
+	case len(others) > 0 && c.broken:
+		// It might be there if the routes were right.
+	case len(others) > 0:
+		c.report("missing_key", place, "reads key %q, which no step before it writes; %s does, but not on a path to here",
+			f.Name, strings.Join(others, ", "))
+	case f.Required:
+		c.report("missing_key", place, "reads key %q, which nothing writes%s", f.Name, didYouMean(f.Name, sortedKeys(at)))
+	default:
+		c.report("never_written", place, "may read key %q, but nothing writes it%s", f.Name, didYouMean(f.Name, sortedKeys(at)))
+	}
+}
+
+// whyUncertain says who may leave the key out.
+func (c *compiler) whyUncertain(key string, known fact) string {
+	var reasons []string
+	for _, w := range known.writers {
+		f, _ := c.writes(w, key)
+		switch {
+		case f.Required && w >= 0:
+			reasons = append(reasons, fmt.Sprintf("not every path comes through %s", c.writerName(w)))
+		case f.Required:
+			reasons = append(reasons, "not every trigger has it")
+		case w >= 0 && c.nodes[w].out.Nullable:
+			reasons = append(reasons, fmt.Sprintf("%s returns a pointer, which may be nil", c.writerName(w)))
+		default:
+			reasons = append(reasons, fmt.Sprintf("it is optional in %s", c.writerName(w)))
+		}
+	}
+	return strings.Join(slices.Compact(reasons), ", ")
+}
+
+// checkWrites reports keys of the step's result that exist already.
+func (c *compiler) checkWrites(i int, at facts) {
+	for _, f := range c.nodes[i].written() {
+		if known, ok := at[f.Name]; ok {
+			c.reportTaken(i, f.Name, known.writers[0])
+		}
+	}
+}
+
+// checkSiblings reports keys that several children of a block write: all of them meet when the block has completed.
+func (c *compiler) checkSiblings(block int) {
+	first := map[string]int{}
+	for _, i := range c.nodes[block].children {
+		for _, f := range c.nodes[i].written() {
+			if other, taken := first[f.Name]; taken {
+				c.reportTaken(i, f.Name, other)
+			} else {
+				first[f.Name] = i
+			}
+		}
+	}
+}
+
+func (c *compiler) reportTaken(i int, key string, w writer) {
+	if c.nodes[i].Output != "" {
+		c.report("key_taken", c.place(i, "Output"), "key %q is written by %s: choose another one", key, c.writerName(w))
+		return
+	}
+	c.report("key_taken", c.place(i, "Output"), "the result has key %q, which is written by %s: keep the result under a name with Output",
+		key, c.writerName(w))
+}
+
+func (c *compiler) writerName(w writer) string {
+	if w < 0 {
+		return fmt.Sprintf("the payload of trigger %q", c.triggers[-1-w].Name)
+	}
+	return fmt.Sprintf("step %q", c.nodes[w].Name)
+}
+
+func (c *compiler) allWriters() []writer {
+	var all []writer
+	for i := range c.triggers {
+		all = append(all, triggerWriter(i))
+	}
+	for i := range c.nodes {
+		all = append(all, i)
+	}
+	return all
+}
+
+// value is the type of the values of an opaque object.
+func (t *Type) value() Type {
+	if t.Elem != nil {
+		return *t.Elem
+	}
+	return Type{Kind: kindAny, Nullable: true}
+}
+
+func fieldNames(fields []Field) []string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
+}

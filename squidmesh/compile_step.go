@@ -1,0 +1,305 @@
+package squidmesh
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// maxTimeout leaves River, which gives our jobs 24 hours, the time to hear of a timeout.
+const maxTimeout = 23 * time.Hour
+
+// option is a field of a step that not all kinds of steps have.
+type option struct {
+	field string
+	set   bool
+}
+
+func (n node) options() []option {
+	return []option{
+		{"After", len(n.After) > 0},
+		{"Next", n.Next != ""},
+		{"OnError", n.OnError != ""},
+		{"Recovery", n.Recovery != ""},
+		{"Routes", len(n.Routes) > 0},
+		{"Input", len(n.Input) > 0},
+		{"Output", n.Output != ""},
+		{"Retry", n.Retry != Retry{}},
+		{"Timeout", n.Timeout != 0},
+		{"Undo", n.Undo.kind != ""},
+		{"UndoRetry", n.UndoRetry != Retry{}},
+		{"UndoTimeout", n.UndoTimeout != 0},
+		{"Irreversible", n.Irreversible},
+		{"NotCompensatable", n.NotCompensatable},
+		{"Queue", n.Queue != ""},
+		{"Priority", n.Priority != 0},
+	}
+}
+
+// takes are the options of each kind, besides those that come with a step's place: routes on the spine, After in a block.
+var takes = map[Kind][]string{
+	KindFunc: {
+		"Input", "Output", "Retry", "Timeout", "Undo", "UndoRetry", "UndoTimeout", "Irreversible", "NotCompensatable",
+		"Queue", "Priority",
+	},
+	KindChoose:   {"Routes", "Input", "Retry", "Timeout", "Queue", "Priority"},
+	KindLog:      {"Retry", "Timeout", "Queue", "Priority"},
+	KindWait:     {"Queue", "Priority"},
+	KindPause:    {},
+	KindApproval: {"Output"},
+	KindBlock:    {},
+}
+
+// spineTakes are the options that come with a place on the spine.
+func spineTakes(k Kind) []string {
+	switch k {
+	case KindChoose: // leads on by Routes
+		return []string{"OnError", "Recovery"}
+	case KindPause: // cannot fail
+		return []string{"Next"}
+	default:
+		return []string{"Next", "OnError", "Recovery"}
+	}
+}
+
+// checkStep checks what can be told from the step alone.
+func (c *compiler) checkStep(i int) {
+	n := c.nodes[i]
+	if n.graph {
+		return
+	}
+	c.checkStepName(i)
+	if !c.checkAction(i) {
+		return
+	}
+	c.checkOptions(i)
+	c.checkDecision(i)
+	c.checkTypes(i)
+	c.checkPolicy(i)
+	c.checkUndo(i)
+}
+
+func (c *compiler) checkStepName(i int) {
+	n := c.nodes[i]
+	c.checkName(c.place(i), n.Name)
+	if n.Name == Complete {
+		c.report("reserved_name", c.place(i), "%q is the target that ends a run", Complete)
+	}
+	switch first := c.index[n.Name]; {
+	case first == i:
+	case c.nodes[first].graph:
+		c.report("duplicate_name", c.place(i), "a workflow of After steps is itself a block named %q", graphBlock)
+	default:
+		c.report("duplicate_name", c.place(i), "two steps are named %q", n.Name)
+	}
+}
+
+// checkAction reports whether the step does anything that could be checked further.
+func (c *compiler) checkAction(i int) bool {
+	n := c.nodes[i]
+	switch {
+	case n.kind == "":
+		c.report("no_action", c.place(i), "set Do, or Parallel")
+		return false
+	case n.kind == KindBlock && n.Do.kind != "":
+		c.report("two_actions", c.place(i), "set Do or Parallel, not both")
+	case n.kind == KindBlock && n.block >= 0:
+		c.report("nested_block", c.place(i, "Parallel"), "a block stands on the spine, not within another one: order the children with After")
+	case n.kind == KindBlock && len(n.children) == 0:
+		c.report("empty_block", c.place(i, "Parallel"), "a block needs at least one child")
+	case n.Do.missing:
+		c.report("nil_function", c.place(i, "Do"), "the function is nil")
+	}
+	return true
+}
+
+// checkOptions reports options that would be without effect.
+func (c *compiler) checkOptions(i int) {
+	n := c.nodes[i]
+	kind := n.kind
+	if kind == KindFuncTx {
+		kind = KindFunc
+	}
+	taken := takes[kind]
+	if n.block >= 0 {
+		taken = append(slices.Clip(taken), "After")
+	} else {
+		taken = append(slices.Clip(taken), spineTakes(kind)...)
+	}
+	for _, o := range n.options() {
+		if o.set && !slices.Contains(taken, o.field) {
+			c.report("not_applicable", c.place(i, o.field), "%s", n.refusal(o.field))
+		}
+	}
+}
+
+// refusal says why a step does not take an option.
+func (n node) refusal(field string) string {
+	switch {
+	case field == "After":
+		return "After orders the children of a block, or all steps of a workflow without routes: lead to this step by another one's Next"
+	case n.block >= 0 && slices.Contains([]string{"Next", "OnError", "Recovery", "Routes"}, field):
+		return fmt.Sprintf("a child of a block has no %s: the block leads on", field)
+	case field == "Routes":
+		return "only a Choose function answers with a route"
+	case n.kind == KindChoose && field == "Next":
+		return "a choice leads on by its Routes"
+	case n.kind == KindPause && (field == "OnError" || field == "Recovery"):
+		return "a pause cannot fail; an Approval can be rejected"
+	case n.kind == KindBlock:
+		return fmt.Sprintf("a block has no %s: set it on its children", field)
+	default:
+		return fmt.Sprintf("a %s step has no %s", n.kind, field)
+	}
+}
+
+// checkDecision checks choices, approvals, pauses and what else has a rule of its own.
+func (c *compiler) checkDecision(i int) {
+	n := c.nodes[i]
+	switch n.kind {
+	case KindChoose:
+		if len(n.Routes) == 0 && n.block < 0 {
+			c.report("no_routes", c.place(i, "Routes"), "a choice needs a route for each of its answers")
+		}
+		for _, route := range sortedKeys(n.Routes) {
+			if !validKey(route) {
+				c.report("bad_route", c.place(i, "Routes"), "%q cannot be an answer", route)
+			}
+		}
+	case KindApproval:
+		if n.OnError == "" && n.block < 0 {
+			c.report("no_error_route", c.place(i, "OnError"), "an approval needs a step, or complete, that follows a rejection")
+		}
+	case KindWait:
+		if n.Do.wait <= 0 {
+			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is none", n.Do.wait)
+		}
+	case KindLog:
+		if n.Do.message == "" {
+			c.report("bad_message", c.place(i, "Do"), "the message is empty")
+		}
+	}
+	if n.block >= 0 && (n.kind == KindChoose || n.kind == KindApproval || n.kind == KindPause) {
+		c.report("decision_in_block", c.place(i, "Do"), "a child of a block takes no decisions: put the %s on the spine", n.kind)
+	}
+	if n.Recovery != RecoveryNone {
+		if n.OnError == "" {
+			c.report("recovery_without_route", c.place(i, "Recovery"), "it marks what the OnError route is for, and there is none")
+		}
+		if n.Recovery != RecoveryUndo && n.Recovery != RecoveryCompensation {
+			c.report("bad_recovery", c.place(i, "Recovery"), "%q is not %q or %q", n.Recovery, RecoveryUndo, RecoveryCompensation)
+		}
+	}
+}
+
+// checkTypes checks the step's input and result by themselves.
+func (c *compiler) checkTypes(i int) {
+	n := c.nodes[i]
+	if n.in != nil {
+		c.checkInputType(c.place(i, "Input"), n.in)
+		if n.in.opaque() && len(n.Input) == 0 {
+			c.report("opaque_input", c.place(i, "Input"), "the input's type (%s) does not say what it reads: list the keys in Input", n.in)
+		}
+	}
+	seen := map[string]bool{}
+	for _, key := range n.Input {
+		if !validKey(key) {
+			c.report("bad_key", c.place(i, "Input"), "%q cannot be a key", key)
+		}
+		if seen[key] {
+			c.report("duplicate_key", c.place(i, "Input"), "key %q is listed twice", key)
+		}
+		seen[key] = true
+	}
+	if n.Output != "" && !outputForm.MatchString(n.Output) {
+		c.report("bad_key", c.place(i, "Output"), "%q is not [A-Za-z_][A-Za-z0-9_]*", n.Output)
+	}
+	switch {
+	case n.out == nil:
+		if n.Output != "" && (n.kind == KindFunc || n.kind == KindFuncTx) {
+			c.report("no_result", c.place(i, "Output"), "the function returns no result that could be kept")
+		}
+	case n.out.Kind == kindNone:
+		c.report("unencodable_type", c.place(i, "Do"), "the result has no JSON form")
+	default:
+		if path, found := n.out.unencodable(); found {
+			c.report("unencodable_type", c.place(i, "Do"), "%s of the result has no JSON form", path)
+		}
+		if n.Output == "" && (n.out.Kind != kindObject || n.out.Open) {
+			c.report("output_needs_name", c.place(i, "Output"), "the result's type (%s) has no keys of its own: name it with Output", n.out)
+		}
+	}
+}
+
+func (c *compiler) checkInputType(place string, in *Type) {
+	if in.Kind != kindObject && in.Kind != kindAny {
+		c.report("input_not_object", place, "a step reads keys of the run's data, so its input is a struct, not %s", in)
+		return
+	}
+	if path, found := in.unencodable(); found {
+		c.report("unencodable_type", place, "%s has no JSON form", path)
+	}
+}
+
+func (c *compiler) checkPolicy(i int) {
+	n := c.nodes[i]
+	c.checkRetry(c.place(i, "Retry"), n.Retry)
+	c.checkRetry(c.place(i, "UndoRetry"), n.UndoRetry)
+	c.checkTimeout(c.place(i, "Timeout"), n.Timeout)
+	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout)
+	if n.Queue != "" && !validQueue(n.Queue) {
+		c.report("bad_queue", c.place(i, "Queue"), "name %q is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", n.Queue)
+	}
+	if n.Priority < 0 || n.Priority > 4 {
+		c.report("bad_priority", c.place(i, "Priority"), "%d is not from 1 to 4", n.Priority)
+	}
+}
+
+func (c *compiler) checkRetry(place string, r Retry) {
+	switch {
+	case r.MaxAttempts < 0 || r.MaxAttempts > 1000:
+		c.report("bad_retry", place, "MaxAttempts %d is not from 0 to 1000", r.MaxAttempts)
+	case r.MaxAttempts == 0 && r != Retry{}:
+		c.report("bad_retry", place, "without MaxAttempts there is one attempt, and nothing to delay")
+	}
+	if r.Base < 0 {
+		c.report("bad_retry", place, "Base %s is negative", r.Base)
+	}
+	if r.Max < 0 || r.Max > 0 && r.Max < r.Base {
+		c.report("bad_retry", place, "Max %s is below Base %s", r.Max, r.Base)
+	}
+	if math.IsNaN(r.Jitter) || r.Jitter < 0 || r.Jitter > 1 {
+		c.report("bad_retry", place, "Jitter %v is not from 0 to 1", r.Jitter)
+	}
+}
+
+func (c *compiler) checkTimeout(place string, d time.Duration) {
+	if d < 0 || d > maxTimeout {
+		c.report("bad_timeout", place, "%s is not from 0 to %s", d, maxTimeout)
+	}
+}
+
+func (c *compiler) checkUndo(i int) {
+	n := c.nodes[i]
+	if n.Irreversible && n.NotCompensatable {
+		c.report("excluding_marks", c.place(i, "NotCompensatable"), "it excludes Irreversible, which says more")
+	}
+	if n.Undo.kind == "" {
+		if n.UndoRetry != (Retry{}) || n.UndoTimeout != 0 {
+			c.report("no_undo", c.place(i, "Undo"), "UndoRetry and UndoTimeout need an Undo")
+		}
+		return
+	}
+	if n.Irreversible || n.NotCompensatable {
+		c.report("excluding_marks", c.place(i, "Undo"), "a step that cannot be taken back has no Undo")
+	}
+	switch {
+	case n.Undo.kind != KindFunc && n.Undo.kind != KindFuncTx:
+		c.report("bad_undo", c.place(i, "Undo"), "it is a %s; an undo is made by Func, FuncTx, Effect or EffectTx", n.Undo.kind)
+	case n.Undo.missing:
+		c.report("nil_function", c.place(i, "Undo"), "the function is nil")
+	default:
+		c.checkInputType(c.place(i, "Undo"), n.undoIn)
+	}
+}

@@ -1,0 +1,112 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// checkTriggers checks the triggers and compiles what can be made of them.
+func (c *compiler) checkTriggers() {
+	seen := map[string]bool{}
+	for i, t := range c.workflow.Triggers {
+		place := fmt.Sprintf("trigger %q", t.Name)
+		if t.Name == "" {
+			place = fmt.Sprintf("trigger number %d", i+1)
+		}
+		c.checkName(place, t.Name)
+		if seen[t.Name] {
+			c.report("duplicate_name", place, "two triggers are named %q", t.Name)
+		}
+		seen[t.Name] = true
+		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
+			c.report("bad_time_zone", place+": TimeZone", "%q is not an IANA time zone that this machine knows", t.TimeZone)
+		}
+		spec := TriggerSpec{Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload)}
+		spec.Defaults = c.compileDefaults(place+": Defaults", spec.Payload, t.Payload.defaults)
+		if t.Cron != "" {
+			c.checkCron(place, spec)
+		}
+		c.triggers = append(c.triggers, spec)
+	}
+}
+
+func (c *compiler) checkCron(place string, t TriggerSpec) {
+	if _, err := parseCron(t.Cron); err != nil {
+		c.report("bad_cron", place+": Cron", "%v", err)
+	}
+	for _, f := range t.Payload.Fields {
+		if _, ok := t.Defaults[f.Name]; f.Required && !ok {
+			c.report("cron_needs_default", place+": Payload", "nobody gives a cron trigger its payload, so field %q needs a default", f.Name)
+		}
+	}
+}
+
+func (c *compiler) payloadType(place string, contract Contract) Type {
+	if contract.typ == nil {
+		return Type{Kind: kindObject}
+	}
+	t := typeOf(contract.typ)
+	if t.Kind != kindObject || t.Open || t.Nullable {
+		c.report("payload_not_struct", place+": Payload", "%s is not a struct that encoding/json reads field by field", contract.typ)
+		return Type{Kind: kindObject}
+	}
+	if path, ok := t.unencodable(); ok {
+		c.report("unencodable_type", place+": Payload", "%s: field %s has no JSON form", contract.typ, path)
+	}
+	return t
+}
+
+// compileDefaults checks the defaults against the payload's fields and encodes the literal ones.
+func (c *compiler) compileDefaults(place string, payload Type, defaults Defaults) Defaults {
+	var compiled Defaults
+	for _, key := range slices.Sorted(maps.Keys(defaults)) {
+		f, ok := payload.field(key)
+		if !ok {
+			c.report("unknown_default", place, "the payload has no field %q%s", key, didYouMean(key, payload.names()))
+			continue
+		}
+		value, err := compileDefault(f, defaults[key])
+		if err != nil {
+			c.report("bad_default", place, "field %q: %v", key, err)
+		}
+		if compiled == nil {
+			compiled = Defaults{}
+		}
+		compiled[key] = value
+	}
+	return compiled
+}
+
+func compileDefault(f Field, value any) (any, error) {
+	if dynamic, ok := value.(DynamicDefault); ok {
+		return dynamic, checkDynamic(f.Type, dynamic)
+	}
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	doc, problems := parseJSON(raw)
+	if len(problems) == 0 {
+		problems = f.Type.check(doc, "")
+	}
+	if len(problems) > 0 {
+		return nil, problems[0]
+	}
+	return json.RawMessage(doc.canonical()), nil
+}
+
+func checkDynamic(t Type, dynamic DynamicDefault) error {
+	switch {
+	case dynamic != Now && dynamic != Today:
+		return fmt.Errorf("there is no dynamic default %q", string(dynamic))
+	case t.Kind != kindString || t.Format != "" && t.Format != formatDateTime:
+		return fmt.Errorf("a dynamic default is a string, the field is %s", t)
+	case dynamic == Today && t.Format == formatDateTime:
+		return fmt.Errorf("Today is a date without a time: the field would need the type string, or the default Now")
+	default:
+		return nil
+	}
+}
