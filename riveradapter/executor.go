@@ -1,0 +1,176 @@
+package riveradapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/riverqueue/river"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// maxAttempts is the most that River can store: a delivery is repeated until the runtime has no more use for it, and only the
+// runtime knows.
+const maxAttempts = 32767
+
+// ErrNoClient says that an [Executor] was used before it had a client.
+var ErrNoClient = errors.New("riveradapter: no River client: call Executor.SetClient after river.NewClient")
+
+// Executor inserts River jobs through the caller's transaction. It is a [squidmesh.Executor], and a
+// [squidmesh.BatchExecutor], [squidmesh.Prober], [squidmesh.Waker] and [squidmesh.Validator] besides. Its methods are
+// safe for concurrent use. TTx is the transaction type of the client's driver.
+//
+// After an error the caller rolls back: River sets no savepoints.
+type Executor[TTx any] struct {
+	client atomic.Pointer[river.Client[TTx]]
+	near   near
+}
+
+// New returns an executor that inserts with client. It may be nil until [Executor.SetClient].
+func New[TTx any](client *river.Client[TTx]) *Executor[TTx] {
+	e := &Executor[TTx]{}
+	e.client.Store(client)
+	return e
+}
+
+// SetClient sets the client to insert with. Call it once, before anything is enqueued.
+func (e *Executor[TTx]) SetClient(client *river.Client[TTx]) { e.client.Store(client) }
+
+// use returns the client to use. The client that works the current job comes second, since it may be one for another
+// database, from whose job a run is started.
+func (e *Executor[TTx]) use(ctx context.Context) (*river.Client[TTx], error) {
+	if client := e.client.Load(); client != nil {
+		return client, nil
+	}
+	if client, err := river.ClientFromContextSafely[TTx](ctx); err == nil {
+		return client, nil
+	}
+	return nil, ErrNoClient
+}
+
+// EnqueueStep implements [squidmesh.Executor].
+func (e *Executor[TTx]) EnqueueStep(ctx context.Context, tx TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	return only(e.insert(ctx, tx, []river.InsertManyParams{e.step(job)}))
+}
+
+// EnqueueSteps implements [squidmesh.Executor], in one statement.
+func (e *Executor[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	answer, err := e.EnqueueBatch(ctx, tx, squidmesh.Batch{Steps: jobs})
+	return answer.Steps, err
+}
+
+// EnqueueCompensation implements [squidmesh.Executor].
+func (e *Executor[TTx]) EnqueueCompensation(ctx context.Context, tx TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+	return only(e.insert(ctx, tx, []river.InsertManyParams{e.compensation(job)}))
+}
+
+// EnqueueCron implements [squidmesh.Executor].
+func (e *Executor[TTx]) EnqueueCron(ctx context.Context, tx TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+	return only(e.insert(ctx, tx, []river.InsertManyParams{e.cron(job)}))
+}
+
+// EnqueueBatch implements [squidmesh.BatchExecutor], in one statement.
+func (e *Executor[TTx]) EnqueueBatch(ctx context.Context, tx TTx, batch squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+	params := make([]river.InsertManyParams, 0, len(batch.Steps)+len(batch.Compensations)+len(batch.Crons))
+	for _, job := range batch.Steps {
+		params = append(params, e.step(job))
+	}
+	for _, job := range batch.Compensations {
+		params = append(params, e.compensation(job))
+	}
+	for _, job := range batch.Crons {
+		params = append(params, e.cron(job))
+	}
+	all, err := e.insert(ctx, tx, params)
+	if err != nil {
+		return squidmesh.BatchMetadata{}, err
+	}
+	steps, undos := len(batch.Steps), len(batch.Compensations)
+	return squidmesh.BatchMetadata{Steps: all[:steps:steps], Compensations: all[steps : steps+undos : steps+undos], Crons: all[steps+undos:]}, nil
+}
+
+func (e *Executor[TTx]) step(job squidmesh.StepJob) river.InsertManyParams {
+	return river.InsertManyParams{
+		Args:       StepArgs{e.args(job.Delivery(), job.Schedule)},
+		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("step", job.Step)),
+	}
+}
+
+func (e *Executor[TTx]) compensation(job squidmesh.CompensationJob) river.InsertManyParams {
+	return river.InsertManyParams{
+		Args:       CompensationArgs{e.args(job.Delivery(), job.Schedule)},
+		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("step", job.Step)),
+	}
+}
+
+func (e *Executor[TTx]) cron(job squidmesh.CronJob) river.InsertManyParams {
+	return river.InsertManyParams{
+		Args:       CronArgs{e.args(job.Delivery(), job.Schedule)},
+		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("trigger", job.Trigger)),
+	}
+}
+
+func (e *Executor[TTx]) args(delivery squidmesh.Delivery, schedule squidmesh.Schedule) deliveryArgs {
+	return deliveryArgs{Delivery: delivery, timing: timing{now: schedule.Now, dueAt: schedule.DueAt, near: &e.near}}
+}
+
+func (e *Executor[TTx]) opts(schedule squidmesh.Schedule, tags ...string) *river.InsertOpts {
+	opts := &river.InsertOpts{
+		MaxAttempts: maxAttempts,
+		Priority:    schedule.Priority,
+		Queue:       schedule.Queue,
+		ScheduledAt: timing{dueAt: schedule.DueAt}.scheduledAt(),
+	}
+	for _, t := range tags {
+		if t != "" {
+			opts.Tags = append(opts.Tags, t)
+		}
+	}
+	return opts
+}
+
+// tag makes a River tag of a name, which may be unknown.
+func tag(prefix, name string) string {
+	if name == "" {
+		return ""
+	}
+	return prefix + "_" + name
+}
+
+func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.InsertManyParams) ([]squidmesh.Metadata, error) {
+	if len(params) == 0 {
+		return nil, nil
+	}
+	client, err := e.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results, err := client.InsertManyTx(ctx, tx, params)
+	if err != nil {
+		return nil, fmt.Errorf("insert %d River jobs: %w", len(params), err)
+	}
+	// Insert middleware of the program stands between.
+	if len(results) != len(params) {
+		return nil, fmt.Errorf("insert %d River jobs: %d came back", len(params), len(results))
+	}
+	all := make([]squidmesh.Metadata, len(results))
+	for i, result := range results {
+		all[i] = squidmesh.Metadata{
+			JobID:       strconv.FormatInt(result.Job.ID, 10),
+			Queue:       result.Job.Queue,
+			Worker:      result.Job.Kind,
+			ScheduledAt: result.Job.ScheduledAt,
+		}
+	}
+	return all, nil
+}
+
+func only(all []squidmesh.Metadata, err error) (squidmesh.Metadata, error) {
+	if err != nil {
+		return squidmesh.Metadata{}, err
+	}
+	return all[0], nil
+}

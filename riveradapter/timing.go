@@ -1,0 +1,96 @@
+package riveradapter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+const (
+	// lookAhead is how near a due time must be for its job to be inserted as available. River's scheduler looks every five
+	// seconds and does the same for what falls due before its next look, so a job due later has at least one look ahead of it.
+	lookAhead = 6 * time.Second
+
+	// maxNear bounds the available jobs of one process that are not due yet, since every fetch walks over them.
+	maxNear = 5000
+)
+
+// timing is when a job is to be delivered, in the database's time.
+type timing struct {
+	now   time.Time // of the decision; zero leaves everything to River and the host's clock
+	dueAt time.Time // zero means at once
+	near  *near
+}
+
+// scheduledAt rounds up to milliseconds, which is what SQLite keeps: a delivery must not come before its time.
+func (t timing) scheduledAt() time.Time {
+	if r := t.dueAt.Truncate(time.Millisecond); r.Before(t.dueAt) {
+		return r.Add(time.Millisecond)
+	}
+	return t.dueAt
+}
+
+// insertHook sets the times of our jobs by the database's clock. River alone would set them by the host's, and a job created on
+// a host that runs ahead of the database is not fetched until the database has caught up.
+//
+// It also makes jobs that are due soon available at once, as River does with its own short retries: the scheduled state
+// would make a delay of 100 ms one of up to five seconds.
+type insertHook struct{ river.HookDefaults }
+
+// InsertBegin implements rivertype.HookInsertBegin.
+func (*insertHook) InsertBegin(_ context.Context, params *rivertype.JobInsertParams) error {
+	args, ok := params.Args.(jobArgs)
+	if !ok {
+		return nil
+	}
+	t := args.unwrap().timing
+	if t.now.IsZero() {
+		return nil
+	}
+	params.CreatedAt = &t.now
+	switch params.State {
+	case rivertype.JobStateAvailable:
+		params.ScheduledAt = &t.now
+	case rivertype.JobStateScheduled:
+		switch ahead := t.dueAt.Sub(t.now); {
+		case ahead <= 0:
+			params.State, params.ScheduledAt = rivertype.JobStateAvailable, &t.now
+		case ahead <= lookAhead && t.near.take(t.now, t.dueAt):
+			params.State = rivertype.JobStateAvailable
+		}
+	default: // a hook of the program has decided otherwise
+	}
+	return nil
+}
+
+// near counts the jobs of one process that are available and not due yet. A transaction that is rolled back counts until its jobs
+// would have been due, which errs on the safe side.
+type near struct {
+	mu    sync.Mutex
+	count int
+	until map[int64]int // by the second in which they are due
+}
+
+// take reports whether there is room for one more, and counts it.
+func (n *near) take(now, dueAt time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for second, count := range n.until {
+		if second < now.Unix() {
+			n.count -= count
+			delete(n.until, second)
+		}
+	}
+	if n.count >= maxNear {
+		return false
+	}
+	if n.until == nil {
+		n.until = map[int64]int{}
+	}
+	n.count++
+	n.until[dueAt.Unix()]++
+	return true
+}

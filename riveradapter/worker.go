@@ -1,0 +1,116 @@
+package riveradapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+const (
+	// jobTimeout is finite because River never rescues a job without a timeout, and long because the runtime has deadlines of its
+	// own for every step, and does several steps within one job.
+	jobTimeout = 24 * time.Hour
+
+	// minSnooze keeps a delivery that comes back from spinning.
+	minSnooze = 50 * time.Millisecond
+
+	// River makes jobs that come back within five seconds available at once; later ones wait for its leader.
+	firstRetry = time.Second
+	retryStep  = 500 * time.Millisecond
+	maxRetry   = 4 * time.Second
+
+	// maxError bounds the text of an error that is stored on a job, once per attempt.
+	maxError = 2048
+)
+
+// Performer does what deliveries ask for. [squidmesh.Runtime] is one.
+type Performer interface {
+	Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error)
+}
+
+// AddWorkers registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It panics where
+// [AddWorkersSafely] returns an error.
+func AddWorkers(workers *river.Workers, rt Performer) {
+	if err := AddWorkersSafely(workers, rt); err != nil {
+		panic(err)
+	}
+}
+
+// AddWorkersSafely registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It fails if one of
+// the kinds has a worker already, as after a second call: one bundle of workers serves one runtime.
+func AddWorkersSafely(workers *river.Workers, rt Performer) error {
+	err := river.AddWorkerSafely(workers, &worker[StepArgs]{rt: rt})
+	if err == nil {
+		err = river.AddWorkerSafely(workers, &worker[CompensationArgs]{rt: rt})
+	}
+	if err == nil {
+		err = river.AddWorkerSafely(workers, &worker[CronArgs]{rt: rt})
+	}
+	if err != nil {
+		return fmt.Errorf("add squidmesh's workers: %w", err)
+	}
+	return nil
+}
+
+type worker[A jobArgs] struct {
+	river.WorkerDefaults[A]
+	rt Performer
+}
+
+// Work performs a delivery and gives River the runtime's answer. Failures of steps are outcomes, which the runtime has recorded, so
+// an error means that the delivery has to come again.
+func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	args := job.Args.unwrap()
+	if args.err != nil {
+		return river.JobCancel(clean(args.err))
+	}
+	outcome, err := w.rt.Perform(ctx, args.Delivery)
+	if err != nil {
+		return clean(err)
+	}
+	switch outcome.Kind {
+	case squidmesh.Done:
+		return nil
+	case squidmesh.Again:
+		return river.JobSnooze(max(outcome.After, minSnooze))
+	case squidmesh.Drop:
+		return river.JobCancel(clean(errors.New(outcome.Reason)))
+	default:
+		return fmt.Errorf("unknown outcome %q", outcome.Kind)
+	}
+}
+
+// Timeout overrides the client's, whose default of one minute is meant for other jobs.
+func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return jobTimeout }
+
+// NextRetry overrides the client's policy, which backs off by hours after a few errors: the database is away, and will be back.
+// The job's id spreads those that failed together.
+func (w *worker[A]) NextRetry(job *river.Job[A]) time.Time {
+	wait := min(firstRetry+time.Duration(len(job.Errors))*retryStep, maxRetry)
+	return time.Now().Add(wait + time.Duration(job.ID%500)*time.Millisecond)
+}
+
+// cleanError is an error whose text can be stored: PostgreSQL takes neither NUL nor invalid UTF-8.
+type cleanError struct {
+	text string
+	err  error
+}
+
+func clean(err error) error {
+	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "") + "…"
+	}
+	return &cleanError{text, err}
+}
+
+func (e *cleanError) Error() string { return e.text }
+
+// Unwrap keeps what River and error handlers look for, such as a cancelled context.
+func (e *cleanError) Unwrap() error { return e.err }
