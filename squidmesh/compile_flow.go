@@ -143,18 +143,19 @@ func (c *compiler) proveFlow() {
 
 // proveBlock proves the children of a block and returns what is there once all of them have completed.
 func (c *compiler) proveBlock(block int, at facts) facts {
-	ancestors := map[int][]int{}
 	c.checkSiblings(block)
+	ancestors := map[int][]bool{}
 	for _, i := range c.ordered(block) {
-		var before []int
+		before := make([]bool, len(c.nodes))
 		for _, e := range c.nodes[i].waits {
-			before = append(before, e.to)
-			before = append(before, ancestors[e.to]...)
+			before[e.to] = true
+			for j, is := range ancestors[e.to] {
+				before[j] = before[j] || is
+			}
 		}
-		slices.Sort(before)
-		ancestors[i] = slices.Compact(before)
+		ancestors[i] = before
 		c.reach(i)
-		c.checkReads(i, at.with(c, ancestors[i]...))
+		c.checkReads(i, at.with(c, indexes(before)...))
 		c.checkWrites(i, at)
 	}
 	return at.with(c, c.nodes[block].children...)
@@ -223,6 +224,17 @@ func (c *compiler) read(keys []string, at facts) reading {
 	slices.SortFunc(r.sources, func(a, b int) int { return c.nodes[a].rank - c.nodes[b].rank })
 	r.sources = slices.Compact(r.sources)
 	return r
+}
+
+// indexes lists where the set is true.
+func indexes(set []bool) []int {
+	var list []int
+	for i, in := range set {
+		if in {
+			list = append(list, i)
+		}
+	}
+	return list
 }
 
 func union(a, b []writer) []writer {

@@ -67,6 +67,7 @@ func (c *compiler) checkKey(place string, f Field, at facts) {
 	}
 	if f.Required && !known.certain {
 		c.report("uncertain_key", place, "reads key %q, which may be missing here: %s", f.Name, c.whyUncertain(f.Name, known))
+		f.Required = false // that it may be null besides is the same mistake
 	}
 	for _, w := range known.writers {
 		written, _ := c.writes(w, f.Name)

@@ -41,7 +41,6 @@ func (c *compiler) linkRoutes() {
 
 func (c *compiler) linkRoute(i int, e edge, target string) {
 	place := c.place(i, e.field)
-	spine := c.names(func(j int) bool { return c.nodes[j].block < 0 && j != i })
 	to, ok := c.index[target]
 	switch {
 	case target == Complete:
@@ -50,8 +49,9 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 		c.report("unknown_target", place, "the target is empty: name a step, or complete")
 		return
 	case !ok:
-		c.report("unknown_target", place, "there is no step %q%s", target, didYouMean(target, append(spine, Complete)))
-		best, found := nearest(target, append(spine, Complete))
+		meant := append(c.names(func(j int) bool { return c.nodes[j].block < 0 && j != i }), Complete)
+		c.report("unknown_target", place, "there is no step %q%s", target, didYouMean(target, meant))
+		best, found := nearest(target, meant)
 		c.broken = c.broken || !found
 		if !found || best == Complete {
 			return
@@ -74,44 +74,51 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 
 // linkAfter resolves what After names. It leaves no cycles.
 func (c *compiler) linkAfter() {
-	for block, n := range c.nodes {
+	for _, n := range c.nodes {
 		if n.kind != KindBlock {
 			continue
 		}
+		siblings := map[string]int{}
+		for _, i := range n.children {
+			if _, taken := siblings[c.nodes[i].Name]; !taken {
+				siblings[c.nodes[i].Name] = i
+			}
+		}
 		for _, i := range n.children {
 			for k, name := range c.nodes[i].After {
-				c.linkSibling(block, i, k, name)
+				c.linkSibling(siblings, i, k, name)
 			}
 		}
 		c.cutCycles(n.children, func(n *node) *[]edge { return &n.waits })
 	}
 }
 
-func (c *compiler) linkSibling(block, i, k int, name string) {
+func (c *compiler) linkSibling(siblings map[string]int, i, k int, name string) {
 	place := c.place(i, "After")
-	to, exists := c.index[name]
+	to, found := siblings[name]
+	_, exists := c.index[name]
 	switch {
-	case name == c.nodes[i].Name:
+	case to == i && found:
 		c.report("leads_to_itself", place, "a step cannot wait for itself")
 		return
 	case slices.Contains(c.nodes[i].After[:k], name):
 		c.report("duplicate_name", place, "step %q is named twice", name)
 		return
-	case exists && c.nodes[to].block != block:
-		c.report("not_a_sibling", place, "step %q is not in block %q", name, c.nodes[block].Name)
+	case !found && exists:
+		c.report("not_a_sibling", place, "step %q is not in block %q", name, c.nodes[c.nodes[i].block].Name)
 		c.broken = true
 		return
 	}
 	e := edge{to: to, field: "After"}
-	if !exists {
-		siblings := c.names(func(j int) bool { return c.nodes[j].block == block && j != i })
-		c.report("unknown_target", place, "there is no step %q%s", name, didYouMean(name, siblings))
-		best, found := nearest(name, siblings)
-		if !found {
+	if !found {
+		others := slices.DeleteFunc(sortedKeys(siblings), func(s string) bool { return s == c.nodes[i].Name })
+		c.report("unknown_target", place, "there is no step %q%s", name, didYouMean(name, others))
+		best, near := nearest(name, others)
+		if !near {
 			c.broken = true
 			return
 		}
-		e.to, e.guessed = c.index[best], true
+		e.to, e.guessed = siblings[best], true
 	}
 	c.nodes[i].waits = append(c.nodes[i].waits, e)
 }

@@ -1,9 +1,12 @@
 package squidmesh
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // nearest finds the candidate that the author probably meant: the one with the fewest changes, if these are no more than
-// a third of the name or one.
+// a third of the name or one. OrderID and order_id count as the same.
 func nearest(name string, candidates []string) (string, bool) {
 	best, found := "", false
 	limit := max(1, len(name)/3)
@@ -11,12 +14,17 @@ func nearest(name string, candidates []string) (string, bool) {
 		if candidate == name || candidate == "" {
 			continue
 		}
+		if strings.EqualFold(joined.Replace(candidate), joined.Replace(name)) {
+			return candidate, true
+		}
 		if d := distance(name, candidate); d <= limit && d < len(name) {
 			best, found, limit = candidate, true, d-1
 		}
 	}
 	return best, found
 }
+
+var joined = strings.NewReplacer("_", "", "-", "")
 
 // didYouMean is `, did you mean "x"?` for the nearest candidate, or empty if none is close.
 func didYouMean(name string, candidates []string) string {
