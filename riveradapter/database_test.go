@@ -31,6 +31,7 @@ const queue = "squidmesh"
 
 // database is a fresh one with River's tables in it.
 type database[TTx any] struct {
+	schema string // where the connections look, on PostgreSQL
 	driver riverdriver.Driver[TTx]
 	begin  func(ctx context.Context) (tx TTx, commit, rollback func() error, err error)
 	now    func(ctx context.Context) (time.Time, error)
@@ -90,26 +91,39 @@ var schemas atomic.Int64
 
 func postgres(t testing.TB) *database[pgx.Tx] {
 	t.Helper()
+	schema := fmt.Sprintf("riveradapter_%d_%d", os.Getpid(), schemas.Add(1))
+	pool := pgxPool(t, schema)
+	_, err := pool.Exec(t.Context(), "create schema "+schema)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := pool.Exec(context.WithoutCancel(t.Context()), "drop schema "+schema+" cascade")
+		require.NoError(t, err)
+	})
+	d := openPostgres(pool)
+	d.schema = schema
+	d.migrate(t)
+	return d
+}
+
+// pgxPool connects to the test's server, with schema as the current one.
+func pgxPool(t testing.TB, schema string) *pgxpool.Pool {
+	t.Helper()
 	url := os.Getenv("TEST_DATABASE_URL")
 	if url == "" {
 		t.Skip("TEST_DATABASE_URL is not set: run under scripts/with-postgres")
 	}
-	ctx := t.Context()
-	schema := fmt.Sprintf("riveradapter_%d_%d", os.Getpid(), schemas.Add(1))
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
 	config.MaxConns = 8
 	config.ConnConfig.RuntimeParams["search_path"] = schema
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(t.Context()), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	_, err = pool.Exec(ctx, "create schema "+schema)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := pool.Exec(context.WithoutCancel(ctx), "drop schema "+schema+" cascade")
-		require.NoError(t, err)
-	})
-	d := &database[pgx.Tx]{
+	return pool
+}
+
+func openPostgres(pool *pgxpool.Pool) *database[pgx.Tx] {
+	return &database[pgx.Tx]{
 		driver: riverpgxv5.New(pool),
 		begin: func(ctx context.Context) (pgx.Tx, func() error, func() error, error) {
 			tx, err := pool.Begin(ctx)
@@ -122,8 +136,6 @@ func postgres(t testing.TB) *database[pgx.Tx] {
 			return now, pool.QueryRow(ctx, "select clock_timestamp()").Scan(&now)
 		},
 	}
-	d.migrate(t)
-	return d
 }
 
 func sqlite(t testing.TB) *database[*sql.Tx] {

@@ -1,0 +1,69 @@
+package riveradapter
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
+	t.Parallel()
+	d := postgres(t)
+	workers := river.NewWorkers()
+	AddWorkers(workers, performer(nil))
+	client := d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{"paused": Queue(1)}})
+	start(t, client) // a queue exists once a client works it
+	require.NoError(t, client.QueuePause(t.Context(), "paused", nil))
+
+	e := New(client)
+	probe := func(row *rivertype.JobRow) (state squidmesh.JobState, exists bool) {
+		id := strconv.FormatInt(row.ID, 10)
+		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			states, err := e.ProbeJobs(ctx, tx, []string{id})
+			state, exists = states[id]
+			return err
+		}))
+		return state, exists
+	}
+
+	row := enqueue(t, d, e, client, stepJob(time.Now(), 0))
+	state, _ := probe(row)
+	require.Equal(t, squidmesh.JobState{State: "available", Deliverable: true}, state)
+
+	_, err := client.JobCancel(t.Context(), row.ID)
+	require.NoError(t, err)
+	state, _ = probe(row)
+	require.Equal(t, squidmesh.JobState{State: "cancelled"}, state)
+
+	_, err = client.JobDelete(t.Context(), row.ID)
+	require.NoError(t, err)
+	_, exists := probe(row)
+	require.False(t, exists)
+
+	waiting := stepJob(time.Now(), time.Hour)
+	waiting.Queue = "paused"
+	state, _ = probe(enqueue(t, d, e, client, waiting))
+	require.Equal(t, squidmesh.JobState{State: "scheduled", Deliverable: true, Paused: true}, state)
+}
+
+func TestDeliverable_RunningOnlyWhenJustHandedOut(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	job := func(state rivertype.JobState, ago time.Duration) *rivertype.JobRow {
+		at := now.Add(-ago)
+		return &rivertype.JobRow{State: state, AttemptedAt: &at}
+	}
+	require.True(t, deliverable(job(rivertype.JobStateRunning, time.Second), now))
+	require.False(t, deliverable(job(rivertype.JobStateRunning, time.Minute), now), "its process died between fetch and claim")
+	require.True(t, deliverable(job(rivertype.JobStateRetryable, time.Minute), now))
+	require.False(t, deliverable(job(rivertype.JobStateCompleted, 0), now))
+	require.False(t, deliverable(job(rivertype.JobStateDiscarded, 0), now))
+}
