@@ -23,7 +23,9 @@ func (d *decision) undoNext() {
 	}
 	switch {
 	case next != nil:
-		d.run.Status, d.data.RunStatus = RunCompensating, RunCompensating
+		if d.run.Status != RunCompensating {
+			d.run.Status, d.data.RunStatus = RunCompensating, RunCompensating
+		}
 		d.put(StepState{
 			Run: d.run.ID, StepKey: StepKey{next.Name, PhaseUndo}, Status: StepScheduled, Attempt: 1,
 			DueAt: d.due(0), Queue: d.spec.step(next.Name).UndoPolicy.Queue,

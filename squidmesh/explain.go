@@ -142,7 +142,7 @@ func (ex *Explanation) failed(spec *Spec, s Snapshot) {
 func (ex *Explanation) compensating(rows []StepState) {
 	for _, row := range rows {
 		if row.Phase == PhaseUndo && row.Status != StepPaused {
-			ex.Since, ex.Until = row.StartedAt, later(row.DueAt, ex.Since)
+			ex.Since, ex.Until = ex.sinceLast(row), later(row.DueAt, ex.Since)
 			ex.reason(ReasonCompensating, row.Name, "The run undoes what it did; it is at step %s.", row.Name)
 			return
 		}
@@ -155,7 +155,7 @@ func (ex *Explanation) compensating(rows []StepState) {
 // active explains a run that is on its way. What executes comes before what is due, and that before what waits.
 func (ex *Explanation) active(spec *Spec, rows []StepState, now time.Time) {
 	row := foremost(spec, rows, now)
-	ex.Since = row.StartedAt
+	ex.Since = ex.sinceLast(row)
 	switch {
 	case row.Status == StepPaused && spec.step(row.Name).Kind == KindApproval:
 		ex.reason(ReasonWaitingApproval, row.Name, "The run waits for somebody to approve or reject %s.", row.Name)
@@ -168,10 +168,10 @@ func (ex *Explanation) active(spec *Spec, rows []StepState, now time.Time) {
 		ex.Until = row.DeadlineAt
 		ex.reason(ReasonRunning, row.Name, "Step %s is running, attempt %d.", row.Name, row.Attempt)
 	case row.DueAt.After(now) && row.retrying():
-		ex.Since, ex.Until = ex.sinceLast(row), row.DueAt
+		ex.Until = row.DueAt
 		ex.reason(ReasonWaitingRetry, row.Name, "Step %s failed %d times and is tried again, as attempt %d.", row.Name, row.Failures, row.Attempt)
 	case row.DueAt.After(now):
-		ex.Since, ex.Until = ex.sinceLast(row), row.DueAt
+		ex.Until = row.DueAt
 		ex.reason(ReasonWaitingTimer, row.Name, "The run waits at %s until its time has come.", row.Name)
 	case row.JobID == "":
 		ex.Since = row.DueAt
@@ -184,6 +184,7 @@ func (ex *Explanation) active(spec *Spec, rows []StepState, now time.Time) {
 	}
 }
 
+// sinceLast is when the row was last worked on; if it never was, the run's newest entry has to do.
 func (ex *Explanation) sinceLast(row StepState) time.Time {
 	if row.StartedAt.IsZero() {
 		return ex.Since
