@@ -1,0 +1,29 @@
+package e2e
+
+import (
+	"flag"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the results in testdata/scenarios; read the difference before committing it")
+
+// scenarios is where the scripts are.
+var scenarios = filepath.Join("..", "..", "testdata", "scenarios")
+
+func TestScenarios_Core(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.RunScenarios(t, scenarios, squidmeshtest.ScenarioOptions{
+		Driver: "core", Update: *update,
+		New: func(t testing.TB, plays *squidmeshtest.Plays, config squidmeshtest.DriverConfig) squidmeshtest.Driver {
+			driver, err := squidmeshtest.NewCoreDriver(plays, config, workflows[any](plays), variants[any](plays))
+			require.NoError(t, err)
+			return driver
+		},
+	})
+}

@@ -1,0 +1,214 @@
+package squidmeshtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Deliver does what [squidmesh.Runtime.Perform] does: it claims, executes, and goes on.
+func (d *coreDriver) Deliver(delivery squidmesh.Delivery) (Progress, error) {
+	if delivery.Kind == squidmesh.DeliverCron {
+		return Progress{}, fmt.Errorf("the core has no cron")
+	}
+	id, err := parseRunID(delivery.RunID)
+	if err != nil {
+		return Progress{}, err
+	}
+	event := squidmesh.Event(squidmesh.Compensated{})
+	if delivery.Step != "" {
+		key := squidmesh.StepKey{Name: delivery.Step, Phase: squidmesh.PhaseDo}
+		if delivery.Kind == squidmesh.DeliverCompensation {
+			key.Phase = squidmesh.PhaseUndo
+		}
+		event = squidmesh.Claimed{Attempted: squidmesh.Attempted{
+			StepKey: key, Attempt: delivery.Attempt, Worker: d.worker, Hold: key, Runnable: d.runnable(id),
+		}}
+	}
+	t, err := d.decide(id, event)
+	if err != nil {
+		return Progress{}, err
+	}
+	return d.goOn(t, t.Outcome)
+}
+
+// goOn executes claims until there is none, or one stands still.
+func (d *coreDriver) goOn(t squidmesh.Transition, outcome squidmesh.Outcome) (Progress, error) {
+	for t.Claim != nil {
+		if d.plays.takeHold(t.Claim.StepKey) {
+			d.held = append(d.held, &coreCall{claim: *t.Claim, outcome: outcome})
+			return Progress{Held: &t.Claim.StepKey}, nil
+		}
+		var err error
+		if t, err = d.end(*t.Claim, d.outcome(*t.Claim)); err != nil {
+			return Progress{}, err
+		}
+	}
+	return Progress{Outcome: outcome}, nil
+}
+
+// end decides the end of an attempt.
+func (d *coreDriver) end(c squidmesh.Claim, e squidmesh.Event) (squidmesh.Transition, error) {
+	t, err := d.decide(c.Run, e)
+	if t.Interrupt {
+		d.interrupt(c.Run)
+	}
+	return t, err
+}
+
+func (d *coreDriver) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error) {
+	call, err := d.takeCall(id, key, lost)
+	if err != nil {
+		return Progress{}, err
+	}
+	e := d.outcome(call.claim)
+	if failed, ok := e.(squidmesh.Failed); ok && call.interrupted {
+		failed.Final, failed.RetryAfter, failed.Error.Code = true, nil, squidmesh.CodeInterrupted
+		e = failed
+	}
+	t, err := d.end(call.claim, e)
+	if err != nil {
+		return Progress{}, err
+	}
+	return d.goOn(t, call.outcome)
+}
+
+func (d *coreDriver) Release(id squidmesh.RunID, key squidmesh.StepKey) (Progress, error) {
+	call, err := d.takeCall(id, key, false)
+	if err != nil {
+		return Progress{}, err
+	}
+	a := d.attempted(call.claim)
+	a.Runnable = nil
+	e := squidmesh.Event(squidmesh.Released{Attempted: a, Reason: squidmesh.ErrReleased.Error()})
+	if call.interrupted {
+		e = squidmesh.Failed{Attempted: a, Final: true, Error: squidmesh.StepError{
+			Code: squidmesh.CodeInterrupted, Message: squidmesh.ErrInterrupted.Error(),
+		}}
+	}
+	t, err := d.end(call.claim, e)
+	if err != nil {
+		return Progress{}, err
+	}
+	return d.goOn(t, call.outcome)
+}
+
+// takeCall finds an attempt that stands still.
+func (d *coreDriver) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (*coreCall, error) {
+	for i, call := range d.held {
+		if call.claim.Run == id && call.claim.StepKey == key && d.lost[call.claim.Worker] == lost {
+			d.held = slices.Delete(d.held, i, i+1)
+			return call, nil
+		}
+	}
+	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
+}
+
+// runnable is every step of a run's definition whose function is registered today.
+func (d *coreDriver) runnable(id squidmesh.RunID) map[squidmesh.StepKey]bool {
+	steps := map[squidmesh.StepKey]bool{}
+	spec := d.pinned[id]
+	today := d.specs[spec.Workflow()]
+	for _, st := range today.Steps() {
+		pinned, ok := spec.Step(st.Name)
+		if !ok {
+			continue
+		}
+		switch st.Kind {
+		case squidmesh.KindFunc, squidmesh.KindFuncTx, squidmesh.KindChoose, squidmesh.KindLog:
+			steps[squidmesh.StepKey{Name: st.Name, Phase: squidmesh.PhaseDo}] = st.Kind == pinned.Kind
+		}
+		if st.HasUndo && st.UndoKind == pinned.UndoKind {
+			steps[squidmesh.StepKey{Name: st.Name, Phase: squidmesh.PhaseUndo}] = true
+		}
+	}
+	return steps
+}
+
+func (d *coreDriver) attempted(c squidmesh.Claim) squidmesh.Attempted {
+	a := squidmesh.Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold}
+	if !d.config.DisableContinuation {
+		a.Runnable = d.runnable(c.Run)
+	}
+	return a
+}
+
+// outcome is what the script says that the attempt does.
+func (d *coreDriver) outcome(c squidmesh.Claim) squidmesh.Event {
+	a := d.attempted(c)
+	st, _ := d.pinned[c.Run].Step(c.Name)
+	if st.Kind == squidmesh.KindLog && c.Phase == squidmesh.PhaseDo {
+		return squidmesh.Succeeded{Attempted: a}
+	}
+	next := d.plays.next(c.StepKey)
+	if next.message != "" {
+		failed := squidmesh.Failed{
+			Attempted: a, Final: next.final, RetryAfter: next.after,
+			Error: squidmesh.StepError{Code: squidmesh.CodeError, Message: next.message},
+		}
+		switch {
+		case next.panics:
+			failed.Error.Code, failed.Error.Message = squidmesh.CodePanic, "panic: "+next.message
+		case next.code != "":
+			failed.Error.Code = next.code
+		}
+		return failed
+	}
+	var output json.RawMessage
+	if st.Result != nil && c.Phase == squidmesh.PhaseDo {
+		output = next.output
+		if next.echo {
+			output = echo(c.Cause)
+		}
+	}
+	return squidmesh.Succeeded{Attempted: a, Output: output, Route: next.route}
+}
+
+// Lose declares the worker lost, and lets a new one take its attempts over.
+func (d *coreDriver) Lose() error {
+	old := d.worker
+	d.lost[old] = true
+	d.worker++
+	for _, id := range d.order {
+		var holds []squidmesh.StepKey
+		for _, h := range d.holds {
+			if h.Run == id && h.Worker == old {
+				holds = append(holds, h.StepKey)
+			}
+		}
+		if len(holds) == 0 {
+			continue
+		}
+		t, err := d.decide(id, squidmesh.Lost{Worker: old, Holds: holds})
+		if err != nil {
+			return err
+		}
+		_ = t
+	}
+	return nil
+}
+
+// jobHorizon is how far ahead a worker sends deliveries.
+const jobHorizon = 24 * time.Hour
+
+// Tick sends what has no job.
+func (d *coreDriver) Tick() error {
+	for _, id := range d.order {
+		page := d.book.pages[id]
+		for _, st := range d.pinned[id].Steps() {
+			for _, row := range rowsOf(page.view(), st.Name) {
+				if row.Status != squidmesh.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(jobHorizon)) {
+					continue
+				}
+				_, err := d.decide(id, squidmesh.Redelivered{StepKey: row.StepKey, Attempt: row.Attempt})
+				if err != nil && !d.refuse {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
