@@ -1,0 +1,209 @@
+package squidmesh_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+type nothing struct{}
+
+// only is a workflow of one step, whose result, if it has one, is kept under output.
+func only(do squidmesh.Action, output string) squidmesh.Workflow {
+	return squidmesh.Workflow{
+		Name:     "only",
+		Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[nothing]())},
+		Steps:    []squidmesh.Step{{Name: "act", Do: do, Timeout: 200 * time.Millisecond, Output: output}},
+	}
+}
+
+type loop struct{ Next *loop }
+
+type angry struct{}
+
+func (angry) Error() string { panic("no text for you") }
+
+// Whatever a step function does, it becomes a recorded outcome, and the worker goes on.
+func TestHostileFunctions(t *testing.T) {
+	t.Parallel()
+	do := func(f func(context.Context) (any, error)) squidmesh.Action {
+		return squidmesh.Func(func(ctx context.Context, _ nothing) (any, error) { return f(ctx) })
+	}
+	circle := &loop{}
+	circle.Next = circle
+	cases := map[string]struct {
+		act  squidmesh.Action
+		code string
+		says string
+	}{
+		"panic":              {do(func(context.Context) (any, error) { panic("boom") }), squidmesh.CodePanic, "boom"},
+		"panic with nil":     {do(func(context.Context) (any, error) { var m map[string]int; m["x"] = 1; return nil, nil }), squidmesh.CodePanic, "nil map"},
+		"goexit":             {do(func(context.Context) (any, error) { runtime.Goexit(); return nil, nil }), squidmesh.CodeExited, "without returning"},
+		"error that panics":  {do(func(context.Context) (any, error) { return nil, angry{} }), squidmesh.CodeError, "cannot be had"},
+		"NUL and bad UTF-8":  {do(func(context.Context) (any, error) { return nil, errors.New("a\x00b\xff") }), squidmesh.CodeError, `a\x00b`},
+		"10 MB error":        {do(func(context.Context) (any, error) { return nil, errors.New(strings.Repeat("x", 10<<20)) }), squidmesh.CodeError, "xxx"},
+		"NaN":                {do(func(context.Context) (any, error) { return math.NaN(), nil }), squidmesh.CodeInvalidOutput, "NaN"},
+		"10 MB result":       {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), squidmesh.CodeInvalidOutput, "exceeds the limit"},
+		"cycle":              {do(func(context.Context) (any, error) { return circle, nil }), squidmesh.CodeInvalidOutput, "cycle"},
+		"function as result": {do(func(context.Context) (any, error) { return func() {}, nil }), squidmesh.CodeInvalidOutput, "unsupported type"},
+		"timeout":            {do(func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
+		"own context error":  {do(func(context.Context) (any, error) { return nil, context.Canceled }), squidmesh.CodeError, "canceled"},
+		"code of its own":    {do(func(context.Context) (any, error) { return nil, squidmesh.WithCode("declined", errors.New("no")) }), "declined", "no"},
+		"commits its tx":     {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Commit() }), squidmesh.CodeTransactionEnded, "ended"},
+		"rolls its tx back":  {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Rollback() }), squidmesh.CodeTransactionEnded, "ended"},
+		"panics in its tx":   {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { panic("boom") }), squidmesh.CodePanic, "boom"},
+		"exits in its tx":    {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { runtime.Goexit(); return nil }), squidmesh.CodeExited, "without"},
+		"bad SQL in its tx": {squidmesh.EffectTx(func(ctx context.Context, tx *sql.Tx, _ nothing) error {
+			_, err := tx.ExecContext(ctx, "nonsense")
+			return err
+		}), squidmesh.CodeError, "syntax"},
+		"outlives its tx ctx": {squidmesh.EffectTx(func(ctx context.Context, _ *sql.Tx, _ nothing) error { <-ctx.Done(); return ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output := "result"
+			if strings.Contains(name, "its tx") {
+				output = ""
+			}
+			rt := startTest(t, only(c.act, output))
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+			require.NoError(t, err)
+			ended, err := rt.AwaitRun(t.Context(), run.ID)
+			require.NoError(t, err)
+			require.Equal(t, squidmesh.RunFailed, ended.Status)
+			require.Equal(t, c.code, ended.Reason.Code, ended.Reason.Message)
+			require.Contains(t, ended.Reason.Message, c.says)
+			require.LessOrEqual(t, len(ended.Reason.Message), 8<<10)
+
+			again, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+			require.NoError(t, err)
+			_, err = rt.AwaitRun(t.Context(), again.ID)
+			require.NoError(t, err, "the worker goes on")
+		})
+	}
+}
+
+// A function that ignores its context is abandoned 5 seconds past its deadline; its slot is free again.
+func TestHostileFunctionThatIgnoresItsContext(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	rt := startTest(t, only(squidmesh.Effect(func(context.Context, nothing) error { <-release; return nil }), ""))
+	t.Cleanup(func() { close(release) })
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+	require.NoError(t, err)
+	ended, err := rt.AwaitRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.CodeTimeout, ended.Reason.Code)
+}
+
+// Inside a FuncTx body only the Tx twins work: the others could wait for the body for ever.
+func TestInsideTransaction(t *testing.T) {
+	t.Parallel()
+	errs := make(chan error, 10)
+	var rt exampleRuntime
+	started := make(chan struct{})
+	act := squidmesh.EffectTx(func(ctx context.Context, tx *sql.Tx, _ nothing) error {
+		<-started
+		info, _ := squidmesh.Info(ctx)
+		_, err := rt.InspectRun(ctx, info.RunID, nil)
+		errs <- err
+		_, err = rt.CancelRun(ctx, info.RunID, squidmesh.CancelParams{})
+		errs <- err
+		_, err = rt.StartRun(ctx, squidmesh.StartParams{Workflow: "other"})
+		errs <- err
+		_, err = rt.StartRunTx(ctx, tx, squidmesh.StartParams{Workflow: "other", Key: "from inside"})
+		return err
+	})
+	other := only(squidmesh.Effect(func(context.Context, nothing) error { return nil }), "")
+	other.Name = "other"
+	rt = startTest(t, only(act, ""), other)
+	close(started)
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+	require.NoError(t, err)
+	ended, err := rt.AwaitRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, ended.Status, "%v", ended.Reason)
+	for range 3 {
+		require.ErrorIs(t, <-errs, squidmesh.ErrInsideTransaction)
+	}
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{Key: "from inside"})
+	require.NoError(t, err)
+	require.Len(t, page.Runs, 1)
+	_, err = rt.AwaitRun(t.Context(), page.Runs[0].ID)
+	require.NoError(t, err)
+}
+
+// Stop gives a running step back: it runs again as a new attempt, and no failure is counted.
+func TestStopReleases(t *testing.T) {
+	t.Parallel()
+	running := make(chan int, 2)
+	rt := startTest(t, only(squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+		info, _ := squidmesh.Info(ctx)
+		running <- info.Attempt
+		if info.Attempt == 1 {
+			<-ctx.Done()
+			if !errors.Is(context.Cause(ctx), squidmesh.ErrReleased) {
+				return squidmesh.Fail(context.Cause(ctx))
+			}
+			return ctx.Err()
+		}
+		return nil
+	}), ""))
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+	require.NoError(t, err)
+	require.Equal(t, 1, <-running)
+	require.NoError(t, rt.Stop(t.Context()))
+	require.NoError(t, rt.Start(t.Context()))
+	ended, err := rt.AwaitRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, ended.Status)
+	require.Equal(t, 2, <-running)
+	in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+	require.NoError(t, err)
+	require.Zero(t, in.Steps[0].Do.Failures)
+	require.Zero(t, in.Steps[0].Do.Losses)
+	require.Equal(t, squidmesh.AttemptReleased, in.Attempts[0].Outcome)
+}
+
+// The same key is the same run; another payload under it is refused; nothing is written twice.
+func TestStartWithKey(t *testing.T) {
+	t.Parallel()
+	w := only(squidmesh.Pause(), "")
+	w.Triggers[0].Payload = squidmesh.Payload[Order]()
+	w.Steps[0].Timeout = 0
+	rt := startTest(t, w)
+	start := func(cents int) (squidmesh.StartResult, error) {
+		return rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only", Key: "k", Payload: Order{ID: "1", Cents: cents}})
+	}
+	first, err := start(1)
+	require.NoError(t, err)
+	require.False(t, first.Existing)
+	second, err := start(1)
+	require.NoError(t, err)
+	require.True(t, second.Existing)
+	require.Equal(t, first.ID, second.ID)
+	_, err = start(2)
+	require.ErrorIs(t, err, squidmesh.ErrKeyConflict)
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Len(t, page.Runs, 1)
+
+	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "onyl"})
+	require.ErrorIs(t, err, squidmesh.ErrUnknownWorkflow)
+	require.ErrorContains(t, err, `did you mean "only"?`)
+	var bad *squidmesh.PayloadError
+	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only", Payload: json.RawMessage(`{"id":1,"sents":2}`)})
+	require.ErrorAs(t, err, &bad)
+	require.Len(t, bad.Problems, 3, "%v", err)
+}
