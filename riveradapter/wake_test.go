@@ -38,7 +38,7 @@ func wakes[TTx any](t *testing.T, d *database[TTx], schema string) {
 		delivered <- d
 		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
 	}))
-	slow := Queue(1)
+	slow := Queue(4) // so that one job does not fill it, upon which River fetches again
 	slow.FetchPollInterval = time.Hour
 	start(t, d.client(t, river.Config{Schema: schema, Workers: workers, Queues: map[string]river.QueueConfig{queue: slow}}))
 
