@@ -110,7 +110,7 @@ func pgxPool(t testing.TB, schema string) *pgxpool.Pool {
 	t.Helper()
 	url := os.Getenv("TEST_DATABASE_URL")
 	if url == "" {
-		t.Skip("TEST_DATABASE_URL is not set: run under scripts/with-postgres")
+		t.Fatal("TEST_DATABASE_URL is not set: use make test, or scripts/with-postgres")
 	}
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
