@@ -139,6 +139,17 @@ func (c *compiler) proveFlow() {
 			}
 		}
 	}
+	c.proveUnreached()
+}
+
+// proveUnreached looks at the steps that a wrong link cut off. What runs before them is unknown, but what no step writes is
+// missing all the same.
+func (c *compiler) proveUnreached() {
+	for i, n := range c.nodes {
+		if c.broken && n.rank == 0 {
+			c.checkReads(i, facts{})
+		}
+	}
 }
 
 // proveBlock proves the children of a block and returns what is there once all of them have completed.

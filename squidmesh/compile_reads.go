@@ -62,7 +62,7 @@ func (c *compiler) readFields(i int) []Field {
 func (c *compiler) checkKey(place string, f Field, at facts) {
 	known, ok := at[f.Name]
 	if !ok {
-		c.reportMissing(place, f, at)
+		c.reportMissing(place, f)
 		return
 	}
 	if f.Required && !known.certain {
@@ -78,12 +78,13 @@ func (c *compiler) checkKey(place string, f Field, at facts) {
 	}
 }
 
-func (c *compiler) reportMissing(place string, f Field, at facts) {
-	var others []string
+func (c *compiler) reportMissing(place string, f Field) {
+	var others, written []string
 	for _, w := range c.allWriters() {
 		if _, ok := c.writes(w, f.Name); ok {
 			others = append(others, c.writerName(w))
 		}
+		written = append(written, c.keysOf(w)...)
 	}
 	switch {
 	case len(others) > 0 && c.broken:
@@ -92,9 +93,9 @@ func (c *compiler) reportMissing(place string, f Field, at facts) {
 		c.report("missing_key", place, "reads key %q, which no step before it writes; %s does, but not on a path to here",
 			f.Name, strings.Join(others, ", "))
 	case f.Required:
-		c.report("missing_key", place, "reads key %q, which nothing writes%s", f.Name, didYouMean(f.Name, sortedKeys(at)))
+		c.report("missing_key", place, "reads key %q, which nothing writes%s", f.Name, didYouMean(f.Name, written))
 	default:
-		c.report("never_written", place, "may read key %q, but nothing writes it%s", f.Name, didYouMean(f.Name, sortedKeys(at)))
+		c.report("never_written", place, "may read key %q, but nothing writes it%s", f.Name, didYouMean(f.Name, written))
 	}
 }
 
@@ -154,6 +155,13 @@ func (c *compiler) writerName(w writer) string {
 		return fmt.Sprintf("the payload of trigger %q", c.triggers[-1-w].Name)
 	}
 	return fmt.Sprintf("step %q", c.nodes[w].Name)
+}
+
+func (c *compiler) keysOf(w writer) []string {
+	if w < 0 {
+		return c.triggers[-1-w].Payload.names()
+	}
+	return fieldNames(c.nodes[w].written())
 }
 
 func (c *compiler) allWriters() []writer {

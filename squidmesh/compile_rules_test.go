@@ -350,6 +350,10 @@ func TestCompile_ReportsNoConsequences(t *testing.T) {
 			of(step("a", next("b")), step("b", do(Effect(does[reads]())), next("nowhere_at_all"))),
 			[]string{`unknown_target @ step "b": Next`, `missing_key @ step "b": Input`},
 		},
+		"keys that nothing writes are missing behind a missing link": {
+			of(step("a", next("nowhere_at_all")), block("b", step("c", do(Effect(does[reads]()))))),
+			[]string{`unknown_target @ step "a": Next`, `missing_key @ step "c": Input`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -163,9 +163,9 @@ func (in typing) fields(t reflect.Type) []Field {
 		i += n
 	}
 	slices.SortFunc(dominant, func(a, b candidate) int { return slices.Compare(a.index, b.index) })
-	fields := make([]Field, len(dominant))
-	for i, c := range dominant {
-		fields[i] = c.Field
+	var fields []Field
+	for _, c := range dominant {
+		fields = append(fields, c.Field)
 	}
 	return fields
 }
@@ -199,8 +199,7 @@ func (in typing) collect(t reflect.Type, index []int, optional bool, within []re
 				in.collect(elem, at, optional || sf.Type.Kind() == reflect.Pointer, within, into)
 				continue
 			}
-		}
-		if !sf.IsExported() {
+		} else if !sf.IsExported() {
 			continue
 		}
 		typ := in.of(sf.Type)
