@@ -30,6 +30,7 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 	for try := 1; ; try++ {
 		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 			c, err = rt.decideTx(ctx, tx, id, e, dispatch)
+			faultAt(e, "before_commit")
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
@@ -37,6 +38,7 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 		}
 		switch {
 		case err == nil:
+			faultAt(e, "after_commit")
 			rt.told(ctx, c)
 			return c, nil
 		case ctx.Err() != nil:
@@ -121,9 +123,11 @@ func (rt *Runtime[TTx]) decideTx(ctx context.Context, tx TTx, id RunID, e Event,
 	if c.input, err = rt.claimInput(ctx, tx, p.spec, t); err != nil {
 		return committed{}, err
 	}
+	faultAt(e, "before_enqueue")
 	if c.jobs, err = dispatch(ctx, tx, &c.Transition); err != nil {
 		return committed{}, err
 	}
+	faultAt(e, "after_enqueue")
 	if err := rt.store.Apply(ctx, tx, []Transition{c.Transition}); err != nil {
 		return committed{}, fmt.Errorf("apply run %s: %w", id, err)
 	}

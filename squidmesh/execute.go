@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/fault"
 )
 
 // abandonAfter is how long past its end a step's function may go on before the runtime records the end without it.
@@ -126,7 +128,9 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 		if tx != nil {
 			ctx = context.WithValue(ctx, insideTxKey{}, true)
 		}
+		fault.Hit("execute.begin")
 		output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
+		fault.Hit("execute.end")
 		result = returned{output: output, route: route, err: err}
 	}()
 	select {
@@ -197,6 +201,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 				result.err = bodyErr // the body returned well, its transaction did not
 			}
 			event = x.event(result)
+			fault.Hit("functx.after_body")
 			if bodyErr != nil && (result.abandoned || errors.Is(bodyErr, ErrTxUnusable) || errors.Is(bodyErr, ErrTransactionEnded)) {
 				return bodyErr
 			}
@@ -205,6 +210,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			if err == nil && c.Empty() {
 				return errStale
 			}
+			fault.Hit("functx.before_commit")
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
@@ -212,6 +218,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		}
 		switch {
 		case err == nil:
+			fault.Hit("functx.after_commit")
 			rt.told(ctx, c)
 			return c, nil
 		case errors.Is(err, errStale):

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/fault"
 )
 
 // tickEvery is how often a worker renews its lease and looks for what needs care.
@@ -209,8 +211,10 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: 100,
 		})
+		fault.Hit("tick.before_commit")
 		return err
 	})
+	fault.Hit("tick.after_commit")
 	switch {
 	case err != nil && time.Since(svc.beat) > rt.traits.Lease:
 		rt.live.cancelAll(ErrLeaseLost) // nobody can know any more that this worker lives

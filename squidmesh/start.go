@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/internal/fault"
 )
 
 // StartParams say which run to start.
@@ -158,6 +160,7 @@ func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult,
 		var existing *Run
 		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 			c, existing, err = rt.startTx(ctx, tx, s)
+			fault.Hit("start.before_commit")
 			return err
 		})
 		if errors.Is(err, ErrCommitUnknown) && existing == nil {
@@ -167,6 +170,7 @@ func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult,
 		case err == nil && existing != nil:
 			return StartResult{Run: *existing, Existing: true}, nil
 		case err == nil:
+			fault.Hit("start.after_commit")
 			rt.markSaved(s.spec)
 			rt.told(ctx, c)
 			return StartResult{Run: c.Run}, nil
