@@ -2,6 +2,7 @@ package squidmeshtest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -82,7 +83,9 @@ func (b *book) agrees(stored View) error {
 type report [][]byte
 
 // Errorf is how testify reports.
-func (r *report) Errorf(format string, args ...any) { *r = append(*r, fmt.Appendf(nil, format, args...)) }
+func (r *report) Errorf(format string, args ...any) {
+	*r = append(*r, fmt.Appendf(nil, format, args...))
+}
 
 // check tests what must hold of any run: its counters count its rows, and its audit has no gaps and no steps back.
 func (r *report) check(v View) {
@@ -134,7 +137,7 @@ func normal(v View) View {
 	for key, output := range v.Outputs {
 		v.Outputs[key] = sorted(output)
 	}
-	v.Attempts = append([]squidmesh.AttemptRecord{}, v.Attempts...)
+	v.Attempts = byTime(v.Attempts)
 	for i := range v.Attempts {
 		a := &v.Attempts[i]
 		a.StartedAt, a.EndedAt, a.Error = a.StartedAt.UTC(), a.EndedAt.UTC(), utcError(a.Error)
@@ -145,6 +148,13 @@ func normal(v View) View {
 		e.At, e.Data, e.Output = e.At.UTC(), sorted(e.Data), sorted(e.Output)
 	}
 	return v
+}
+
+// byTime sorts attempts by their ends, and those of one moment, which have no order of their own, by name.
+func byTime(attempts []squidmesh.AttemptRecord) []squidmesh.AttemptRecord {
+	return slices.SortedStableFunc(slices.Values(attempts), func(a, b squidmesh.AttemptRecord) int {
+		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Attempt, b.Attempt))
+	})
 }
 
 func utcError(e *squidmesh.StepError) *squidmesh.StepError {

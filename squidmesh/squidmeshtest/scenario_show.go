@@ -67,7 +67,7 @@ func (s *stage) showAttempts(*command) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range v.Attempts {
+	for _, a := range byTime(v.Attempts) {
 		line := fmt.Sprintf("%s #%d %s", printKey(a.StepKey), a.Attempt, a.Outcome)
 		if a.Error != nil {
 			line += fmt.Sprintf(" (%s: %s)", a.Error.Code, a.Error.Message)

@@ -1,0 +1,254 @@
+package squidmeshtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// storeDriver runs scripts on runtimes over a real store, with a clock and a queue that the script turns by hand. A worker
+// that is lost is a runtime that is abandoned; the one that takes over is a new one on the same store.
+type storeDriver[TTx any] struct {
+	plays     *Plays
+	config    DriverConfig
+	recorder  *recorder[TTx]
+	queue     *scriptedQueue[TTx]
+	workflows []squidmesh.Workflow
+	variants  map[string]squidmesh.Workflow
+	clock     *handClock
+
+	runtimes []*squidmesh.Runtime[TTx] // the last one is the worker
+	remote   *squidmesh.Runtime[TTx]   // another process, which executes nothing
+	held     []*storeCall
+}
+
+// storeCall is a function that stands still, and the delivery that it belongs to.
+type storeCall struct {
+	*heldCall
+	performance *performance
+	worker      int // place in storeDriver.runtimes
+}
+
+// performance is a delivery at work.
+type performance struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	result squidmesh.Outcome
+	err    error
+}
+
+// handClock is a clock that stands still until it is moved.
+type handClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *handClock) read(time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// NewStoreDriver makes a driver of a runtime on a fresh store, which open makes with the given clock.
+func NewStoreDriver[TTx any](
+	plays *Plays, config DriverConfig, workflows []squidmesh.Workflow, variants map[string]squidmesh.Workflow,
+	open func(clock func(time.Time) time.Time) squidmesh.Store[TTx],
+) (Driver, error) {
+	d := &storeDriver[TTx]{
+		plays: plays, config: config, workflows: slices.Clone(workflows), variants: variants,
+		clock: &handClock{now: scenarioStart}, queue: &scriptedQueue[TTx]{},
+	}
+	d.recorder = newRecorder(open(d.clock.read))
+	if err := d.startRuntime(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *storeDriver[TTx]) newRuntime() (*squidmesh.Runtime[TTx], error) {
+	return squidmesh.New(&squidmesh.Config[TTx]{
+		Store: d.recorder, Executor: d.queue, Workflows: d.workflows, DisableContinuation: d.config.DisableContinuation,
+		TimeSlice: time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+}
+
+func (d *storeDriver[TTx]) startRuntime() error {
+	rt, err := d.newRuntime()
+	if err != nil {
+		return err
+	}
+	if err := rt.Start(context.Background()); err != nil {
+		return err
+	}
+	d.runtimes = append(d.runtimes, rt)
+	return nil
+}
+
+func (d *storeDriver[TTx]) rt() *squidmesh.Runtime[TTx] { return d.runtimes[len(d.runtimes)-1] }
+
+func (d *storeDriver[TTx]) Now() time.Time { return d.clock.read(time.Time{}) }
+func (d *storeDriver[TTx]) News() News     { return d.recorder.take() }
+
+func (d *storeDriver[TTx]) Advance(by time.Duration) error {
+	d.clock.mu.Lock()
+	defer d.clock.mu.Unlock()
+	d.clock.now = d.clock.now.Add(by)
+	return nil
+}
+
+func (d *storeDriver[TTx]) RefuseJobs(refuse bool) error {
+	d.queue.setRefuse(refuse)
+	return nil
+}
+
+// Lose starts a runtime anew without ending the old one: its Start takes over.
+func (d *storeDriver[TTx]) Lose() error { return d.startRuntime() }
+
+func (d *storeDriver[TTx]) Tick() error {
+	d.recorder.letTick()
+	return nil
+}
+
+// Deploy stops the runtime and starts one with another definition.
+func (d *storeDriver[TTx]) Deploy(variant string) error {
+	w, ok := d.variants[variant]
+	if !ok {
+		return fmt.Errorf("no variant is called %q", variant)
+	}
+	for i := range d.workflows {
+		if d.workflows[i].Name == w.Name {
+			d.workflows[i] = w
+		}
+	}
+	if err := d.rt().Stop(context.Background()); err != nil {
+		return err
+	}
+	d.remote = nil
+	return d.startRuntime()
+}
+
+func (d *storeDriver[TTx]) Start(params squidmesh.StartParams) (squidmesh.StartResult, error) {
+	return d.rt().StartRun(context.Background(), params)
+}
+
+func (d *storeDriver[TTx]) Replay(id squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
+	return d.rt().ReplayRun(context.Background(), id, params)
+}
+
+func (d *storeDriver[TTx]) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhere bool) (squidmesh.Run, error) {
+	rt := d.rt()
+	if elsewhere {
+		if d.remote == nil {
+			var err error
+			if d.remote, err = d.newRuntime(); err != nil {
+				return squidmesh.Run{}, err
+			}
+		}
+		rt = d.remote
+	}
+	return operateOn(rt, id, e)
+}
+
+// operateOn calls the operation that a command of an operator stands for.
+func operateOn[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID, e squidmesh.Event) (squidmesh.Run, error) {
+	ctx := context.Background()
+	switch e := e.(type) {
+	case squidmesh.Cancelled:
+		return rt.CancelRun(ctx, id, squidmesh.CancelParams{Decision: e.Decision, Compensate: e.Compensate})
+	case squidmesh.Unblocked:
+		return rt.UnblockRun(ctx, id, e.Decision)
+	case squidmesh.Approved:
+		return rt.ApproveRun(ctx, id, e.Decision)
+	case squidmesh.Rejected:
+		return rt.RejectRun(ctx, id, e.Decision)
+	case squidmesh.UndoRetried:
+		return rt.RetryUndo(ctx, id, e.Decision)
+	case squidmesh.UndoAccepted:
+		return rt.AcceptUndo(ctx, id, e.Decision)
+	default:
+		return squidmesh.Run{}, fmt.Errorf("%T is no operator's command", e)
+	}
+}
+
+func (d *storeDriver[TTx]) Deliver(delivery squidmesh.Delivery) (Progress, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &performance{cancel: cancel, done: make(chan struct{})}
+	rt := d.rt()
+	go func() {
+		defer close(p.done)
+		p.result, p.err = rt.Perform(ctx, delivery)
+	}()
+	return d.follow(p, len(d.runtimes)-1)
+}
+
+// follow waits until a delivery has been dealt with, or stands still. Only one moves at a time.
+func (d *storeDriver[TTx]) follow(p *performance, worker int) (Progress, error) {
+	select {
+	case <-p.done:
+		p.cancel()
+		return Progress{Outcome: p.result}, p.err
+	case call := <-d.plays.entered:
+		d.held = append(d.held, &storeCall{heldCall: call, performance: p, worker: worker})
+		return Progress{Held: &call.key}, nil
+	}
+}
+
+func (d *storeDriver[TTx]) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error) {
+	call, err := d.takeCall(id, key, lost)
+	if err != nil {
+		return Progress{}, err
+	}
+	call.goOn <- false
+	return d.follow(call.performance, call.worker)
+}
+
+func (d *storeDriver[TTx]) Release(id squidmesh.RunID, key squidmesh.StepKey) (Progress, error) {
+	call, err := d.takeCall(id, key, false)
+	if err != nil {
+		return Progress{}, err
+	}
+	call.performance.cancel()
+	call.goOn <- true
+	return d.follow(call.performance, call.worker)
+}
+
+// takeCall finds a function that stands still.
+func (d *storeDriver[TTx]) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (*storeCall, error) {
+	for i, call := range d.held {
+		if call.run == id && call.key == key && (call.worker < len(d.runtimes)-1) == lost {
+			d.held = slices.Delete(d.held, i, i+1)
+			return call, nil
+		}
+	}
+	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
+}
+
+func (d *storeDriver[TTx]) View(id squidmesh.RunID) (View, error) {
+	in, err := d.rt().InspectRun(context.Background(), id, &squidmesh.InspectOptions{History: true})
+	if err != nil {
+		return View{}, err
+	}
+	ex, err := d.rt().ExplainRun(context.Background(), id)
+	if err != nil {
+		return View{}, err
+	}
+	return viewOf(in, *ex), nil
+}
+
+// Close lets everything go that stands still, and stops all runtimes.
+func (d *storeDriver[TTx]) Close() {
+	for _, call := range d.held {
+		close(call.goOn)
+		<-call.performance.done
+		call.performance.cancel()
+	}
+	for _, rt := range d.runtimes {
+		_ = rt.Stop(context.Background())
+	}
+}
