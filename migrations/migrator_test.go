@@ -1,0 +1,178 @@
+package migrations_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/migrations"
+)
+
+// eachDialect runs a test on an empty database of both sorts.
+func eachDialect(t *testing.T, test func(t *testing.T, open func() *migrations.Migrator)) {
+	t.Helper()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+
+		pool := dbtest.Postgres(t, dbtest.Empty)
+		test(t, func() *migrations.Migrator { return migrations.Postgres(pool, nil) })
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+
+		db := dbtest.SQLite(t, nil, dbtest.Empty).DB()
+		test(t, func() *migrations.Migrator { return migrations.SQLite(db, nil) })
+	})
+}
+
+func TestMigrate_UpDownUp(t *testing.T) {
+	t.Parallel()
+
+	eachDialect(t, func(t *testing.T, open func() *migrations.Migrator) {
+		ctx, m := t.Context(), open()
+		newest := len(m.Versions())
+
+		valid, err := m.Validate(ctx)
+		require.NoError(t, err)
+		require.False(t, valid.OK)
+		require.Contains(t, valid.Messages[0], "001_initial is not applied")
+
+		for range 2 {
+			up, err := m.Migrate(ctx, migrations.Up, nil)
+			require.NoError(t, err)
+			require.Len(t, up.Versions, newest)
+			valid, err = m.Validate(ctx)
+			require.NoError(t, err)
+			require.True(t, valid.OK, valid.Messages)
+			listed, err := m.List(ctx)
+			require.NoError(t, err)
+			require.Len(t, listed, newest)
+			require.False(t, listed[0].AppliedAt.IsZero())
+
+			again, err := m.Migrate(ctx, migrations.Up, nil)
+			require.NoError(t, err)
+			require.Empty(t, again.Versions)
+
+			down, err := m.Migrate(ctx, migrations.Down, &migrations.MigrateOptions{TargetVersion: -1})
+			require.NoError(t, err)
+			require.Len(t, down.Versions, newest)
+			require.Equal(t, 1, down.Versions[newest-1].Version)
+		}
+	})
+}
+
+func TestMigrate_DryRunChangesNothing(t *testing.T) {
+	t.Parallel()
+
+	eachDialect(t, func(t *testing.T, open func() *migrations.Migrator) {
+		m := open()
+		result, err := m.Migrate(t.Context(), migrations.Up, &migrations.MigrateOptions{DryRun: true})
+		require.NoError(t, err)
+		require.Len(t, result.Versions, len(m.Versions()))
+		require.Contains(t, result.Versions[0].SQL, "create table squidmesh_run")
+		valid, err := m.Validate(t.Context())
+		require.NoError(t, err)
+		require.False(t, valid.OK)
+	})
+}
+
+func TestMigrate_SeveralAtOnceApplyEachVersionOnce(t *testing.T) {
+	t.Parallel()
+
+	eachDialect(t, func(t *testing.T, open func() *migrations.Migrator) {
+		const processes = 4
+		applied, failed := make(chan int, processes), make(chan error, processes)
+		for range processes {
+			go func() {
+				result, err := open().Migrate(context.WithoutCancel(t.Context()), migrations.Up, nil)
+				applied <- len(result.Versions)
+				failed <- err
+			}()
+		}
+		sum := 0
+		for range processes {
+			sum += <-applied
+			require.NoError(t, <-failed)
+		}
+		require.Equal(t, len(open().Versions()), sum)
+	})
+}
+
+func TestMigrate_AnUnknownVersionIsNotValid(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	_, err := pool.Exec(t.Context(), "insert into squidmesh_migration (version) values (999)")
+	require.NoError(t, err)
+	valid, err := migrations.Postgres(pool, nil).Validate(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"Migration 999 is applied but unknown: the database is newer than this program."}, valid.Messages)
+}
+
+func TestMigrate_IntoANamedSchema(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t, dbtest.Empty)
+	schema := dbtest.Schema(pool)
+	elsewhere := pool.Config()
+	delete(elsewhere.ConnConfig.RuntimeParams, "search_path")
+	other, err := pgxpool.NewWithConfig(t.Context(), elsewhere)
+	require.NoError(t, err)
+	defer other.Close()
+
+	require.NoError(t, migrations.UpAllPostgres(t.Context(), other, &migrations.Options{Schema: schema}))
+	require.NoError(t, migrations.UpAllPostgres(t.Context(), other, &migrations.Options{Schema: schema}))
+	for _, table := range []string{"squidmesh_run", "river_job"} {
+		var n int
+		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from "+schema+"."+table).Scan(&n))
+	}
+	_, err = migrations.Postgres(other, &migrations.Options{Schema: schema}).Migrate(t.Context(), migrations.Down, nil)
+	require.NoError(t, err)
+}
+
+func TestMigrate_RefusesBadArguments(t *testing.T) {
+	t.Parallel()
+
+	pool, db := dbtest.Postgres(t, dbtest.Empty), dbtest.SQLite(t, nil, dbtest.Empty).DB()
+	ctx := t.Context()
+	for _, schema := range []string{"Upper", "a-b", "1a", "x\"; drop table y; --", "a234567890123456789012345678901234567890123456x"} {
+		_, err := migrations.Postgres(pool, &migrations.Options{Schema: schema}).Migrate(ctx, migrations.Up, nil)
+		require.ErrorContains(t, err, "must be 1 to 46 lower-case letters")
+	}
+	_, err := migrations.SQLite(db, &migrations.Options{Schema: "app"}).Migrate(ctx, migrations.Up, nil)
+	require.ErrorContains(t, err, "SQLite has none")
+	_, err = migrations.Postgres(pool, nil).Migrate(ctx, "sideways", nil)
+	require.ErrorContains(t, err, "direction")
+	_, err = migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, &migrations.MigrateOptions{TargetVersion: 99})
+	require.ErrorContains(t, err, "target version 99")
+	_, err = migrations.Postgres(pool, nil).SQL(0, migrations.Up)
+	require.Error(t, err)
+}
+
+func TestUpAll_BothDatabasesTwice(t *testing.T) {
+	t.Parallel()
+
+	pool, db := dbtest.Postgres(t, dbtest.River), dbtest.SQLite(t, nil, dbtest.River).DB()
+	require.NoError(t, migrations.UpAllPostgres(t.Context(), pool, nil))
+	require.NoError(t, migrations.UpAllSQLite(t.Context(), db, nil))
+}
+
+// Another tool that runs the printed SQL leaves a database that this package recognises.
+func TestSQL_RecordsItself(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t, dbtest.Empty)
+	m := migrations.Postgres(pool, nil)
+	for _, v := range m.Versions() {
+		text, err := m.SQL(v.Version, migrations.Up)
+		require.NoError(t, err)
+		_, err = pool.Exec(t.Context(), text)
+		require.NoError(t, err)
+	}
+	valid, err := m.Validate(t.Context())
+	require.NoError(t, err)
+	require.True(t, valid.OK, valid.Messages)
+}
