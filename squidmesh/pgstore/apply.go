@@ -1,0 +1,156 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Apply implements squidmesh.Store in one round trip: a statement per table that has rows, none for the others. Rows that should
+// be there and are not, or versions that do not rise, are errors.
+func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition) error {
+	var (
+		runs           []squidmesh.Run
+		added, changed []squidmesh.StepState
+		attempts       []squidmesh.AttemptRecord
+		events         []squidmesh.AuditEntry
+		held, unheld   []squidmesh.Hold
+	)
+	for _, t := range ts {
+		if !t.NewRun && !t.Empty() {
+			runs = append(runs, t.Run)
+		}
+		for _, c := range t.Steps {
+			if c.New {
+				added = append(added, c.StepState)
+			} else {
+				changed = append(changed, c.StepState)
+			}
+		}
+		attempts = append(attempts, t.Attempts...)
+		events = append(events, t.Audit...)
+		held = append(held, t.Held...)
+		unheld = append(unheld, t.Unheld...)
+	}
+
+	batch := &pgx.Batch{}
+	queue(batch, s.sql("UpdateRuns"), runs, runColumns, exactly("runs", len(runs)))
+	queue(batch, s.sql("InsertSteps"), added, stepColumns, nil)
+	queue(batch, s.sql("UpdateSteps"), changed, stepColumns, exactly("steps", len(changed)))
+	queue(batch, s.sql("InsertAttempts"), attempts, attemptColumns, nil)
+	queue(batch, s.sql("InsertEvents"), events, eventColumns, nil)
+	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns, nil)
+	queue(batch, s.sql("InsertHolds"), held, holdColumns, nil)
+	if batch.Len() == 0 {
+		return nil
+	}
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+func queue[Row any](batch *pgx.Batch, sql string, rows []Row, columns func([]Row) []any, check func(pgconn.CommandTag) error) {
+	if len(rows) == 0 {
+		return
+	}
+	queued := batch.Queue(sql, columns(rows)...)
+	if check != nil {
+		queued.Exec(check)
+	}
+}
+
+// exactly refuses an update that did not hit each of its rows.
+func exactly(what string, n int) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != int64(n) {
+			return fmt.Errorf("update %s: %d of %d are there as they were read", what, tag.RowsAffected(), n)
+		}
+		return nil
+	}
+}
+
+// The order of the columns is that of the statements' unnest.
+
+func runColumns(runs []squidmesh.Run) []any {
+	type row = squidmesh.Run
+	return []any{
+		column(runs, func(r *row) pgtype.UUID { return id(r.ID) }),
+		column(runs, func(r *row) string { return string(r.Status) }),
+		column(runs, func(r *row) string { return string(r.Verdict) }),
+		column(runs, func(r *row) bool { return r.Compensate }),
+		column(runs, func(r *row) int { return r.Version }),
+		column(runs, func(r *row) int { return r.Seq }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.LastAt) }),
+		column(runs, func(r *row) int { return r.Open }),
+		column(runs, func(r *row) int { return r.Retrying }),
+		column(runs, func(r *row) pgtype.Text { return failure(r.Reason) }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.FinishedAt) }),
+	}
+}
+
+func stepColumns(steps []squidmesh.StepState) []any {
+	type row = squidmesh.StepState
+	return []any{
+		column(steps, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(steps, func(r *row) string { return r.Name }),
+		column(steps, func(r *row) string { return string(r.Phase) }),
+		column(steps, func(r *row) string { return string(r.Status) }),
+		column(steps, func(r *row) int { return r.Attempt }),
+		column(steps, func(r *row) int { return r.Failures }),
+		column(steps, func(r *row) int { return r.Losses }),
+		column(steps, func(r *row) int { return r.Missing }),
+		column(steps, func(r *row) int { return r.DoneSeq }),
+		column(steps, func(r *row) int64 { return int64(r.Worker) }),
+		column(steps, func(r *row) pgtype.Timestamptz { return stamp(r.DueAt) }),
+		column(steps, func(r *row) pgtype.Timestamptz { return stamp(r.DeadlineAt) }),
+		column(steps, func(r *row) pgtype.Timestamptz { return stamp(r.StartedAt) }),
+		column(steps, func(r *row) pgtype.Timestamptz { return stamp(r.FinishedAt) }),
+		column(steps, func(r *row) string { return r.Cause }),
+		column(steps, func(r *row) string { return r.JobID }),
+		column(steps, func(r *row) string { return r.Queue }),
+	}
+}
+
+func attemptColumns(attempts []squidmesh.AttemptRecord) []any {
+	type row = squidmesh.AttemptRecord
+	return []any{
+		column(attempts, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(attempts, func(r *row) string { return r.Name }),
+		column(attempts, func(r *row) string { return string(r.Phase) }),
+		column(attempts, func(r *row) int { return r.Attempt }),
+		column(attempts, func(r *row) int64 { return int64(r.Worker) }),
+		column(attempts, func(r *row) string { return string(r.Outcome) }),
+		column(attempts, func(r *row) pgtype.Timestamptz { return stamp(r.StartedAt) }),
+		column(attempts, func(r *row) pgtype.Timestamptz { return stamp(r.EndedAt) }),
+		column(attempts, func(r *row) pgtype.Text { return failure(r.Error) }),
+	}
+}
+
+func eventColumns(events []squidmesh.AuditEntry) []any {
+	type row = squidmesh.AuditEntry
+	return []any{
+		column(events, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(events, func(r *row) int { return r.Seq }),
+		column(events, func(r *row) string { return string(r.Kind) }),
+		column(events, func(r *row) string { return r.Name }),
+		column(events, func(r *row) string { return string(r.Phase) }),
+		column(events, func(r *row) int { return r.Attempt }),
+		column(events, func(r *row) pgtype.Timestamptz { return stamp(r.At) }),
+		column(events, func(r *row) string { return r.Actor }),
+		column(events, func(r *row) pgtype.Text { return document(r.Data) }),
+		column(events, func(r *row) pgtype.Text { return document(r.Output) }),
+	}
+}
+
+func holdColumns(holds []squidmesh.Hold) []any {
+	type row = squidmesh.Hold
+	return []any{
+		column(holds, func(r *row) int64 { return int64(r.Worker) }),
+		column(holds, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(holds, func(r *row) string { return r.Name }),
+		column(holds, func(r *row) string { return string(r.Phase) }),
+	}
+}

@@ -1,0 +1,100 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Load implements squidmesh.Store in one round trip, and in none if nothing is asked for.
+func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
+	loaded := squidmesh.Loaded{
+		Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{},
+	}
+	batch := &pgx.Batch{}
+	steps := func(rows pgx.Rows) error {
+		states, err := pgx.CollectRows(rows, scanStep)
+		for _, st := range states {
+			loaded.Steps[st.StepKey] = st
+		}
+		return err
+	}
+	if reads.All {
+		batch.Queue(s.sql("Steps"), id(run)).Query(steps)
+	} else if len(reads.Steps) > 0 {
+		batch.Queue(s.sql("StepsNamed"), id(run),
+			column(reads.Steps, func(k *squidmesh.StepKey) string { return k.Name }),
+			column(reads.Steps, func(k *squidmesh.StepKey) string { return string(k.Phase) }),
+		).Query(steps)
+	}
+	if len(reads.Outputs) > 0 {
+		batch.Queue(s.sql("Outputs"), id(run), reads.Outputs).Query(func(rows pgx.Rows) error {
+			var name string
+			var output []byte
+			_, err := pgx.ForEachRow(rows, []any{&name, &output}, func() error {
+				loaded.Outputs[name] = output
+				return nil
+			})
+			return err
+		})
+	}
+	if reads.Payload {
+		batch.Queue(s.sql("Payload"), id(run)).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{(*[]byte)(&loaded.Payload)}, func() error { return nil })
+			return err
+		})
+	}
+	if batch.Len() == 0 {
+		return loaded, nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return squidmesh.Loaded{}, err
+	}
+	return loaded, nil
+}
+
+// History implements squidmesh.Store.
+func (s *Store) History(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) (squidmesh.History, error) {
+	var history squidmesh.History
+	batch := &pgx.Batch{}
+	batch.Queue(s.sql("Attempts"), id(run)).Query(func(rows pgx.Rows) (err error) {
+		history.Attempts, err = pgx.CollectRows(rows, scanAttempt)
+		return err
+	})
+	batch.Queue(s.sql("Events"), id(run)).Query(func(rows pgx.Rows) (err error) {
+		history.Audit, err = pgx.CollectRows(rows, scanEvent)
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return squidmesh.History{}, err
+	}
+	return history, nil
+}
+
+func scanAttempt(row pgx.CollectableRow) (squidmesh.AttemptRecord, error) {
+	var (
+		a              squidmesh.AttemptRecord
+		started, ended pgtype.Timestamptz
+		failed         []byte
+	)
+	err := row.Scan((*[16]byte)(&a.Run), &a.Name, &a.Phase, &a.Attempt, &a.Worker, &a.Outcome, &started, &ended, &failed)
+	if err != nil {
+		return a, err
+	}
+	a.StartedAt, a.EndedAt = when(started), when(ended)
+	a.Error, err = parseFailure(failed)
+	return a, err
+}
+
+func scanEvent(row pgx.CollectableRow) (squidmesh.AuditEntry, error) {
+	var e squidmesh.AuditEntry
+	var at pgtype.Timestamptz
+	err := row.Scan((*[16]byte)(&e.Run), &e.Seq, &e.Kind, &e.Name, &e.Phase, &e.Attempt, &at, &e.Actor,
+		(*[]byte)(&e.Data), (*[]byte)(&e.Output))
+	e.At = when(at)
+	return e, err
+}

@@ -1,0 +1,100 @@
+package pgstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// How Go values stand in columns: what is zero in Go is null. Times have microseconds.
+
+func stamp(t time.Time) pgtype.Timestamptz {
+	return pgtype.Timestamptz{Time: t, Valid: !t.IsZero()}
+}
+
+func when(t pgtype.Timestamptz) time.Time {
+	if !t.Valid {
+		return time.Time{}
+	}
+	return t.Time.UTC()
+}
+
+func id(u uuid.UUID) pgtype.UUID {
+	return pgtype.UUID{Bytes: u, Valid: u != uuid.Nil}
+}
+
+func uuids(ids []squidmesh.RunID) []pgtype.UUID {
+	return column(ids, func(u *squidmesh.RunID) pgtype.UUID { return id(*u) })
+}
+
+func document(data json.RawMessage) pgtype.Text {
+	return pgtype.Text{String: string(data), Valid: len(data) > 0}
+}
+
+// failure is the document of a recorded failure; null for none.
+func failure(e *squidmesh.StepError) pgtype.Text {
+	if e == nil {
+		return pgtype.Text{}
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("encode StepError: %v", err)) // it has no field that could fail
+	}
+	return document(data)
+}
+
+// parseFailure reads what failure wrote.
+func parseFailure(data []byte) (*squidmesh.StepError, error) {
+	if data == nil {
+		return nil, nil
+	}
+	e := &squidmesh.StepError{}
+	return e, json.Unmarshal(data, e)
+}
+
+// column is one column of many rows, as unnest takes it.
+func column[Row, T any](rows []Row, of func(*Row) T) []T {
+	values := make([]T, len(rows))
+	for i := range rows {
+		values[i] = of(&rows[i])
+	}
+	return values
+}
+
+// scanRun reads the columns Run and the payload.
+func scanRun(row pgx.CollectableRow) (squidmesh.Run, error) {
+	var (
+		run                                squidmesh.Run
+		windowAt, created, lastAt, finishd pgtype.Timestamptz
+		replayed                           pgtype.UUID
+		reason                             []byte
+	)
+	err := row.Scan((*[16]byte)(&run.ID), &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, &windowAt,
+		&run.SignalID, &replayed, &created, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq, &lastAt,
+		&run.Open, &run.Retrying, &reason, &finishd, (*[]byte)(&run.Payload))
+	if err != nil {
+		return squidmesh.Run{}, err
+	}
+	run.WindowAt, run.CreatedAt, run.LastAt, run.FinishedAt = when(windowAt), when(created), when(lastAt), when(finishd)
+	run.ReplayedFrom = replayed.Bytes
+	run.Reason, err = parseFailure(reason)
+	return run, err
+}
+
+// scanStep reads the columns Step.
+func scanStep(row pgx.CollectableRow) (squidmesh.StepState, error) {
+	var (
+		st                            squidmesh.StepState
+		due, deadline, started, ended pgtype.Timestamptz
+	)
+	err := row.Scan((*[16]byte)(&st.Run), &st.Name, &st.Phase, &st.Status, &st.Attempt, &st.Failures, &st.Losses, &st.Missing,
+		&st.DoneSeq, &st.Worker, &due, &deadline, &started, &ended, &st.Cause, &st.JobID, &st.Queue)
+	st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
+	return st, err
+}

@@ -1,0 +1,59 @@
+-- name: Run
+-- The columns of a run except its payload.
+id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, window_at,
+    coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq, last_at, open, retrying,
+    reason, finished_at
+
+-- name: InsertRun
+-- The only statement that writes the immutable columns. On a taken key it waits until the other transaction has ended.
+insert into /* schema */squidmesh_run (
+    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
+) values (
+    $1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, nullif($8, ''), $9, $10::text::json, $11,
+    $12, $13, $14, $15, $16, $17, $18, $19, $20::text::json, $21
+) on conflict (workflow, key) where key is not null do nothing;
+
+-- name: RunByKey
+-- A statement of its own, so that it sees the row that InsertRun waited for.
+select /* include Run */, null::json as payload
+from /* schema */squidmesh_run
+where workflow = $1 and key = $2;
+
+-- name: Filter
+-- What all listings share. Open ends are infinite values rather than nulls, so that a generic plan can still use the index
+-- for them.
+status = any(@statuses::text[]) and @key in ('', key)
+    and created_at >= @from and created_at < @before and (created_at, id) < (@cursor_at, @cursor_id)
+order by created_at desc, id desc
+limit nullif(@limit::bigint, 0)
+
+-- name: FindByID
+select /* include Run */, case when @payload then payload end as payload
+from /* schema */squidmesh_run
+where id = any(@ids::uuid[]) and @workflow in ('', workflow) and /* include Filter */;
+
+-- name: FindByKey
+-- By the unique index.
+select /* include Run */, case when @payload then payload end as payload
+from /* schema */squidmesh_run
+where workflow = @workflow and key = @key and /* include Filter */;
+
+-- name: FindByWorkflow
+-- By the index (workflow, created_at, id), backwards.
+select /* include Run */, case when @payload then payload end as payload
+from /* schema */squidmesh_run
+where workflow = @workflow and /* include Filter */;
+
+-- name: FindByStatus
+-- Any workflow: one backward range of the index (status, created_at, id) for each status asked for, merged. There is no index
+-- on created_at alone; with nine statuses there need be none.
+select found.*
+from unnest(@statuses::text[]) as wanted (wanted)
+cross join lateral (
+    select /* include Run */, case when @payload then payload end as payload
+    from /* schema */squidmesh_run
+    where status = wanted and /* include Filter */
+) as found
+order by created_at desc, id desc
+limit nullif(@limit::bigint, 0);

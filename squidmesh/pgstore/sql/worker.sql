@@ -1,0 +1,79 @@
+-- name: Register
+insert into /* schema */squidmesh_worker (id, name, queues, functions, registered_at, lease_until)
+select $1, $2, $3::text::json, $4::text::json, at, at + $6::bigint * interval '1 microsecond'
+from (select coalesce($5::timestamptz, clock_timestamp()) as at) as now;
+
+-- name: Forget
+-- Workers that were lost a day ago and hold nothing. Locked rows are somebody else's business.
+delete from /* schema */squidmesh_worker
+where id in (
+    select id from /* schema */squidmesh_worker as w
+    where lost_at < coalesce($1::timestamptz, clock_timestamp()) - interval '1 day'
+        and not exists (select from /* schema */squidmesh_hold as h where h.worker = w.id)
+    for update skip locked
+);
+
+-- name: Resign
+update /* schema */squidmesh_worker set lost_at = coalesce($2::timestamptz, clock_timestamp()) where id = $1 and lost_at is null;
+
+-- name: Tick
+-- One statement a second and process. Its parts share one snapshot, so what expired and beat change is taken from what they
+-- return. A worker whose row is locked is renewing its lease at this moment, so it is not expired: SKIP LOCKED, without
+-- which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
+-- partial index.
+with now as materialized (
+    select coalesce(@now::timestamptz, clock_timestamp()) as at
+),
+beat as (
+    update /* schema */squidmesh_worker set lease_until = now.at + @lease::bigint * interval '1 microsecond'
+    from now
+    where id = @worker and lost_at is null
+    returning id
+),
+expired as (
+    update /* schema */squidmesh_worker set lost_at = now.at
+    from now
+    where id in (
+        select w.id from /* schema */squidmesh_worker as w, now
+        where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < now.at)
+        for update of w skip locked
+    )
+    returning id
+),
+lost as (
+    select id from /* schema */squidmesh_worker where lost_at is not null
+    union
+    select id from expired
+),
+orphan as (
+    select h.* from /* schema */squidmesh_hold as h join lost on lost.id = h.worker
+    order by h.run_id, h.worker, h.name, h.phase
+    limit @limit
+),
+verdict as (
+    select distinct h.run_id from /* schema */squidmesh_hold as h join /* schema */squidmesh_run as r on r.id = h.run_id
+    where h.worker = @worker and r.verdict <> ''
+    order by h.run_id
+    limit @limit
+),
+jobless as (
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
+    where s.due_at is not null and s.job_id is null and s.status = 'scheduled'
+        and s.due_at < now.at + @within::bigint * interval '1 microsecond'
+    order by s.due_at, s.run_id
+    limit @limit
+)
+select now.at, exists (select from beat), part, owner, run_id, name, phase,
+    coalesce((step).status, ''), coalesce((step).attempt, 0), coalesce((step).failures, 0), coalesce((step).losses, 0),
+    coalesce((step).missing, 0), coalesce((step).done_seq, 0), coalesce((step).worker, 0), (step).due_at, (step).deadline_at,
+    (step).started_at, (step).finished_at, coalesce((step).cause, ''), coalesce((step).job_id, ''), coalesce((step).queue, '')
+from now, (
+    select 'now' as part, 0::bigint as owner, null::uuid as run_id, '' as name, '' as phase, null::/* schema */squidmesh_step as step
+    union all
+    select 'orphan', worker, run_id, name, phase, null from orphan
+    union all
+    select 'verdict', 0, run_id, '', '', null from verdict
+    union all
+    select 'jobless', 0, run_id, name, phase, step from jobless
+) as found
+order by part, (step).due_at, run_id, owner, name, phase;

@@ -1,0 +1,100 @@
+// Package pgstore keeps runs in PostgreSQL 14 or newer, through pgx.
+//
+// The tables are made by package migrations. Only the rows of runs are ever locked, in the order of their ids; everything else
+// is read and written under those locks. A caller who joins a transaction of his own (the ...Tx calls of the runtime)
+// therefore locks his rows first and calls last.
+package pgstore
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// DefaultLease is how long a process may be silent before others take over what it was doing.
+const DefaultLease = 4 * time.Second
+
+// Options change how a Store works. The zero Options are the defaults.
+type Options struct {
+	// Schema holds the tables. Empty leaves it to the search_path of the pool's connections. It must be 1 to 46
+	// lower-case letters, digits and underscores.
+	Schema string
+
+	// Lease is how long a worker may be silent before it is declared lost. Zero means [DefaultLease].
+	Lease time.Duration
+
+	// Clock turns the database's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
+	// time with it; it must be safe for concurrent use.
+	Clock func(database time.Time) time.Time
+}
+
+// Store is a squidmesh.Store on a pool of connections. It is safe for concurrent use and holds nothing that needs closing; the
+// pool stays the caller's.
+type Store struct {
+	pool       *pgxpool.Pool
+	lease      time.Duration
+	clock      func(time.Time) time.Time
+	statements map[string]string
+}
+
+var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)
+
+//go:embed sql
+var files embed.FS
+
+// New returns a store on pool. It panics when the options name an impossible schema, and does not touch the database. Options
+// may be nil.
+func New(pool *pgxpool.Pool, options *Options) *Store {
+	s := &Store{pool: pool, lease: DefaultLease}
+	schema := ""
+	if options != nil {
+		schema, s.clock = options.Schema, options.Clock
+		if options.Lease > 0 {
+			s.lease = options.Lease
+		}
+	}
+	statements, err := sqltext.Statements(files, schema)
+	if err != nil {
+		panic(fmt.Sprintf("pgstore: %v", err))
+	}
+	s.statements = statements
+	return s
+}
+
+// Pool is the pool that the store was made with.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// Traits implements squidmesh.Store.
+func (s *Store) Traits() squidmesh.StoreTraits {
+	return squidmesh.StoreTraits{Dialect: "postgres", Lease: s.lease, Transient: transient}
+}
+
+// Notify implements squidmesh.Store. Never within a transaction: a commit that notifies waits for all others that do.
+func (s *Store) Notify(ctx context.Context, channel, payload string) error {
+	_, err := s.pool.Exec(ctx, "select pg_notify($1, $2)", channel, payload)
+	return err
+}
+
+// sql is a statement by its name.
+func (s *Store) sql(name string) string {
+	text, ok := s.statements[name]
+	if !ok {
+		panic("pgstore: no statement " + name)
+	}
+	return text
+}
+
+// now is the store's time at a time of the database.
+func (s *Store) now(database time.Time) time.Time {
+	if s.clock != nil {
+		database = s.clock(database)
+	}
+	return database.UTC().Truncate(time.Microsecond)
+}

@@ -1,0 +1,20 @@
+package pgstore_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[pgx.Tx] {
+		return pgstore.New(dbtest.Postgres(t), nil)
+	})
+}

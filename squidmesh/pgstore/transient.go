@@ -1,0 +1,47 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// transient reports whether the same transaction may succeed when it is run again from its beginning. A COMMIT of unknown outcome is
+// never transient: it must be read back first.
+func transient(err error) bool {
+	var (
+		said      *pgconn.PgError
+		connect   *pgconn.ConnectError
+		transport *net.OpError
+	)
+	switch {
+	case err == nil, errors.Is(err, squidmesh.ErrCommitUnknown), errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &said):
+		return transientCode(said.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return false
+	}
+	return errors.As(err, &connect) || errors.As(err, &transport) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+func transientCode(code string) bool {
+	switch code {
+	case "40001", // serialization_failure
+		"40P01", // deadlock_detected
+		"55P03", // lock_not_available
+		"53300", // too_many_connections
+		"57P01", // admin_shutdown
+		"57P02", // crash_shutdown
+		"57P03": // cannot_connect_now
+		return true
+	}
+	return strings.HasPrefix(code, "08") // connection exceptions
+}

@@ -1,0 +1,103 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Workers implements squidmesh.Store. A heartbeat alone is one statement.
+func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+	var report squidmesh.WorkerReport
+	var now pgtype.Timestamptz // null leaves it to the statements
+	if s.clock != nil {
+		var database time.Time
+		if err := tx.QueryRow(ctx, "select clock_timestamp()").Scan(&database); err != nil {
+			return report, err
+		}
+		now = stamp(s.now(database))
+	}
+	lease := tick.Lease
+	if lease <= 0 {
+		lease = s.lease
+	}
+
+	batch := &pgx.Batch{}
+	alive := tick.Heartbeat
+	if tick.Register != nil {
+		queues, functions, err := abilities(tick.Register)
+		if err != nil {
+			return report, err
+		}
+		report.Registered = newWorkerID()
+		alive = report.Registered
+		batch.Queue(s.sql("Register"), int64(alive), tick.Register.Name, queues, functions, now, lease.Microseconds())
+		batch.Queue(s.sql("Forget"), now)
+	}
+	if tick.Resign != 0 {
+		batch.Queue(s.sql("Resign"), int64(tick.Resign), now)
+	}
+	batch.Queue(s.sql("Tick"), pgx.NamedArgs{
+		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
+		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
+	}).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return squidmesh.WorkerReport{}, err
+	}
+	return report, nil
+}
+
+// newWorkerID makes an id that survives JSON readers with 53-bit numbers.
+func newWorkerID() squidmesh.WorkerID {
+	return squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
+}
+
+// abilities are what a worker can do, as documents.
+func abilities(w *squidmesh.Worker) (queues, functions string, err error) {
+	q, err := json.Marshal(append([]string{}, w.Queues...))
+	if err != nil {
+		return "", "", fmt.Errorf("encode queues: %w", err)
+	}
+	f, err := json.Marshal(append([]string{}, w.Functions...))
+	if err != nil {
+		return "", "", fmt.Errorf("encode functions: %w", err)
+	}
+	return string(q), string(f), nil
+}
+
+func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
+	var (
+		part                              string
+		owner                             int64
+		run                               pgtype.UUID
+		st                                squidmesh.StepState
+		at, due, deadline, started, ended pgtype.Timestamptz
+	)
+	_, err := pgx.ForEachRow(rows, []any{
+		&at, &report.Alive, &part, &owner, &run, &st.Name, &st.Phase,
+		&st.Status, &st.Attempt, &st.Failures, &st.Losses, &st.Missing, &st.DoneSeq, &st.Worker, &due, &deadline,
+		&started, &ended, &st.Cause, &st.JobID, &st.Queue,
+	}, func() error {
+		st.Run = run.Bytes
+		switch part {
+		case "now":
+			report.Now = when(at)
+		case "orphan":
+			report.Orphans = append(report.Orphans, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
+		case "verdict":
+			report.Verdicts = append(report.Verdicts, st.Run)
+		case "jobless":
+			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
+			report.Jobless = append(report.Jobless, st)
+		}
+		return nil
+	})
+	return err
+}
