@@ -1,0 +1,104 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Apply implements squidmesh.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
+// not rise, are errors.
+func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition) error {
+	var runs, added, changed, attempts, events, held, unheld [][]any
+	for _, t := range ts {
+		if !t.NewRun && !t.Empty() {
+			runs = append(runs, runRow(t.Run))
+		}
+		for _, c := range t.Steps {
+			if c.New {
+				added = append(added, stepRow(c.StepState))
+			} else {
+				changed = append(changed, stepRow(c.StepState))
+			}
+		}
+		for _, a := range t.Attempts {
+			attempts = append(attempts, attemptRow(a))
+		}
+		for _, e := range t.Audit {
+			events = append(events, eventRow(e))
+		}
+		for _, h := range t.Held {
+			held = append(held, holdRow(h))
+		}
+		for _, h := range t.Unheld {
+			unheld = append(unheld, holdRow(h))
+		}
+	}
+	for _, write := range []struct {
+		statement string
+		rows      [][]any
+		exactly   bool
+	}{
+		{"UpdateRuns", runs, true},
+		{"InsertSteps", added, true},
+		{"UpdateSteps", changed, true},
+		{"InsertAttempts", attempts, true},
+		{"InsertEvents", events, true},
+		{"DeleteHolds", unheld, false},
+		{"InsertHolds", held, false},
+	} {
+		if err := s.write(ctx, tx, write.statement, write.rows, write.exactly); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) write(ctx context.Context, tx *sql.Tx, statement string, rows [][]any, exactly bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	document, err := list(rows)
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, s.sql(statement), document)
+	if err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	n, err := result.RowsAffected()
+	if err == nil && exactly && n != int64(len(rows)) {
+		err = fmt.Errorf("%s: %d of %d rows are there as they were read", statement, n, len(rows))
+	}
+	return err
+}
+
+// The order of the columns is that of the statements.
+
+func runRow(r squidmesh.Run) []any {
+	return []any{
+		r.ID, r.Status, r.Verdict, r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying, failure(r.Reason),
+		micros(r.FinishedAt),
+	}
+}
+
+func stepRow(r squidmesh.StepState) []any {
+	return []any{
+		r.Run, r.Name, r.Phase, r.Status, r.Attempt, r.Failures, r.Losses, r.Missing, r.DoneSeq, r.Worker,
+		micros(r.DueAt), micros(r.DeadlineAt), micros(r.StartedAt), micros(r.FinishedAt), r.Cause, r.JobID, r.Queue,
+	}
+}
+
+func attemptRow(r squidmesh.AttemptRecord) []any {
+	return []any{r.Run, r.Name, r.Phase, r.Attempt, r.Worker, r.Outcome, micros(r.StartedAt), micros(r.EndedAt), failure(r.Error)}
+}
+
+func eventRow(r squidmesh.AuditEntry) []any {
+	return []any{r.Run, r.Seq, r.Kind, r.Name, r.Phase, r.Attempt, micros(r.At), r.Actor, text(r.Data), text(r.Output)}
+}
+
+func holdRow(r squidmesh.Hold) []any {
+	return []any{r.Worker, r.Run, r.Name, r.Phase}
+}

@@ -1,0 +1,135 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Lock implements squidmesh.Store. The transaction has the write lock already, so there is nothing to wait for or to skip.
+func (s *Store) Lock(ctx context.Context, tx *sql.Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
+	locked := squidmesh.Locked{Now: s.now(), Runs: make(map[squidmesh.RunID]squidmesh.Run, len(q.Runs))}
+	if len(q.Runs) > 0 {
+		ids, err := list(q.Runs)
+		if err != nil {
+			return squidmesh.Locked{}, err
+		}
+		runs, err := query(ctx, tx, scanRun, s.sql("Lock"), ids)
+		if err != nil {
+			return squidmesh.Locked{}, err
+		}
+		for _, run := range runs {
+			locked.Runs[run.ID] = run
+		}
+	}
+	if q.Worker != 0 {
+		if err := tx.QueryRowContext(ctx, s.sql("WorkerLost"), q.Worker).Scan(&locked.WorkerLost); err != nil {
+			return squidmesh.Locked{}, err
+		}
+	}
+	return locked, nil
+}
+
+// Load implements squidmesh.Store.
+func (s *Store) Load(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
+	loaded := squidmesh.Loaded{Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{}}
+	steps, err := s.steps(ctx, tx, id, reads)
+	if err != nil {
+		return squidmesh.Loaded{}, err
+	}
+	for _, st := range steps {
+		loaded.Steps[st.StepKey] = st
+	}
+	if len(reads.Outputs) > 0 {
+		names, err := list(reads.Outputs)
+		if err != nil {
+			return squidmesh.Loaded{}, err
+		}
+		outputs, err := query(ctx, tx, scanOutput, s.sql("Outputs"), id, names)
+		if err != nil {
+			return squidmesh.Loaded{}, err
+		}
+		for _, o := range outputs {
+			loaded.Outputs[o.step] = o.data
+		}
+	}
+	if reads.Payload {
+		payloads, err := query(ctx, tx, scanPayload, s.sql("Payload"), id)
+		if err != nil {
+			return squidmesh.Loaded{}, err
+		}
+		if len(payloads) > 0 {
+			loaded.Payload = payloads[0]
+		}
+	}
+	return loaded, nil
+}
+
+func (s *Store) steps(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) ([]squidmesh.StepState, error) {
+	if reads.All {
+		return query(ctx, tx, scanStep, s.sql("Steps"), id)
+	}
+	if len(reads.Steps) == 0 {
+		return nil, nil
+	}
+	named := make([]map[string]any, len(reads.Steps))
+	for i, k := range reads.Steps {
+		named[i] = map[string]any{"name": k.Name, "phase": k.Phase}
+	}
+	keys, err := list(named)
+	if err != nil {
+		return nil, err
+	}
+	return query(ctx, tx, scanStep, s.sql("StepsNamed"), id, keys)
+}
+
+type output struct {
+	step string
+	data json.RawMessage
+}
+
+func scanOutput(rows *sql.Rows) (output, error) {
+	var o output
+	err := rows.Scan(&o.step, document{&o.data})
+	return o, err
+}
+
+func scanPayload(rows *sql.Rows) (json.RawMessage, error) {
+	var payload json.RawMessage
+	err := rows.Scan(document{&payload})
+	return payload, err
+}
+
+// History implements squidmesh.Store.
+func (s *Store) History(ctx context.Context, tx *sql.Tx, id squidmesh.RunID) (squidmesh.History, error) {
+	attempts, err := query(ctx, tx, scanAttempt, s.sql("Attempts"), id)
+	if err != nil {
+		return squidmesh.History{}, err
+	}
+	events, err := query(ctx, tx, scanEvent, s.sql("Events"), id)
+	if err != nil {
+		return squidmesh.History{}, err
+	}
+	return squidmesh.History{Attempts: attempts, Audit: events}, nil
+}
+
+func scanAttempt(rows *sql.Rows) (squidmesh.AttemptRecord, error) {
+	var a squidmesh.AttemptRecord
+	var failed json.RawMessage
+	err := rows.Scan(&a.Run, &a.Name, &a.Phase, &a.Attempt, &a.Worker, &a.Outcome, instant{&a.StartedAt}, instant{&a.EndedAt},
+		document{&failed})
+	if err != nil {
+		return a, err
+	}
+	a.Error, err = parseFailure(failed)
+	return a, err
+}
+
+func scanEvent(rows *sql.Rows) (squidmesh.AuditEntry, error) {
+	var e squidmesh.AuditEntry
+	err := rows.Scan(&e.Run, &e.Seq, &e.Kind, &e.Name, &e.Phase, &e.Attempt, instant{&e.At}, &e.Actor, document{&e.Data},
+		document{&e.Output})
+	return e, err
+}

@@ -1,0 +1,80 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// InsertRun implements squidmesh.Store.
+func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*squidmesh.Run, error) {
+	result, err := tx.ExecContext(ctx, s.sql("InsertRun"),
+		run.ID, run.Workflow, run.Trigger, run.Shape, run.Key, run.KeyHash, micros(run.WindowAt), run.SignalID,
+		optional(run.ReplayedFrom), text(run.Payload), micros(run.CreatedAt),
+		run.Status, run.Verdict, run.Compensate, run.Version, run.Seq, micros(run.LastAt), run.Open, run.Retrying,
+		failure(run.Reason), micros(run.FinishedAt))
+	if err != nil {
+		return nil, err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return nil, err
+	}
+	taken, err := query(ctx, tx, scanRun, s.sql("RunByKey"), run.Workflow, run.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read the run with key %q: %w", run.Key, err)
+	}
+	return &taken[0], nil
+}
+
+// Find implements squidmesh.Store.
+func (s *Store) Find(ctx context.Context, tx *sql.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+	statement := "FindByStatus"
+	switch {
+	case q.IDs != nil:
+		statement = "FindByID"
+	case q.Workflow != "" && q.Key != "":
+		statement = "FindByKey"
+	case q.Workflow != "":
+		statement = "FindByWorkflow"
+	}
+	statuses := q.Statuses
+	if len(statuses) == 0 {
+		statuses = squidmesh.RunStatuses
+	}
+	wanted, err := list(statuses)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{
+		sql.Named("statuses", wanted), sql.Named("workflow", q.Workflow), sql.Named("key", q.Key), sql.Named("payload", q.Payload),
+		sql.Named("from", bound(q.CreatedFrom, math.MinInt64)), sql.Named("before", bound(q.CreatedBefore, math.MaxInt64)),
+	}
+	ids, err := list(q.IDs)
+	if err != nil {
+		return nil, err
+	}
+	cursor, last := int64(math.MaxInt64), uuid.Max
+	if q.After != nil {
+		cursor, last = micros(q.After.CreatedAt), q.After.ID
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = -1 // none
+	}
+	args = append(args, sql.Named("ids", ids), sql.Named("cursor_at", cursor), sql.Named("cursor_id", last), sql.Named("limit", limit))
+	return query(ctx, tx, scanRun, s.sql(statement), args...)
+}
+
+// bound is a time, or the extreme that stands for none.
+func bound(t time.Time, none int64) int64 {
+	if t.IsZero() {
+		return none
+	}
+	return micros(t)
+}

@@ -1,0 +1,50 @@
+-- name: Run
+-- The columns of a run except its payload.
+id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, coalesce(window_at, 0) as window_at,
+    coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq, last_at, open, retrying,
+    reason, coalesce(finished_at, 0) as finished_at
+
+-- name: InsertRun
+-- The only statement that writes the immutable columns.
+insert into squidmesh_run (
+    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
+) values (
+    ?1, ?2, ?3, ?4, nullif(?5, ''), nullif(?6, ''), nullif(?7, 0), nullif(?8, ''), ?9, ?10, ?11,
+    ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, nullif(?21, 0)
+) on conflict (workflow, key) where key is not null do nothing;
+
+-- name: RunByKey
+select /* include Run */, null as payload
+from squidmesh_run
+where workflow = ? and key = ?;
+
+-- name: Filter
+-- What all listings share. Open ends are extreme values rather than nulls, so that the index serves them too.
+status in (select value from json_each(@statuses)) and @key in ('', coalesce(key, ''))
+    and created_at >= @from and created_at < @before and (created_at, id) < (@cursor_at, @cursor_id)
+order by created_at desc, id desc
+limit @limit
+
+-- name: FindByID
+select /* include Run */, iif(@payload, payload, null) as payload
+from squidmesh_run
+where id in (select value from json_each(@ids)) and @workflow in ('', workflow) and /* include Filter */;
+
+-- name: FindByKey
+-- By the unique index.
+select /* include Run */, iif(@payload, payload, null) as payload
+from squidmesh_run
+where workflow = @workflow and key = @key and /* include Filter */;
+
+-- name: FindByWorkflow
+-- By the index (workflow, created_at, id), backwards.
+select /* include Run */, iif(@payload, payload, null) as payload
+from squidmesh_run
+where workflow = @workflow and /* include Filter */;
+
+-- name: FindByStatus
+-- Any workflow. SQLite has no lateral joins; its databases are small enough to sort.
+select /* include Run */, iif(@payload, payload, null) as payload
+from squidmesh_run
+where /* include Filter */;

@@ -1,0 +1,39 @@
+-- name: Register
+insert into squidmesh_worker (id, name, queues, functions, registered_at, lease_until) values (?1, ?2, ?3, ?4, ?5, ?5 + ?6);
+
+-- name: Forget
+-- Workers that were lost a day ago and hold nothing.
+delete from squidmesh_worker
+where lost_at < ? - 86400000000 and not exists (select 1 from squidmesh_hold as h where h.worker = squidmesh_worker.id);
+
+-- name: Resign
+update squidmesh_worker set lost_at = ?2 where id = ?1 and lost_at is null;
+
+-- name: Beat
+update squidmesh_worker set lease_until = ?2 + ?3 where id = ?1 and lost_at is null;
+
+-- name: Expire
+update squidmesh_worker set lost_at = ?2 where lost_at is null and id <> ?1 and (?3 or lease_until < ?2);
+
+-- name: Orphans
+-- By the holds' primary key: no index on the steps is needed.
+select h.worker, h.run_id, h.name, h.phase
+from squidmesh_hold as h join squidmesh_worker as w on w.id = h.worker
+where w.lost_at is not null
+order by h.run_id, h.worker, h.name, h.phase
+limit ?;
+
+-- name: Verdicts
+select distinct h.run_id
+from squidmesh_hold as h join squidmesh_run as r on r.id = h.run_id
+where h.worker = ? and r.verdict <> ''
+order by h.run_id
+limit ?;
+
+-- name: Jobless
+-- By an index that holds nothing else.
+select /* include Step */
+from squidmesh_step
+where due_at is not null and job_id is null and status = 'scheduled' and due_at < ?
+order by due_at, run_id
+limit ?;

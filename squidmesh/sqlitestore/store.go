@@ -1,0 +1,185 @@
+// Package sqlitestore keeps runs in a SQLite file: for development, tests, demos and tools of one process. It takes the file for
+// itself, so that nobody has to wait for a lease after a crash.
+//
+// SQLite has one writer at a time. [Store.DB] is the only connection that writes; give it to River's SQLite driver and to
+// package migrations too. A FuncTx step holds it for as long as it runs, so everything that writes waits; within such
+// a step use nothing but its transaction.
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+const (
+	// lease is generous, because the one connection may be busy, and harmless, because the next process takes over at
+	// once.
+	lease = time.Minute
+	// txTimeout keeps FuncTx steps from starving everybody else.
+	txTimeout = 2 * time.Second
+	// readers is the number of connections for reading.
+	readers = 4
+)
+
+// Options change how a Store works. The zero Options are the defaults.
+type Options struct {
+	// Clock turns the system's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
+	// time with it; it must be safe for concurrent use.
+	Clock func(system time.Time) time.Time
+}
+
+// Store is a squidmesh.Store on a file. It is safe for concurrent use.
+type Store struct {
+	writer, reader *sql.DB
+	lock           *fileLock
+	clock          func(time.Time) time.Time
+	statements     map[string]string
+}
+
+var _ squidmesh.Store[*sql.Tx] = (*Store)(nil)
+
+//go:embed sql
+var files embed.FS
+
+// Open opens the file, or makes it, and takes it for this process until Close or the end of the process, however it comes. If another
+// store has it, here or in another process, the error is a [*LockedError]. Options may be nil.
+//
+// The database is in WAL mode with synchronous=FULL: what was committed survives a power failure. It must be a file on a local disk;
+// databases in memory are refused, since each connection would see its own.
+func Open(ctx context.Context, path string, options *Options) (*Store, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{}
+	if options != nil {
+		s.clock = options.Clock
+	}
+	if s.statements, err = sqltext.Statements(files, ""); err != nil {
+		return nil, err
+	}
+	if s.lock, err = lockFile(ctx, path); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, path); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, path string) (err error) {
+	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}
+	if s.writer, err = sql.Open("sqlite", dsn(path, "immediate", pragmas)); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := s.writer.PingContext(ctx); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if s.reader, err = sql.Open("sqlite", dsn(path, "deferred", []string{"busy_timeout(5000)", "query_only(ON)"})); err != nil {
+		return err
+	}
+	s.reader.SetMaxOpenConns(readers)
+	s.reader.SetMaxIdleConns(readers)
+	return nil
+}
+
+// resolve makes one path of all the ways to write it, so that they share a lock.
+func resolve(path string) (string, error) {
+	if path == "" || strings.Contains(path, ":memory:") || strings.HasPrefix(path, "file:") {
+		return "", fmt.Errorf("open %q: sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory", path)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target, nil
+	}
+	directory, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", path, err)
+	}
+	return filepath.Join(directory, filepath.Base(path)), nil
+}
+
+// dsn is the data source name of a file, in modernc's form.
+func dsn(path, begin string, pragmas []string) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/...
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"_txlock": {begin}, "_pragma": pragmas}.Encode()}
+	return u.String()
+}
+
+// DB is the connection that writes, for River's SQLite driver and for migrations. It is closed by Close.
+func (s *Store) DB() *sql.DB { return s.writer }
+
+// Close closes all connections and gives the file free. Transactions must have ended.
+func (s *Store) Close() error {
+	var problems []error
+	for _, db := range []*sql.DB{s.reader, s.writer} {
+		if db != nil {
+			problems = append(problems, db.Close())
+		}
+	}
+	return errors.Join(append(problems, s.lock.release())...)
+}
+
+// Traits implements squidmesh.Store.
+func (s *Store) Traits() squidmesh.StoreTraits {
+	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient}
+}
+
+// transient: the file was busy, which another program's writes can cause.
+func transient(err error) bool {
+	return !errors.Is(err, squidmesh.ErrCommitUnknown) && (isCode(err, sqlite3.SQLITE_BUSY) || isCode(err, sqlite3.SQLITE_LOCKED))
+}
+
+// isCode compares the primary result code.
+func isCode(err error, code int) bool {
+	var said *sqlite.Error
+	return errors.As(err, &said) && said.Code()&0xff == code
+}
+
+// Notify implements squidmesh.Store. Where River's tables are missing it does nothing.
+func (s *Store) Notify(ctx context.Context, channel, payload string) error {
+	var tables int
+	if err := s.reader.QueryRowContext(ctx, s.sql("HasNotifications")).Scan(&tables); err != nil || tables == 0 {
+		return err
+	}
+	_, err := s.writer.ExecContext(ctx, s.sql("Notify"), channel, payload)
+	return err
+}
+
+// sql is a statement by its name.
+func (s *Store) sql(name string) string {
+	text, ok := s.statements[name]
+	if !ok {
+		panic("sqlitestore: no statement " + name)
+	}
+	return text
+}
+
+// now is the store's time.
+func (s *Store) now() time.Time {
+	now := time.Now()
+	if s.clock != nil {
+		now = s.clock(now)
+	}
+	return now.UTC().Truncate(time.Microsecond)
+}

@@ -1,0 +1,18 @@
+package sqlitestore_test
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[*sql.Tx] {
+		return dbtest.SQLite(t, nil)
+	})
+}

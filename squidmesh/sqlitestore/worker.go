@@ -1,0 +1,82 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"math/rand/v2"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Workers implements squidmesh.Store.
+func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+	report := squidmesh.WorkerReport{Now: s.now()}
+	now := micros(report.Now)
+	term := tick.Lease
+	if term <= 0 {
+		term = lease
+	}
+	alive := tick.Heartbeat
+	if tick.Register != nil {
+		id, err := s.register(ctx, tx, tick.Register, now, term.Microseconds())
+		if err != nil {
+			return report, err
+		}
+		report.Registered, alive = id, id
+	}
+	if tick.Resign != 0 {
+		if _, err := tx.ExecContext(ctx, s.sql("Resign"), tick.Resign, now); err != nil {
+			return report, err
+		}
+	}
+	result, err := tx.ExecContext(ctx, s.sql("Beat"), alive, now, term.Microseconds())
+	if err != nil {
+		return report, err
+	}
+	beats, err := result.RowsAffected()
+	if err != nil {
+		return report, err
+	}
+	report.Alive = beats == 1
+	if _, err := tx.ExecContext(ctx, s.sql("Expire"), alive, now, tick.LoseOthers); err != nil {
+		return report, err
+	}
+	if report.Orphans, err = query(ctx, tx, scanHold, s.sql("Orphans"), tick.Limit); err != nil {
+		return report, err
+	}
+	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive, tick.Limit); err != nil {
+		return report, err
+	}
+	report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit)
+	return report, err
+}
+
+// register inserts a worker under an id that survives JSON readers with 53-bit numbers.
+func (s *Store) register(ctx context.Context, tx *sql.Tx, w *squidmesh.Worker, now, term int64) (squidmesh.WorkerID, error) {
+	queues, err := list(append([]string{}, w.Queues...))
+	if err != nil {
+		return 0, err
+	}
+	functions, err := list(append([]string{}, w.Functions...))
+	if err != nil {
+		return 0, err
+	}
+	id := squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
+	if _, err := tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, now, term); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, s.sql("Forget"), now)
+	return id, err
+}
+
+func scanHold(rows *sql.Rows) (squidmesh.Hold, error) {
+	var h squidmesh.Hold
+	err := rows.Scan(&h.Worker, &h.Run, &h.Name, &h.Phase)
+	return h, err
+}
+
+func scanID(rows *sql.Rows) (squidmesh.RunID, error) {
+	var id squidmesh.RunID
+	err := rows.Scan(&id)
+	return id, err
+}
