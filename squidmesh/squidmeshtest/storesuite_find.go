@@ -1,0 +1,189 @@
+package squidmeshtest
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func findTests[TTx any]() map[string]func(*storeBench[TTx]) {
+	return map[string]func(*storeBench[TTx]){
+		"Find_PagesInOrder":   findPagesInOrder[TTx],
+		"Find_Filters":        findFilters[TTx],
+		"Find_ManyStatuses":   findManyStatuses[TTx],
+		"Find_InAnEmptyStore": findInAnEmptyStore[TTx],
+	}
+}
+
+func specTests[TTx any]() map[string]func(*storeBench[TTx]) {
+	return map[string]func(*storeBench[TTx]){
+		"Specs_ComeBackAsTheyWere":   specsComeBack[TTx],
+		"Specs_AreSavedConcurrently": specsAreSavedConcurrently[TTx],
+	}
+}
+
+// seedRuns inserts runs of two workflows in all statuses, some started at the same instant, and returns them newest first.
+func seedRuns[TTx any](b *storeBench[TTx], n int) []squidmesh.Run {
+	var runs []squidmesh.Run
+	for i := range n {
+		run := newRun([]string{"checkout", "refund"}[i%2])
+		run.Status = squidmesh.RunStatuses[i%len(squidmesh.RunStatuses)]
+		run.CreatedAt = sampleTime.Add(time.Duration(i/3) * time.Microsecond)
+		run.Payload = nil
+		b.insert(run)
+		runs = append(runs, run)
+	}
+	slices.SortFunc(runs, func(x, y squidmesh.Run) int {
+		if c := y.CreatedAt.Compare(x.CreatedAt); c != 0 {
+			return c
+		}
+		return slices.Compare(y.ID[:], x.ID[:])
+	})
+	return runs
+}
+
+func findPagesInOrder[TTx any](b *storeBench[TTx]) {
+	all := seedRuns(b, 40)
+	for _, workflow := range []string{"", "checkout"} {
+		want := slices.Collect(func(yield func(squidmesh.Run) bool) {
+			for _, r := range all {
+				if (workflow == "" || r.Workflow == workflow) && !yield(r) {
+					return
+				}
+			}
+		})
+		q := squidmesh.RunQuery{Workflow: workflow, Limit: 7}
+		var got []squidmesh.Run
+		for {
+			page := b.find(q)
+			got = append(got, page...)
+			if len(page) < q.Limit {
+				break
+			}
+			last := page[len(page)-1]
+			q.After = &squidmesh.RunCursor{CreatedAt: last.CreatedAt, ID: last.ID}
+		}
+		require.Equal(b, ids(want), ids(got))
+		require.Equal(b, want, got)
+		require.Equal(b, want, b.find(squidmesh.RunQuery{Workflow: workflow}), "no limit")
+	}
+}
+
+func findFilters[TTx any](b *storeBench[TTx]) {
+	all := seedRuns(b, 40)
+	keyed := newRun("checkout")
+	keyed.Key, keyed.CreatedAt, keyed.Payload = "key", sampleTime.Add(time.Hour), json.RawMessage(sampleJSON)
+	b.insert(keyed)
+	all = append([]squidmesh.Run{keyed}, all...)
+
+	from, before := sampleTime.Add(3*time.Microsecond), sampleTime.Add(6*time.Microsecond)
+	for name, test := range map[string]struct {
+		query squidmesh.RunQuery
+		match func(squidmesh.Run) bool
+	}{
+		"workflow": {squidmesh.RunQuery{Workflow: "refund"}, func(r squidmesh.Run) bool { return r.Workflow == "refund" }},
+		"status": {
+			squidmesh.RunQuery{Statuses: []squidmesh.RunStatus{squidmesh.RunFailed, squidmesh.RunPaused}},
+			func(r squidmesh.Run) bool { return r.Status == squidmesh.RunFailed || r.Status == squidmesh.RunPaused },
+		},
+		"workflow and status": {
+			squidmesh.RunQuery{Workflow: "refund", Statuses: []squidmesh.RunStatus{squidmesh.RunFailed}},
+			func(r squidmesh.Run) bool { return r.Workflow == "refund" && r.Status == squidmesh.RunFailed },
+		},
+		"time": {
+			squidmesh.RunQuery{CreatedFrom: from, CreatedBefore: before},
+			func(r squidmesh.Run) bool { return !r.CreatedAt.Before(from) && r.CreatedAt.Before(before) },
+		},
+		"key of a workflow": {squidmesh.RunQuery{Workflow: "checkout", Key: "key"}, func(r squidmesh.Run) bool { return r.Key == "key" }},
+		"key of any":        {squidmesh.RunQuery{Key: "key"}, func(r squidmesh.Run) bool { return r.Key == "key" }},
+		"no such key":       {squidmesh.RunQuery{Workflow: "refund", Key: "key"}, func(squidmesh.Run) bool { return false }},
+		"ids": {
+			squidmesh.RunQuery{IDs: []squidmesh.RunID{all[9].ID, newRunID(), all[3].ID}},
+			func(r squidmesh.Run) bool { return r.ID == all[9].ID || r.ID == all[3].ID },
+		},
+		"ids of a workflow": {
+			squidmesh.RunQuery{Workflow: "refund", IDs: ids(all)},
+			func(r squidmesh.Run) bool { return r.Workflow == "refund" },
+		},
+		"no ids": {squidmesh.RunQuery{IDs: []squidmesh.RunID{}}, func(squidmesh.Run) bool { return false }},
+	} {
+		var want []squidmesh.RunID
+		for _, r := range all {
+			if test.match(r) {
+				want = append(want, r.ID)
+			}
+		}
+		require.ElementsMatch(b, want, ids(b.find(test.query)), name)
+		require.True(b, slices.Equal(want, ids(b.find(test.query))), name+": in order")
+	}
+
+	found := b.find(squidmesh.RunQuery{Key: "key", Payload: true})
+	require.Equal(b, []squidmesh.Run{keyed}, found)
+	require.Nil(b, b.find(squidmesh.RunQuery{Key: "key"})[0].Payload)
+}
+
+// findManyStatuses: the newest of several statuses, not the newest of each.
+func findManyStatuses[TTx any](b *storeBench[TTx]) {
+	all := seedRuns(b, 60)
+	for _, limit := range []int{1, 5, 59, 100} {
+		require.Equal(b, ids(all[:min(limit, len(all))]), ids(b.find(squidmesh.RunQuery{Limit: limit})))
+	}
+}
+
+func findInAnEmptyStore[TTx any](b *storeBench[TTx]) {
+	require.Empty(b, b.find(squidmesh.RunQuery{}))
+	require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{newRunID()}, Payload: true}))
+}
+
+// newSpec is a spec without the compiler.
+func newSpec(b require.TestingT, shape, description string) *squidmesh.Spec {
+	spec := &squidmesh.Spec{}
+	require.NoError(b, json.Unmarshal([]byte(`{"workflow":"checkout","description":"`+description+`","shape":"`+shape+`",
+		"triggers":[{"name":"manual","payload":{"kind":"object"}}],
+		"steps":[{"name":"a","kind":"func","policy":{"timeout":5000000000},"undo_policy":{}}]}`), spec))
+	return spec
+}
+
+func specsComeBack[TTx any](b *storeBench[TTx]) {
+	one, two := newSpec(b, "one", "it's 漢"), newSpec(b, "two", "")
+	b.write(func(ctx context.Context, tx TTx) {
+		found, err := b.store.Specs(ctx, tx, []*squidmesh.Spec{two, one}, []string{"one", "none"})
+		require.NoError(b, err)
+		require.Equal(b, map[string]*squidmesh.Spec{"one": one}, found, "saved and read in one call")
+	})
+	b.write(func(ctx context.Context, tx TTx) {
+		found, err := b.store.Specs(ctx, tx, []*squidmesh.Spec{newSpec(b, "one", "later")}, []string{"one", "two"})
+		require.NoError(b, err)
+		require.Equal(b, map[string]*squidmesh.Spec{"one": one, "two": two}, found, "the first body of a shape stays")
+	})
+	b.view(func(ctx context.Context, tx TTx) {
+		found, err := b.store.Specs(ctx, tx, nil, []string{"none"})
+		require.NoError(b, err)
+		require.Empty(b, found)
+	})
+}
+
+func specsAreSavedConcurrently[TTx any](b *storeBench[TTx]) {
+	const processes = 6
+	done := make(chan error, processes)
+	for i := range processes {
+		specs := []*squidmesh.Spec{newSpec(b, "a", ""), newSpec(b, "b", ""), newSpec(b, "c", "")}
+		if i%2 == 0 {
+			slices.Reverse(specs)
+		}
+		go func() {
+			done <- b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+				_, err := b.store.Specs(ctx, tx, specs, nil)
+				return err
+			})
+		}()
+	}
+	for range processes {
+		require.NoError(b, <-done)
+	}
+}

@@ -1,0 +1,289 @@
+package squidmeshtest
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func runTests[TTx any]() map[string]func(*storeBench[TTx]) {
+	return map[string]func(*storeBench[TTx]){
+		"InsertRun_KeepsEveryColumn":             insertKeepsEveryColumn[TTx],
+		"InsertRun_TakenKeyReturnsItsRun":        takenKeyReturnsItsRun[TTx],
+		"InsertRun_OneOfManyConcurrentKeysWins":  oneOfManyConcurrentKeysWins[TTx],
+		"InsertRun_WaitsForAnUncommittedKey":     waitsForAnUncommittedKey[TTx],
+		"Lock_AnswersExistingRunsAndTheClock":    lockAnswersExistingRunsAndTheClock[TTx],
+		"Lock_WaitsAndReadsTheClockAfterwards":   lockWaitsAndReadsTheClockAfterwards[TTx],
+		"Lock_SkipsWhatSomebodyElseHolds":        lockSkipsWhatSomebodyElseHolds[TTx],
+		"Lock_OpposedOrdersDoNotDeadlock":        opposedOrdersDoNotDeadlock[TTx],
+		"Lock_AnswersWhetherTheWorkerIsLost":     lockAnswersWhetherTheWorkerIsLost[TTx],
+		"InsertRun_IsInvisibleUntilItsCommit":    insertIsInvisibleUntilItsCommit[TTx],
+		"Apply_OfANewRunLeavesItsRowToInsertRun": applyOfANewRunLeavesItsRow[TTx],
+	}
+}
+
+func insertKeepsEveryColumn[TTx any](b *storeBench[TTx]) {
+	full := newRun("checkout")
+	full.Key, full.KeyHash, full.WindowAt, full.SignalID, full.ReplayedFrom = "key 漢", "hash", sampleTime.Add(time.Hour), "signal", newRunID()
+	full.Payload = json.RawMessage(sampleJSON)
+	full.Status, full.Verdict, full.Compensate, full.Version, full.Seq = squidmesh.RunFailed, squidmesh.VerdictFailed, true, 7, 8
+	full.Open, full.Retrying, full.FinishedAt = 3, 2, sampleTime.Add(time.Minute)
+	full.Reason = &squidmesh.StepError{
+		Step: "a", Phase: squidmesh.PhaseUndo, Attempt: 2, Code: "panic", Message: "it's 漢", Causes: []string{"x"}, Stack: "s", At: sampleTime,
+	}
+	for _, run := range []squidmesh.Run{full, newRun("bare")} {
+		b.insert(run)
+		require.Equal(b, run, b.run(run.ID))
+		require.Equal(b, string(run.Payload), string(b.load(run.ID, squidmesh.Reads{Payload: true}).Payload))
+
+		run.Payload = nil
+		require.Equal(b, []squidmesh.Run{run}, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), "no payload unless asked for")
+	}
+}
+
+func takenKeyReturnsItsRun[TTx any](b *storeBench[TTx]) {
+	first := newRun("checkout")
+	first.Key, first.KeyHash = "order-1", "hash-1"
+	b.insert(first)
+
+	second := newRun("checkout")
+	second.Key, second.KeyHash = "order-1", "hash-2"
+	b.write(func(ctx context.Context, tx TTx) {
+		taken, err := b.store.InsertRun(ctx, tx, second)
+		require.NoError(b, err)
+		require.NotNil(b, taken)
+		first.Payload = nil
+		require.Equal(b, first, *taken)
+	})
+	require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{second.ID}}))
+
+	other := newRun("refund")
+	other.Key = "order-1"
+	b.insert(other) // keys belong to their workflow
+	b.insert(newRun("checkout"))
+	b.insert(newRun("checkout")) // and no key is not a key
+}
+
+func oneOfManyConcurrentKeysWins[TTx any](b *storeBench[TTx]) {
+	const starts = 8
+	type result struct {
+		id  squidmesh.RunID
+		err error
+	}
+	results := make(chan result, starts)
+	for range starts {
+		go func() {
+			run := newRun("checkout")
+			run.Key = "order-1"
+			err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+				taken, err := b.store.InsertRun(ctx, tx, run)
+				if taken != nil {
+					run.ID = taken.ID
+				}
+				return err
+			})
+			results <- result{run.ID, err}
+		}()
+	}
+	seen := map[squidmesh.RunID]bool{}
+	for range starts {
+		r := <-results
+		require.NoError(b, r.err)
+		seen[r.id] = true
+	}
+	require.Len(b, seen, 1)
+	require.Len(b, b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1"}), 1)
+}
+
+// waitsForAnUncommittedKey: the second start must not decide before the first one's fate is known, in either case.
+func waitsForAnUncommittedKey[TTx any](b *storeBench[TTx]) {
+	for _, commits := range []bool{true, false} {
+		run := newRun("checkout")
+		run.Key = "order-" + map[bool]string{true: "kept", false: "taken-back"}[commits]
+		second := run
+		second.ID = newRunID()
+
+		release, inserted, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			done <- b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+				_, err := b.store.InsertRun(ctx, tx, run)
+				close(inserted)
+				<-release
+				if err == nil && !commits {
+					err = context.Canceled
+				}
+				return err
+			})
+		}()
+		<-inserted
+		time.AfterFunc(50*time.Millisecond, func() { close(release) })
+		b.write(func(ctx context.Context, tx TTx) {
+			taken, err := b.store.InsertRun(ctx, tx, second)
+			require.NoError(b, err)
+			require.Equal(b, commits, taken != nil)
+		})
+		<-done
+	}
+}
+
+func lockAnswersExistingRunsAndTheClock[TTx any](b *storeBench[TTx]) {
+	one, two := newRun("a"), newRun("b")
+	b.insert(one)
+	b.insert(two)
+	for _, skip := range []bool{true, false} {
+		var last time.Time
+		b.write(func(ctx context.Context, tx TTx) {
+			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{two.ID, newRunID(), one.ID, one.ID}, SkipLocked: skip})
+			require.NoError(b, err)
+			want := one
+			want.Payload = nil
+			require.Len(b, locked.Runs, 2)
+			require.Equal(b, want, locked.Runs[one.ID])
+			require.False(b, locked.WorkerLost)
+			require.Equal(b, time.UTC, locked.Now.Location())
+			require.Zero(b, locked.Now.Nanosecond()%1000, "times have microseconds")
+			require.WithinDuration(b, time.Now(), locked.Now, time.Minute)
+
+			again, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+			require.NoError(b, err)
+			require.Empty(b, again.Runs)
+			require.False(b, again.Now.Before(locked.Now), "the clock goes on within a transaction")
+			last = again.Now
+		})
+		require.False(b, last.IsZero())
+	}
+}
+
+func lockWaitsAndReadsTheClockAfterwards[TTx any](b *storeBench[TTx]) {
+	run := newRun("a")
+	b.insert(run)
+	released := make(chan time.Time, 1)
+	b.holding(run.ID, func(release func()) {
+		time.AfterFunc(300*time.Millisecond, func() {
+			released <- time.Now()
+			release()
+		})
+		b.write(func(ctx context.Context, tx TTx) {
+			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{run.ID}})
+			require.NoError(b, err)
+			// Database and test share a machine, hence a clock.
+			require.False(b, locked.Now.Before((<-released).Truncate(time.Microsecond)), "the clock was read before the lock was granted")
+		})
+	})
+}
+
+func lockSkipsWhatSomebodyElseHolds[TTx any](b *storeBench[TTx]) {
+	if !b.postgres() {
+		return // one writer: nobody else can hold anything
+	}
+	held, free := newRun("a"), newRun("a")
+	b.insert(held)
+	b.insert(free)
+	b.holding(held.ID, func(func()) {
+		b.write(func(ctx context.Context, tx TTx) {
+			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{held.ID, free.ID}, SkipLocked: true})
+			require.NoError(b, err)
+			require.Len(b, locked.Runs, 1)
+			require.Contains(b, locked.Runs, free.ID)
+		})
+	})
+}
+
+func opposedOrdersDoNotDeadlock[TTx any](b *storeBench[TTx]) {
+	var all []squidmesh.RunID
+	for range 10 {
+		run := newRun("a")
+		b.insert(run)
+		all = append(all, run.ID)
+	}
+	reversed := make([]squidmesh.RunID, 0, len(all))
+	for i := range all {
+		reversed = append(reversed, all[len(all)-1-i])
+	}
+	done := make(chan error, 2)
+	for _, order := range [][]squidmesh.RunID{all, reversed} {
+		go func() {
+			for range 30 {
+				err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+					_, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: order})
+					return err
+				})
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	require.NoError(b, <-done)
+	require.NoError(b, <-done)
+}
+
+func lockAnswersWhetherTheWorkerIsLost[TTx any](b *storeBench[TTx]) {
+	worker := b.tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "w"}, Lease: time.Minute}).Registered
+	lost := func(id squidmesh.WorkerID) (lost bool) {
+		b.write(func(ctx context.Context, tx TTx) {
+			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Worker: id})
+			require.NoError(b, err)
+			lost = locked.WorkerLost
+		})
+		return lost
+	}
+	require.False(b, lost(0), "nobody was asked about")
+	require.False(b, lost(worker))
+	require.True(b, lost(worker+1), "an unknown worker is a lost one")
+	b.tick(squidmesh.WorkerTick{Resign: worker, Lease: time.Minute})
+	require.True(b, lost(worker))
+}
+
+func insertIsInvisibleUntilItsCommit[TTx any](b *storeBench[TTx]) {
+	run := newRun("a")
+	b.write(func(ctx context.Context, tx TTx) {
+		_, err := b.store.InsertRun(ctx, tx, run)
+		require.NoError(b, err)
+		require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), "and a reader does not wait for it")
+	})
+	require.Len(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), 1)
+}
+
+func applyOfANewRunLeavesItsRow[TTx any](b *storeBench[TTx]) {
+	run := newRun("a")
+	start := squidmesh.Transition{
+		Run: run, NewRun: true, Steps: []squidmesh.StepChange{scheduled(run.ID, "a", sampleTime)},
+		Audit: []squidmesh.AuditEntry{{Run: run.ID, Seq: 1, Kind: squidmesh.AuditStarted, At: sampleTime}},
+	}
+	b.write(func(ctx context.Context, tx TTx) {
+		taken, err := b.store.InsertRun(ctx, tx, run)
+		require.NoError(b, err)
+		require.Nil(b, taken)
+		require.NoError(b, b.store.Apply(ctx, tx, []squidmesh.Transition{start}))
+	})
+	require.Equal(b, run, b.run(run.ID))
+	require.Equal(b, start.Steps[0].StepState, b.load(run.ID, squidmesh.Reads{All: true}).Steps[do("a")])
+	require.Equal(b, start.Audit, b.history(run.ID).Audit)
+}
+
+// holding calls fn while another transaction holds the lock of a run, until release is called or fn returns.
+func (b *storeBench[TTx]) holding(id squidmesh.RunID, fn func(release func())) {
+	b.Helper()
+	locked, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	release := sync.OnceFunc(func() { close(end) })
+	go func() {
+		done <- b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+			_, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{id}})
+			close(locked)
+			<-end
+			return err
+		})
+	}()
+	<-locked
+	fn(release)
+	release()
+	require.NoError(b, <-done)
+}

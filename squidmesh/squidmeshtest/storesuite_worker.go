@@ -1,0 +1,247 @@
+package squidmeshtest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
+	return map[string]func(*storeBench[TTx]){
+		"Workers_ALivingOneIsNotLost":            livingWorkerIsNotLost[TTx],
+		"Workers_ASilentOneIsLostForGood":        silentWorkerIsLostForGood[TTx],
+		"Workers_ALateOneLivesUntilItIsDeclared": lateWorkerLivesUntilDeclared[TTx],
+		"Workers_OneThatResignsLeavesItsHolds":   resigningWorkerLeavesItsHolds[TTx],
+		"Workers_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
+		"Workers_ReportVerdictsOfTheirOwnRuns":   workersReportVerdicts[TTx],
+		"Workers_ReportStepsWithoutAJob":         workersReportJobless[TTx],
+		"Workers_ListsAreCapped":                 workersListsAreCapped[TTx],
+		"Workers_TickTogether":                   workersTickTogether[TTx],
+		"Workers_HoldsGoWithTheTransition":       holdsGoWithTheTransition[TTx],
+	}
+}
+
+// long is a lease that does not end during a test; spent one that is over already.
+const (
+	long  = time.Hour
+	spent = time.Microsecond
+)
+
+func (b *storeBench[TTx]) register(lease time.Duration) squidmesh.WorkerID {
+	b.Helper()
+	report := b.tick(squidmesh.WorkerTick{
+		Register: &squidmesh.Worker{Name: "host", Queues: []string{"default"}, Functions: []string{"checkout/a"}}, Lease: lease, Limit: 100,
+	})
+	require.Positive(b, report.Registered)
+	require.Less(b, int64(report.Registered), int64(1)<<53, "ids survive JSON readers")
+	require.True(b, report.Alive)
+	return report.Registered
+}
+
+func (b *storeBench[TTx]) beat(worker squidmesh.WorkerID) squidmesh.WorkerReport {
+	b.Helper()
+	return b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100})
+}
+
+// hold inserts a run that a worker is at work on.
+func (b *storeBench[TTx]) hold(worker squidmesh.WorkerID, names ...string) (squidmesh.Run, []squidmesh.Hold) {
+	b.Helper()
+	run := newRun("held")
+	b.insert(run)
+	t := next(run)
+	for _, name := range names {
+		t.Held = append(t.Held, squidmesh.Hold{Worker: worker, Run: run.ID, StepKey: do(name)})
+	}
+	b.apply(t)
+	return t.Run, t.Held
+}
+
+func livingWorkerIsNotLost[TTx any](b *storeBench[TTx]) {
+	one, two := b.register(long), b.register(long)
+	b.hold(one, "a")
+	for range 3 {
+		report := b.beat(two)
+		require.True(b, report.Alive)
+		require.Empty(b, report.Orphans)
+		require.WithinDuration(b, time.Now(), report.Now, time.Minute)
+		require.Equal(b, time.UTC, report.Now.Location())
+		require.True(b, b.beat(one).Alive)
+	}
+}
+
+func silentWorkerIsLostForGood[TTx any](b *storeBench[TTx]) {
+	silent := b.register(spent)
+	_, first := b.hold(silent, "b", "a")
+	_, second := b.hold(silent, "a")
+	want := append(slices.Clone(first), second...)
+	slices.SortFunc(want, compareHolds)
+
+	other := b.register(long)
+	for range 2 {
+		report := b.beat(other)
+		require.True(b, report.Alive)
+		require.Equal(b, want, report.Orphans, "in the order of their runs, until somebody takes them over")
+	}
+	require.False(b, b.beat(silent).Alive, "lost is final")
+	require.False(b, b.beat(silent).Alive)
+	require.False(b, b.beat(other+1).Alive, "an unknown worker is lost too")
+}
+
+func compareHolds(x, y squidmesh.Hold) int {
+	if c := slices.Compare(x.Run[:], y.Run[:]); c != 0 {
+		return c
+	}
+	if x.Name < y.Name {
+		return -1
+	}
+	return 1
+}
+
+func lateWorkerLivesUntilDeclared[TTx any](b *storeBench[TTx]) {
+	late := b.register(spent)
+	require.True(b, b.beat(late).Alive, "nobody was there to declare it lost")
+	other := b.register(long)
+	require.Empty(b, b.beat(other).Orphans)
+	require.True(b, b.beat(late).Alive, "and it has a lease again")
+}
+
+func resigningWorkerLeavesItsHolds[TTx any](b *storeBench[TTx]) {
+	worker := b.register(long)
+	_, held := b.hold(worker, "a")
+	other := b.register(long)
+	require.Empty(b, b.beat(other).Orphans)
+	report := b.tick(squidmesh.WorkerTick{Resign: worker, Lease: long})
+	require.False(b, report.Alive)
+	require.Equal(b, held, b.beat(other).Orphans, "without waiting for the lease")
+	require.False(b, b.beat(worker).Alive)
+}
+
+func exclusiveWorkerLosesOthers[TTx any](b *storeBench[TTx]) {
+	before := b.register(long)
+	_, held := b.hold(before, "a")
+	report := b.tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "next"}, Lease: long, LoseOthers: true, Limit: 100})
+	require.True(b, report.Alive)
+	require.Equal(b, held, report.Orphans)
+	require.False(b, b.beat(before).Alive)
+	require.True(b, b.beat(report.Registered).Alive)
+}
+
+func workersReportVerdicts[TTx any](b *storeBench[TTx]) {
+	mine, other := b.register(long), b.register(long)
+	doomed, _ := b.hold(mine, "a", "b")
+	b.hold(mine, "a")
+	foreign, _ := b.hold(other, "a")
+	for _, run := range []squidmesh.Run{doomed, foreign} {
+		t := next(run)
+		t.Run.Verdict = squidmesh.VerdictCancelled
+		b.apply(t)
+	}
+	require.Equal(b, []squidmesh.RunID{doomed.ID}, b.beat(mine).Verdicts, "once, however many deliveries are held")
+	require.Equal(b, []squidmesh.RunID{foreign.ID}, b.beat(other).Verdicts)
+}
+
+func workersReportJobless[TTx any](b *storeBench[TTx]) {
+	var now time.Time
+	b.write(func(ctx context.Context, tx TTx) {
+		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+		require.NoError(b, err)
+		now = locked.Now
+	})
+	run := newRun("jobless")
+	b.insert(run)
+	jobless := func(name string, due time.Time) squidmesh.StepChange {
+		row := scheduled(run.ID, name, due)
+		row.JobID = ""
+		return row
+	}
+	t := next(run)
+	soon, overdue, later, reached := jobless("soon", now.Add(time.Hour)), jobless("overdue", now.Add(-time.Hour)),
+		jobless("later", now.Add(3*time.Hour)), jobless("reached", time.Time{})
+	paused := jobless("paused", now.Add(-time.Hour))
+	paused.Status = squidmesh.StepPaused
+	overdue.Cause, overdue.Failures, overdue.StartedAt = "a", 2, sampleTime
+	t.Steps = []squidmesh.StepChange{soon, overdue, later, reached, paused, scheduled(run.ID, "sent", now.Add(-time.Hour))}
+	b.apply(t)
+
+	worker := b.register(long)
+	tick := squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, DueWithin: 2 * time.Hour}
+	require.Equal(b, []squidmesh.StepState{overdue.StepState, soon.StepState}, b.tick(tick).Jobless)
+	tick.DueWithin = 0
+	require.Equal(b, []squidmesh.StepState{overdue.StepState}, b.tick(tick).Jobless)
+
+	sent := next(t.Run)
+	overdue.New, overdue.JobID = false, "7"
+	sent.Steps = []squidmesh.StepChange{overdue}
+	b.apply(sent)
+	require.Empty(b, b.tick(tick).Jobless)
+}
+
+func workersListsAreCapped[TTx any](b *storeBench[TTx]) {
+	gone := b.register(long)
+	for range 5 {
+		b.hold(gone, "a")
+	}
+	b.tick(squidmesh.WorkerTick{Resign: gone, Lease: long})
+	worker := b.register(long)
+	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Orphans, 3)
+	require.Empty(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long}).Orphans)
+}
+
+// workersTickTogether: late workers that declare each other lost must neither wait for each other nor both be gone unheard.
+func workersTickTogether[TTx any](b *storeBench[TTx]) {
+	const workers = 4
+	done := make(chan error, workers)
+	for range workers {
+		go func() {
+			done <- func() error {
+				var worker squidmesh.WorkerID
+				for range 20 {
+					err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+						tick := squidmesh.WorkerTick{Heartbeat: worker, Lease: spent, Limit: 100}
+						if worker == 0 {
+							tick.Register = &squidmesh.Worker{Name: "host"}
+						}
+						report, err := b.store.Workers(ctx, tx, tick)
+						if report.Registered != 0 {
+							worker = report.Registered
+						}
+						if !report.Alive {
+							worker = 0
+						}
+						return err
+					})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	for range workers {
+		require.NoError(b, <-done)
+	}
+}
+
+func holdsGoWithTheTransition[TTx any](b *storeBench[TTx]) {
+	worker := b.register(long)
+	run, held := b.hold(worker, "a", "b")
+	again := next(run)
+	again.Held = held[:1] // a delivery that came twice
+	b.apply(again)
+	t := next(again.Run)
+	t.Unheld = held[:1]
+	b.apply(t)
+	b.tick(squidmesh.WorkerTick{Resign: worker, Lease: long})
+	other := b.register(long)
+	require.Equal(b, held[1:], b.beat(other).Orphans)
+
+	gone := next(t.Run)
+	gone.Unheld = held
+	b.apply(gone) // the second unhold of a hold changes nothing
+	require.Empty(b, b.beat(other).Orphans)
+}
