@@ -1,0 +1,110 @@
+// Package dbtest gives each test a database of its own: a PostgreSQL schema or a SQLite file, migrated and empty. Tests only.
+package dbtest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/squidmesh/squidmesh-go/migrations"
+)
+
+// Option changes what a test gets.
+type Option int
+
+// The options.
+const (
+	// River migrates River's tables too.
+	River Option = iota + 1
+	// Empty migrates nothing.
+	Empty
+)
+
+// Postgres returns a pool whose connections work in a fresh schema of the server at TEST_DATABASE_URL. Both go at the test's end. A test
+// without a server fails: `make test` starts one.
+func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
+	tb.Helper()
+	config, err := pgxpool.ParseConfig(url(tb))
+	if err != nil {
+		tb.Fatalf("TEST_DATABASE_URL: %v", err)
+	}
+	schema := newSchema(tb, config.ConnConfig)
+	config.ConnConfig.RuntimeParams["search_path"] = schema
+	config.MaxConns = 10
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		tb.Fatalf("open pool: %v", err)
+	}
+	tb.Cleanup(pool.Close)
+	migrate(tb, options,
+		func(ctx context.Context) error { return migrations.UpAllPostgres(ctx, pool, nil) },
+		func(ctx context.Context) error {
+			_, err := migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, nil)
+			return err
+		})
+	return pool
+}
+
+// Schema is the schema that a pool made by Postgres works in.
+func Schema(pool *pgxpool.Pool) string {
+	return pool.Config().ConnConfig.RuntimeParams["search_path"]
+}
+
+// migrate does what the options ask for.
+func migrate(tb testing.TB, options []Option, all, ours func(context.Context) error) {
+	tb.Helper()
+	up := ours
+	for _, o := range options {
+		switch o {
+		case River:
+			up = all
+		case Empty:
+			return
+		}
+	}
+	if err := up(tb.Context()); err != nil {
+		tb.Fatalf("migrate: %v", err)
+	}
+}
+
+func url(tb testing.TB) string {
+	tb.Helper()
+	url := os.Getenv("TEST_DATABASE_URL")
+	if url == "" {
+		tb.Fatal("This test needs PostgreSQL: set TEST_DATABASE_URL, or run `make test`, which starts a server for all tests.")
+	}
+	return url
+}
+
+// newSchema makes a schema and drops it at the test's end, over connections of its own.
+func newSchema(tb testing.TB, config *pgx.ConnConfig) string {
+	tb.Helper()
+	var random [8]byte
+	_, _ = rand.Read(random[:])
+	schema := "test_" + hex.EncodeToString(random[:])
+	config = config.Copy()
+	execute := func(sql string) error {
+		ctx := context.Background()
+		conn, err := pgx.ConnectConfig(ctx, config)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, sql)
+		return err
+	}
+	if err := execute("create schema " + schema); err != nil {
+		tb.Fatalf("create schema: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := execute("set client_min_messages = warning; drop schema " + schema + " cascade"); err != nil {
+			tb.Errorf("drop schema: %v", err)
+		}
+	})
+	return schema
+}
