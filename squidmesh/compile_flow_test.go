@@ -205,9 +205,10 @@ func TestCompile_ExplainsTheDataFlow(t *testing.T) {
 func TestCompile_FindsTheSources(t *testing.T) {
 	t.Parallel()
 	spec, err := Compile(of(
+		step("start", next("p")),
+		writes[keyX]("b", next("c")), // declared before the block that it stands in for
 		blockTo("p", "c", "b", writes[keyX]("a")),
-		reads[keyX]("c"), // declared before the step that stands in for the block
-		writes[keyX]("b", next("c")),
+		reads[keyX]("c"),
 	))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "b"}, sourcesOf(spec, "c"))

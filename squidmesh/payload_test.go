@@ -101,6 +101,7 @@ func TestResolve_ListsEveryProblem(t *testing.T) {
 		"integer":         {with(`"limit":9223372036854775807`), nil},
 		"too big":         {with(`"limit":9223372036854775808`), []string{"out_of_range limit"}},
 		"fraction":        {with(`"limit":1.0`), []string{"wrong_type limit"}},
+		"minus fraction":  {with(`"limit":-1.5`), []string{"wrong_type limit"}},
 		"exponent":        {with(`"limit":1e2`), []string{"wrong_type limit"}},
 		"small":           {with(`"small":255`), nil},
 		"too small":       {with(`"small":256`), []string{"out_of_range small"}},
@@ -243,6 +244,25 @@ func TestResolve_AnyInput(t *testing.T) {
 		require.Equal(t, string(resolved), string(again))
 		_, err = canonicalHash(json.RawMessage(payload))
 		require.NoError(t, err)
+	})
+}
+
+// Whatever bytes come, resolve answers, and what it lets through is JSON that encoding/json reads.
+func FuzzResolve(f *testing.F) {
+	trigger := basketTrigger(f)
+	for _, seed := range []string{
+		``, `{`, `{"customer":"c","lines":[{"isbn":"x","qty":1}],"tags":{"a":"\ud83d\ude00"},"extra":[[],{},-0,1e9,true]}`,
+		`{"a":"\u0000\ud800","a":1} x`, `[[[[`, "{\"\xff\":\"\\\\\"}",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		resolved, err := trigger.resolve(payload, noon)
+		if err != nil {
+			return
+		}
+		require.NoError(t, json.Unmarshal(payload, new(basket)))
+		require.NoError(t, json.Unmarshal(resolved, new(basket)))
 	})
 }
 

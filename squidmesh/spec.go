@@ -43,7 +43,7 @@ type StepSpec struct {
 	Routes      map[string]string `json:"routes,omitempty"`
 
 	// Keys are what the input takes from the run's data, from the payload and from the outputs of Sources, which are
-	// all steps before it that may write one of them.
+	// all steps before it that may write one of them, in an order in which they may have run.
 	Keys    []string `json:"keys,omitempty"`
 	Sources []string `json:"sources,omitempty"`
 	Input   *Type    `json:"input,omitempty"`
@@ -53,7 +53,7 @@ type StepSpec struct {
 	HasUndo          bool     `json:"has_undo,omitempty"`
 	UndoKind         Kind     `json:"undo_kind,omitempty"` // func or func_tx
 	UndoKeys         []string `json:"undo_keys,omitempty"`
-	UndoSources      []string `json:"undo_sources,omitempty"` // the step itself among them if it has a result
+	UndoSources      []string `json:"undo_sources,omitempty"` // the step itself among them if it writes one of the keys
 	UndoInput        *Type    `json:"undo_input,omitempty"`
 	Irreversible     bool     `json:"irreversible,omitempty"`
 	NotCompensatable bool     `json:"not_compensatable,omitempty"`

@@ -30,8 +30,8 @@ func typeOf(t reflect.Type) Type {
 type typing []reflect.Type
 
 func (in typing) of(t reflect.Type) Type {
-	if t.Kind() == reflect.Pointer {
-		elem := in.of(t.Elem())
+	if t.Kind() == reflect.Pointer && !slices.Contains(in, t) {
+		elem := append(slices.Clip(in), t).of(t.Elem())
 		elem.Nullable = true
 		return elem
 	}
@@ -52,7 +52,7 @@ func (in typing) of(t reflect.Type) Type {
 		return Type{Kind: kindString}
 	case reflect.Interface:
 		return Type{Kind: kindAny, Nullable: true}
-	case reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
 		if slices.Contains(in, t) {
 			return Type{Kind: kindAny, Nullable: true}
 		}

@@ -29,6 +29,8 @@ type (
 		Name     string
 		Children []tree
 	}
+	itself *itself
+	list   []list
 	opaque struct{}
 )
 
@@ -59,6 +61,8 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 		"marshaler":   {typeOf(reflect.TypeFor[opaque]()), anything},
 		"big.Int":     {typeOf(reflect.TypeFor[big.Int]()), anything},
 		"text":        {typeOf(reflect.TypeFor[uuid.UUID]()), str},
+		"itself":      {typeOf(reflect.TypeFor[itself]()), anything},
+		"list":        {typeOf(reflect.TypeFor[list]()), Type{Kind: "array", Nullable: true, Elem: &anything}},
 		"pointer":     {typeOf(reflect.TypeFor[**int]()), Type{Kind: "integer", Nullable: true}},
 		"slice":       {typeOf(reflect.TypeFor[[]int]()), Type{Kind: "array", Nullable: true, Elem: &integer}},
 		"array":       {typeOf(reflect.TypeFor[[2]int]()), Type{Kind: "array", Elem: &integer}},
@@ -195,7 +199,8 @@ func TestAgrees(t *testing.T) {
 		"field that is missing": {struct{}{}, needy{}, "Qty is missing"},
 		"more fields":           {line{}, struct{}{}, ""},
 		"nested": {
-			struct{ Lines []line }{}, struct{ Lines []struct{ ISBN int } }{},
+			struct{ Lines []line }{},
+			struct{ Lines []struct{ ISBN int } }{},
 			"Lines[].ISBN is string, read as integer",
 		},
 		"null where absence does": {struct{ A *int }{}, struct {
