@@ -1,7 +1,6 @@
 package squidmesh
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -124,7 +123,7 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, strconv.ErrRange), bytes.HasPrefix([]byte(text), []byte("-")):
+	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(text, "-"):
 		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", text, t)}}
 	default:
 		return []FieldProblem{{path, "wrong_type", err.Error()}}
