@@ -14,15 +14,22 @@ import (
 
 // Pace is how patient the workflows are. The demo waits as a shop would, tests do not.
 type Pace struct {
-	Retry  time.Duration // first delay after a failed call to the provider
+	Retry  time.Duration // first delay after a failed attempt
 	Settle time.Duration // from refunding a payment to asking whether it has arrived
 }
+
+// patient is for calls to the provider: a few attempts, then the order is given up.
+func (p Pace) patient() squidmesh.Retry { return squidmesh.Exponential(6, p.Retry, 30*time.Second) }
+
+// stubborn is for what must happen: writes to the shop's own database, and all undoing.
+func (p Pace) stubborn() squidmesh.Retry { return squidmesh.Exponential(12, p.Retry, time.Minute) }
+
+// txTimeout bounds steps that write to the shop's tables. SQLite has one writer at a time, for whom the others wait.
+const txTimeout = time.Minute
 
 // Checkout takes an order from validation to the receipt. When it fails on the way, what was done is taken back in reverse: the
 // payment refunded or its authorization voided, the books put back on the shelf.
 func Checkout[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
-	patient := squidmesh.Exponential(4, pace.Retry, 30*time.Second)
-	stubborn := squidmesh.Exponential(12, pace.Retry, time.Minute)
 	return squidmesh.Workflow{
 		Name:        "checkout",
 		Description: "An order from validation to the receipt.",
@@ -31,8 +38,8 @@ func Checkout[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
 			{Name: "validate", Do: squidmesh.Func(s.Validate), Output: "quote", Next: "prepare"},
 			{Name: "prepare", Next: "decide", Parallel: []squidmesh.Step{
 				{
-					Name: "reserve", Do: squidmesh.FuncTx(s.Reserve), Output: "reservation",
-					Undo: squidmesh.EffectTx(s.Release), UndoRetry: stubborn,
+					Name: "reserve", Do: squidmesh.FuncTx(s.Reserve), Output: "reservation", Retry: pace.stubborn(), Timeout: txTimeout,
+					Undo: squidmesh.EffectTx(s.Release),
 				},
 				{Name: "score", Do: squidmesh.Func(s.Score), Output: "risk"},
 			}},
@@ -45,16 +52,24 @@ func Checkout[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
 				Next: "authorize", OnError: "decline", Recovery: squidmesh.RecoveryCompensation,
 			},
 			{
-				Name: "authorize", Do: squidmesh.Func(s.Authorize), Output: "payment", Retry: patient, Timeout: time.Minute,
-				Undo: squidmesh.Effect(s.Void), UndoRetry: stubborn, Next: "capture",
+				Name: "authorize", Do: squidmesh.Func(s.Authorize), Output: "payment", Retry: squidmesh.Exponential(4, pace.Retry, 30*time.Second),
+				Undo: squidmesh.Effect(s.Void), UndoRetry: pace.stubborn(), Next: "capture",
 			},
 			{
-				Name: "capture", Do: squidmesh.Func(s.Capture), Output: "charge", Retry: patient, Timeout: 2 * time.Minute,
-				Undo: squidmesh.Effect(s.GiveBack), UndoRetry: stubborn, Next: "label",
+				Name: "capture", Do: squidmesh.Func(s.Capture), Output: "charge", Retry: pace.patient(),
+				Undo: squidmesh.Effect(s.GiveBack), UndoRetry: pace.stubborn(), Next: "label",
 			},
-			{Name: "label", Do: squidmesh.FuncTx(s.Label), Output: "parcel", Irreversible: true, Queue: QueueLabels, Next: "receipt"},
-			{Name: "receipt", Do: squidmesh.FuncTx(s.Receipt), Output: "receipt"},
-			{Name: "decline", Do: squidmesh.EffectTx(s.Decline)},
+			{
+				Name: "label", Do: squidmesh.FuncTx(s.Label), Output: "parcel", Irreversible: true, Retry: pace.stubborn(), Timeout: txTimeout,
+				Queue: QueueLabels, Next: "receipt",
+			},
+			{
+				// The parcel has left, so nothing is taken back any more.
+				Name: "receipt", Do: squidmesh.FuncTx(s.Receipt), Output: "receipt", Retry: pace.stubborn(), Timeout: txTimeout,
+				OnError: "by_hand",
+			},
+			{Name: "by_hand", Description: "Somebody writes the receipt.", Do: squidmesh.Pause()},
+			{Name: "decline", Do: squidmesh.EffectTx(s.Decline), Retry: pace.stubborn(), Timeout: txTimeout},
 		},
 	}
 }
@@ -65,6 +80,7 @@ const QueueLabels = "labels"
 // Codes of failures that are the shop's own decision.
 const (
 	CodeOutOfStock     = "out_of_stock"
+	CodeSoldAlready    = "sold_already" // a replay of an order that was delivered
 	CodeCarrierRefused = "carrier_refused"
 )
 
@@ -109,9 +125,15 @@ func (s *Shop[TTx]) Reserve(ctx context.Context, tx TTx, in reserveIn) (Reservat
 			return Reservation{}, squidmesh.Fail(squidmesh.WithCode(CodeOutOfStock,
 				fmt.Errorf("fewer than %d copies of %q are left", wanted[isbn], Catalogue()[isbn].Title)))
 		}
-		const note = `insert into shop_reservation (order_id, isbn, quantity, state) values ($1, $2, $3, 'reserved')`
-		if _, err := s.SQL.Exec(ctx, tx, note, in.Order, string(isbn), wanted[isbn]); err != nil {
+		const note = `insert into shop_reservation (order_id, isbn, quantity, state) values ($1, $2, $3, 'reserved')
+			on conflict (order_id, isbn) do update set quantity = excluded.quantity, state = 'reserved'
+			where shop_reservation.state = 'released'`
+		n, err = s.SQL.Exec(ctx, tx, note, in.Order, string(isbn), wanted[isbn])
+		if err != nil {
 			return Reservation{}, fmt.Errorf("note reservation of %s: %w", isbn, err)
+		}
+		if n == 0 {
+			return Reservation{}, squidmesh.Fail(squidmesh.WithCode(CodeSoldAlready, fmt.Errorf("%s has got its books", in.Order)))
 		}
 		r.Titles++
 		r.Copies += wanted[isbn]
@@ -320,7 +342,8 @@ func (s *Shop[TTx]) Decline(ctx context.Context, tx TTx, in releaseIn) error {
 	if failure, ok := squidmesh.Failure(ctx); ok {
 		reason = strings.TrimSpace(failure.Message)
 	}
-	const q = `insert into shop_decline (order_id, reason, declined_at) values ($1, $2, $3)`
+	const q = `insert into shop_decline (order_id, reason, declined_at) values ($1, $2, $3)
+		on conflict (order_id) do update set reason = excluded.reason, declined_at = excluded.declined_at`
 	if _, err := s.SQL.Exec(ctx, tx, q, in.Order, reason, time.Now().UnixMilli()); err != nil {
 		return fmt.Errorf("note decline: %w", err)
 	}

@@ -20,7 +20,7 @@ type DigestRequest struct {
 }
 
 // Digest adds up what was sold the day before, every working day at seven.
-func Digest[TTx any](s *Shop[TTx]) squidmesh.Workflow {
+func Digest[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
 	return squidmesh.Workflow{
 		Name:        "nightly_digest",
 		Description: "What was sold yesterday.",
@@ -30,8 +30,8 @@ func Digest[TTx any](s *Shop[TTx]) squidmesh.Workflow {
 			squidmesh.Manual("by_hand", squidmesh.Payload[DigestRequest]()),
 		},
 		Steps: []squidmesh.Step{
-			{Name: "add_up", Do: squidmesh.FuncTx(s.AddUp), Output: "sales", Next: "write"},
-			{Name: "write", Do: squidmesh.Effect(s.WriteDigest), Retry: squidmesh.Constant(5, time.Second)},
+			{Name: "add_up", Do: squidmesh.FuncTx(s.AddUp), Output: "sales", Retry: pace.stubborn(), Timeout: txTimeout, Next: "write"},
+			{Name: "write", Do: squidmesh.Effect(s.WriteDigest), Retry: pace.patient()},
 		},
 	}
 }

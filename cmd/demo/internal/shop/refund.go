@@ -18,22 +18,24 @@ type RefundRequest struct {
 
 // Refund pays a customer back after a person has agreed, and sees to it that the money arrives.
 func Refund[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
-	patient := squidmesh.Exponential(6, pace.Retry, 30*time.Second)
 	return squidmesh.Workflow{
 		Name:        "refund",
 		Description: "A customer gets the money back, if a person agrees.",
 		Triggers:    []squidmesh.Trigger{squidmesh.Manual("refund", squidmesh.Payload[RefundRequest]())},
 		Steps: []squidmesh.Step{
-			{Name: "load_order", Do: squidmesh.FuncTx(s.LoadSale), Output: "sale", Next: "approve_refund"},
+			{
+				Name: "load_order", Do: squidmesh.FuncTx(s.LoadSale), Output: "sale", Retry: pace.stubborn(), Timeout: txTimeout,
+				Next: "approve_refund",
+			},
 			{Name: "approve_refund", Do: squidmesh.Approval(), Output: "approval", Next: "refund_payment", OnError: "refuse"},
 			{
-				Name: "refund_payment", Do: squidmesh.Func(s.RefundPayment), Output: "refund", Retry: patient,
+				Name: "refund_payment", Do: squidmesh.Func(s.RefundPayment), Output: "refund", Retry: pace.stubborn(),
 				NotCompensatable: true, Next: "settle",
 			},
 			{Name: "settle", Do: squidmesh.Wait(pace.Settle), Next: "confirm_settled"},
-			{Name: "confirm_settled", Do: squidmesh.Effect(s.ConfirmSettled), Retry: patient, Next: "book"},
-			{Name: "book", Do: squidmesh.EffectTx(s.BookRefund)},
-			{Name: "refuse", Do: squidmesh.EffectTx(s.RefuseRefund)},
+			{Name: "confirm_settled", Do: squidmesh.Effect(s.ConfirmSettled), Retry: pace.patient(), Next: "book"},
+			{Name: "book", Do: squidmesh.EffectTx(s.BookRefund), Retry: pace.stubborn(), Timeout: txTimeout},
+			{Name: "refuse", Do: squidmesh.EffectTx(s.RefuseRefund), Retry: pace.stubborn(), Timeout: txTimeout},
 		},
 	}
 }

@@ -20,7 +20,7 @@ func TestWorkflows_Compile(t *testing.T) {
 func compile[TTx any](t *testing.T, s *Shop[TTx]) {
 	t.Helper()
 	pace := Pace{Retry: time.Second, Settle: time.Second}
-	for _, w := range []squidmesh.Workflow{Checkout(s, pace), Refund(s, pace), Digest(s)} {
+	for _, w := range []squidmesh.Workflow{Checkout(s, pace), Refund(s, pace), Digest(s, pace)} {
 		_, err := squidmesh.Compile(w)
 		require.NoError(t, err)
 	}
