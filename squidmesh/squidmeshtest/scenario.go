@@ -19,6 +19,9 @@ type ScenarioOptions struct {
 	// New makes a driver for one script. Functions of the workflows ask plays what to do.
 	New func(t testing.TB, plays *Plays, config DriverConfig) Driver
 
+	// Names selects scripts by their files' names without .txt. Empty selects all.
+	Names []string
+
 	// Update rewrites the printed results instead of comparing them: by the driver that a script's header names first, and
 	// by the core where it names none. Commit what it changed only if you understand why.
 	Update bool
@@ -68,7 +71,11 @@ func RunScenarios(t *testing.T, dir string, options ScenarioOptions) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files, "no scripts in %s", dir)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txt")
+		if len(options.Names) > 0 && !slices.Contains(options.Names, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runScenario(t, file, options)
 		})
@@ -96,11 +103,15 @@ func runScenario(t *testing.T, file string, options ScenarioOptions) {
 			require.NoError(t, err, "%s:%d: %s", file, b.line, command)
 			got.WriteString(result)
 		}
+		require.NoError(t, stage.audit(), "%s:%d", file, b.line)
 		if update {
 			b.result = got.String()
 			continue
 		}
 		require.Equal(t, b.result, got.String(), "%s:%d: %s", file, b.line, strings.Join(b.commands, "; "))
+	}
+	if live, ok := driver.(interface{ settle() error }); ok {
+		require.NoError(t, live.settle(), file)
 	}
 	if updated := script.String(); update && updated != string(text) {
 		require.NoError(t, os.WriteFile(file, []byte(updated), 0o644)) //nolint:gosec // as source files are

@@ -20,6 +20,9 @@ type Plays struct {
 	outcomes map[squidmesh.StepKey][]play
 	holds    map[squidmesh.StepKey]int
 	entered  chan *heldCall
+
+	gated  bool   // every attempt stands still until it is let go
+	mirror *Plays // gets the same outcomes
 }
 
 // play is one outcome.
@@ -37,9 +40,10 @@ type play struct {
 
 // heldCall is a function that stands still.
 type heldCall struct {
-	run  squidmesh.RunID
-	key  squidmesh.StepKey
-	goOn chan bool // true: the delivery was taken away
+	run     squidmesh.RunID
+	key     squidmesh.StepKey
+	attempt int
+	goOn    chan bool // true: the delivery was taken away
 }
 
 // NewPlays makes an empty set of plays.
@@ -89,7 +93,7 @@ func (p *Plays) perform(ctx context.Context) (json.RawMessage, error) {
 	info, _ := squidmesh.Info(ctx)
 	key := squidmesh.StepKey{Name: info.Step, Phase: info.Phase}
 	if p.takeHold(key) {
-		call := &heldCall{run: info.RunID, key: key, goOn: make(chan bool)}
+		call := &heldCall{run: info.RunID, key: key, attempt: info.Attempt, goOn: make(chan bool)}
 		p.entered <- call
 		if released := <-call.goOn; released {
 			<-ctx.Done()
@@ -135,8 +139,8 @@ func (p *Plays) hold(key squidmesh.StepKey) {
 func (p *Plays) takeHold(key squidmesh.StepKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.holds[key] == 0 {
-		return false
+	if p.gated || p.holds[key] == 0 {
+		return p.gated
 	}
 	p.holds[key]--
 	return true
@@ -157,6 +161,9 @@ func (p *Plays) add(key squidmesh.StepKey, list []play) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.outcomes[key] = append(p.outcomes[key], list...)
+	if p.mirror != nil {
+		p.mirror.add(key, list)
+	}
 }
 
 // err is the error that a function returns.

@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
+)
+
+// program is a whole one: a runtime, and River, which delivers its work.
+type program[TTx any] struct {
+	*squidmesh.Runtime[TTx]
+	client *river.Client[TTx]
+}
+
+// postgresProgram starts a program on a fresh PostgreSQL schema.
+func postgresProgram(t testing.TB, config *squidmesh.Config[pgx.Tx]) (program[pgx.Tx], *pgxpool.Pool) {
+	pool := dbtest.Postgres(t, dbtest.River)
+	config.Store = pgstore.New(pool, nil)
+	return startProgram(t, config, riverpgxv5.New(pool)), pool
+}
+
+// sqliteProgram starts a program on a fresh SQLite file.
+func sqliteProgram(t testing.TB, config *squidmesh.Config[*sql.Tx]) (program[*sql.Tx], *sqlitestore.Store) {
+	store := dbtest.SQLite(t, nil, dbtest.River)
+	config.Store = store
+	return startProgram(t, config, riversqlite.New(store.DB())), store
+}
+
+// startProgram glues a runtime and River together, and stops them at the test's end.
+func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) program[TTx] {
+	t.Helper()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	executor := riveradapter.New[TTx](nil)
+	config.Executor, config.Logger = executor, quiet
+	rt, err := squidmesh.New(config)
+	require.NoError(t, err)
+	workers := river.NewWorkers()
+	riveradapter.AddWorkers(workers, rt)
+	client, err := river.NewClient(driver, &river.Config{
+		Logger: quiet, Workers: workers, TestOnly: true,
+		Queues: map[string]river.QueueConfig{"squidmesh": riveradapter.Queue(20)},
+	})
+	require.NoError(t, err)
+	executor.SetClient(client)
+	require.NoError(t, rt.Start(t.Context()))
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, client.StopAndCancel(ctx))
+		require.NoError(t, rt.Stop(ctx))
+	})
+	return program[TTx]{rt, client}
+}
