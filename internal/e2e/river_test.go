@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"database/sql"
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -43,10 +42,23 @@ func sqliteProgram(t testing.TB, config *squidmesh.Config[*sql.Tx]) (program[*sq
 	return startProgram(t, config, riversqlite.New(store.DB())), store
 }
 
+// startWithoutWorking starts the only workflow's run from a program that executes nothing.
+func startWithoutWorking[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) squidmesh.RunID {
+	t.Helper()
+	client, err := river.NewClient(driver, &river.Config{})
+	require.NoError(t, err)
+	config.Executor, config.Logger = riveradapter.New(client), slog.New(slog.DiscardHandler)
+	rt, err := squidmesh.New(config)
+	require.NoError(t, err)
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: config.Workflows[0].Name})
+	require.NoError(t, err)
+	return run.ID
+}
+
 // startProgram glues a runtime and River together, and stops them at the test's end.
 func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) program[TTx] {
 	t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet := slog.New(slog.DiscardHandler)
 	executor := riveradapter.New[TTx](nil)
 	config.Executor, config.Logger = executor, quiet
 	rt, err := squidmesh.New(config)

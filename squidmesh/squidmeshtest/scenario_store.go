@@ -3,7 +3,6 @@ package squidmeshtest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -74,7 +73,7 @@ func NewStoreDriver[TTx any](
 func (d *storeDriver[TTx]) newRuntime() (*squidmesh.Runtime[TTx], error) {
 	return squidmesh.New(&squidmesh.Config[TTx]{
 		Store: d.recorder, Executor: d.queue, Workflows: d.workflows, DisableContinuation: d.config.DisableContinuation,
-		TimeSlice: time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		TimeSlice: time.Hour, Logger: slog.New(slog.DiscardHandler),
 	})
 }
 
