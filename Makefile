@@ -28,6 +28,10 @@ lint: ## Check formatting, vet and staticcheck
 fmt: ## Format all Go files
 	$(GO) run $(GOFUMPT) -w .
 
+.PHONY: bench
+bench: ## Measure against the goals, side by side with River (BENCH_QUICK=1, BENCH_JSON=FILE, BENCH_ARGS='-only throughput')
+	WITH_POSTGRES_DURABLE=1 scripts/with-postgres $(GO) run ./internal/bench $(BENCH_ARGS)
+
 .PHONY: demo
 demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
 	$(GO) run ./cmd/demo
