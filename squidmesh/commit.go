@@ -117,7 +117,7 @@ func (rt *Runtime[TTx]) decideTx(ctx context.Context, tx TTx, id RunID, e Event,
 		return committed{}, err
 	}
 	c := committed{Transition: t, run: run}
-	if t.Empty() {
+	if t.Empty() && len(t.Unheld) == 0 {
 		return c, nil
 	}
 	if c.input, err = rt.claimInput(ctx, tx, p.spec, t); err != nil {

@@ -161,7 +161,7 @@ func (d *decision) attempt(row StepState, outcome AttemptOutcome, failure *StepE
 // transition closes the books: the run's status, version and audit.
 func (d *decision) transition() Transition {
 	if d.entry.Kind == "" {
-		return Transition{Outcome: d.t.Outcome}
+		return Transition{Outcome: d.t.Outcome, Unheld: d.t.Unheld}
 	}
 	d.continueOne()
 	d.jobs()

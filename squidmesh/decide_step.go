@@ -246,6 +246,7 @@ func (d *decision) giveBack(row StepState, delay time.Duration) {
 	d.childDrained(st)
 }
 
+// lost takes over from a worker. When another process has done so already only the holds go, if some are left.
 func (d *decision) lost(e Lost) {
 	for _, hold := range e.Holds {
 		d.t.Unheld = append(d.t.Unheld, Hold{Worker: e.Worker, Run: d.run.ID, StepKey: hold})
@@ -257,9 +258,6 @@ func (d *decision) lost(e Lost) {
 			}
 			d.loseAttempt(row)
 		}
-	}
-	if d.entry.Kind == "" && len(e.Holds) > 0 {
-		d.record(AuditLost, e.Holds[0], 0) // nothing was running any more; only the hold goes
 	}
 	d.data.Worker = e.Worker
 }

@@ -28,7 +28,7 @@ type Transition struct {
 	Interrupt bool
 }
 
-// Empty reports whether the transition writes nothing.
+// Empty reports whether the transition changes nothing of the run. It may still end holds of a lost worker.
 func (t Transition) Empty() bool {
 	return !t.NewRun && len(t.Audit) == 0 && len(t.Steps) == 0
 }
