@@ -114,6 +114,24 @@ func TestDecide_SecondTakeOverChangesNothing(t *testing.T) {
 	}
 }
 
+func TestDecide_RetriedUndoMayBeLostAsOftenAgain(t *testing.T) {
+	t.Parallel()
+	tl := newTale(t, undoable("a", "b"), doing("b", ""))
+	tl.succeed("a")
+	tl.fail("b")
+	for worker := range WorkerID(5) {
+		tl.lose(10+worker, "a", PhaseUndo)
+	}
+	require.Equal(t, StepPaused, tl.row("a", PhaseUndo).Status)
+	tl.decide(UndoRetried{Decision{Actor: "ann"}})
+	require.Equal(t, 6, tl.row("a", PhaseUndo).Attempt)
+	for worker := range WorkerID(4) {
+		tl.lose(20+worker, "a", PhaseUndo)
+	}
+	tl.succeed("a", PhaseUndo)
+	require.Equal(t, RunFailed, tl.snap.Run.Status)
+}
+
 func TestDecide_WorkerContinuesOnTheSameRoad(t *testing.T) {
 	t.Parallel()
 	tl := newTale(t, doing("a", "b"), doing("b", ""))

@@ -72,7 +72,7 @@ func (d *decision) undoRetried(e UndoRetried) error {
 		}
 	}
 	d.decided(AuditUndoRetried, row, e.Decision)
-	row.Failures, row.FinishedAt = 0, time.Time{}
+	row.Failures, row.Losses, row.FinishedAt = 0, 0, time.Time{}
 	d.reschedule(row, 0)
 	return nil
 }
