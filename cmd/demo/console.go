@@ -110,6 +110,9 @@ func (n *night[TTx]) obey(ctx context.Context, words []string) error {
 		}
 		return err
 	}
+	if !slices.Contains([]string{"explain", "approve", "reject", "cancel", "replay"}, command) {
+		return fmt.Errorf("%q: help lists what you can say", command)
+	}
 	run, err := n.find(ctx, order)
 	if err != nil {
 		return err
@@ -128,8 +131,6 @@ func (n *night[TTx]) obey(ctx context.Context, words []string) error {
 		_, err = n.rt.ReplayRun(ctx, run.ID, squidmesh.ReplayParams{
 			Actor: person, AllowIrreversible: rest == "anyway", Key: n.key(order) + "/" + run.ID.String(),
 		})
-	default:
-		err = fmt.Errorf("%q: help lists what you can say", command)
 	}
 	return err
 }
@@ -163,6 +164,8 @@ func (n *night[TTx]) list(ctx context.Context) error {
 		why := ""
 		if r.Reason != nil {
 			why = fmt.Sprintf("%s: %s", r.Reason.Step, oneLine(r.Reason.Message))
+		} else if ex, err := n.rt.ExplainRun(ctx, r.ID); err == nil && !r.Status.Terminal() {
+			why = ex.Sentence
 		}
 		_, _ = fmt.Fprintf(n.std.out, "  %-22s %-12s %s\n", label(r), r.Status, why)
 	}

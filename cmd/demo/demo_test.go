@@ -245,6 +245,8 @@ func TestConsole(t *testing.T) {
 		s.sees("a-2 completed 9 steps in")
 		s.say("approve a-2 again")
 		s.sees("run has finished")
+		s.say("sell a-2")
+		s.sees(`"sell": help lists what you can say`)
 		s.say("cancel a-9")
 		s.sees(`there is no order "a-9": list shows all`)
 		s.say("replay a-1")

@@ -85,7 +85,11 @@ func (p *progress[TTx]) news(o squidmesh.Observation) (what, detail string) {
 	}
 	for _, r := range data.Reached {
 		if r.Status == squidmesh.StepPaused {
-			return "waiting", fmt.Sprintf("%s: %s", r.Step, p.question(o.Run.ID))
+			detail := fmt.Sprintf("%s: %s", r.Step, p.question(o.Run.ID))
+			if !p.night.options.headless() {
+				detail += fmt.Sprintf("   (approve %[1]s NOTE, or reject %[1]s NOTE)", orderOf(o.Run))
+			}
+			return "waiting", detail
 		}
 	}
 	return "", ""

@@ -34,6 +34,14 @@ func (n *night[TTx]) script(ctx context.Context) error {
 	for _, scene := range scenes {
 		all = append(all, scene...)
 	}
+	left, err := n.runs(ctx, squidmesh.ListParams{Statuses: active}) // what a person started
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	for _, r := range left {
+		out := n.play(ctx, orderOf(r), nil, "", func() (squidmesh.StartResult, error) { return squidmesh.StartResult{Run: r}, nil })
+		all = append(all, out)
+	}
 	digest := n.play(ctx, "", &expectation{Status: "completed"}, "", func() (squidmesh.StartResult, error) { return n.digest(ctx, clerk) })
 	all = append(all, digest)
 	if err := context.Cause(ctx); err != nil {
