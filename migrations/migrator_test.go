@@ -84,20 +84,24 @@ func TestMigrate_SeveralAtOnceApplyEachVersionOnce(t *testing.T) {
 
 	eachDialect(t, func(t *testing.T, open func() *migrations.Migrator) {
 		const processes = 4
-		applied, failed := make(chan int, processes), make(chan error, processes)
-		for range processes {
-			go func() {
-				result, err := open().Migrate(context.WithoutCancel(t.Context()), migrations.Up, nil)
-				applied <- len(result.Versions)
-				failed <- err
-			}()
+		for range 5 {
+			applied, failed := make(chan int, processes), make(chan error, processes)
+			for range processes {
+				go func() {
+					result, err := open().Migrate(context.WithoutCancel(t.Context()), migrations.Up, nil)
+					applied <- len(result.Versions)
+					failed <- err
+				}()
+			}
+			sum := 0
+			for range processes {
+				sum += <-applied
+				require.NoError(t, <-failed)
+			}
+			require.Equal(t, len(open().Versions()), sum)
+			_, err := open().Migrate(t.Context(), migrations.Down, &migrations.MigrateOptions{TargetVersion: -1})
+			require.NoError(t, err)
 		}
-		sum := 0
-		for range processes {
-			sum += <-applied
-			require.NoError(t, <-failed)
-		}
-		require.Equal(t, len(open().Versions()), sum)
 	})
 }
 

@@ -72,12 +72,16 @@ type postgresTx struct {
 }
 
 func (tx postgresTx) applied(ctx context.Context) (map[int]time.Time, error) {
-	table := sqltext.WithSchema(sqltext.SchemaMark+"squidmesh_migration", tx.schema)
+	// A query of the catalogue, not to_regclass: that could answer from a cache that is older than the lock.
 	var exists bool
-	if err := tx.QueryRow(ctx, "select to_regclass($1) is not null", table).Scan(&exists); err != nil || !exists {
+	err := tx.QueryRow(ctx, `select exists (
+		select from pg_catalog.pg_tables
+		where tablename = 'squidmesh_migration' and schemaname = any(case when $1 = '' then current_schemas(false) else array[$1::name] end)
+	)`, tx.schema).Scan(&exists)
+	if err != nil || !exists {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, "select version, created_at from "+table)
+	rows, err := tx.Query(ctx, sqltext.WithSchema("select version, created_at from "+sqltext.SchemaMark+"squidmesh_migration", tx.schema))
 	if err != nil {
 		return nil, err
 	}
