@@ -38,7 +38,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 		unheld = append(unheld, t.Unheld...)
 	}
 
-	batch := &pgx.Batch{}
+	batch := &indexed{}
 	queue(batch, s.sql("UpdateRuns"), runs, runColumns, exactly("runs", len(runs)))
 	queue(batch, s.sql("InsertSteps"), added, stepColumns, nil)
 	queue(batch, s.sql("UpdateSteps"), changed, stepColumns, exactly("steps", len(changed)))
@@ -46,17 +46,14 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 	queue(batch, s.sql("InsertEvents"), events, eventColumns, nil)
 	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns, nil)
 	queue(batch, s.sql("InsertHolds"), held, holdColumns, nil)
-	if batch.Len() == 0 {
-		return nil
-	}
-	return tx.SendBatch(ctx, batch).Close()
+	return batch.send(ctx, tx)
 }
 
-func queue[Row any](batch *pgx.Batch, sql string, rows []Row, columns func([]Row) []any, check func(pgconn.CommandTag) error) {
+func queue[Row any](batch *indexed, sql string, rows []Row, columns func([]Row) []any, check func(pgconn.CommandTag) error) {
 	if len(rows) == 0 {
 		return
 	}
-	queued := batch.Queue(sql, columns(rows)...)
+	queued := batch.add(sql, columns(rows)...)
 	if check != nil {
 		queued.Exec(check)
 	}

@@ -15,7 +15,7 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads 
 	loaded := squidmesh.Loaded{
 		Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{},
 	}
-	batch := &pgx.Batch{}
+	batch := &indexed{}
 	steps := func(rows pgx.Rows) error {
 		states, err := pgx.CollectRows(rows, scanStep)
 		for _, st := range states {
@@ -24,15 +24,15 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads 
 		return err
 	}
 	if reads.All {
-		batch.Queue(s.sql("Steps"), id(run)).Query(steps)
+		batch.add(s.sql("Steps"), id(run)).Query(steps)
 	} else if len(reads.Steps) > 0 {
-		batch.Queue(s.sql("StepsNamed"), id(run),
+		batch.add(s.sql("StepsNamed"), id(run),
 			column(reads.Steps, func(k *squidmesh.StepKey) string { return k.Name }),
 			column(reads.Steps, func(k *squidmesh.StepKey) string { return string(k.Phase) }),
 		).Query(steps)
 	}
 	if len(reads.Outputs) > 0 {
-		batch.Queue(s.sql("Outputs"), id(run), reads.Outputs).Query(func(rows pgx.Rows) error {
+		batch.add(s.sql("Outputs"), id(run), reads.Outputs).Query(func(rows pgx.Rows) error {
 			var name string
 			var output []byte
 			_, err := pgx.ForEachRow(rows, []any{&name, &output}, func() error {
@@ -43,15 +43,12 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads 
 		})
 	}
 	if reads.Payload {
-		batch.Queue(s.sql("Payload"), id(run)).Query(func(rows pgx.Rows) error {
+		batch.add(s.sql("Payload"), id(run)).Query(func(rows pgx.Rows) error {
 			_, err := pgx.ForEachRow(rows, []any{(*[]byte)(&loaded.Payload)}, func() error { return nil })
 			return err
 		})
 	}
-	if batch.Len() == 0 {
-		return loaded, nil
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := batch.send(ctx, tx); err != nil {
 		return squidmesh.Loaded{}, err
 	}
 	return loaded, nil
@@ -60,16 +57,16 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads 
 // History implements squidmesh.Store.
 func (s *Store) History(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) (squidmesh.History, error) {
 	var history squidmesh.History
-	batch := &pgx.Batch{}
-	batch.Queue(s.sql("Attempts"), id(run)).Query(func(rows pgx.Rows) (err error) {
+	batch := &indexed{}
+	batch.add(s.sql("Attempts"), id(run)).Query(func(rows pgx.Rows) (err error) {
 		history.Attempts, err = pgx.CollectRows(rows, scanAttempt)
 		return err
 	})
-	batch.Queue(s.sql("Events"), id(run)).Query(func(rows pgx.Rows) (err error) {
+	batch.add(s.sql("Events"), id(run)).Query(func(rows pgx.Rows) (err error) {
 		history.Audit, err = pgx.CollectRows(rows, scanEvent)
 		return err
 	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := batch.send(ctx, tx); err != nil {
 		return squidmesh.History{}, err
 	}
 	return history, nil

@@ -12,13 +12,13 @@ import (
 // Lock implements squidmesh.Store in one round trip.
 func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
 	locked := squidmesh.Locked{Runs: make(map[squidmesh.RunID]squidmesh.Run, len(q.Runs))}
-	batch := &pgx.Batch{}
+	batch := &indexed{}
 	if len(q.Runs) > 0 {
 		statement := s.sql("Lock")
 		if q.SkipLocked {
 			statement = s.sql("LockSkipping")
 		}
-		batch.Queue(statement, uuids(q.Runs)).Query(func(rows pgx.Rows) error {
+		batch.add(statement, uuids(q.Runs)).Query(func(rows pgx.Rows) error {
 			runs, err := pgx.CollectRows(rows, scanRun)
 			for _, run := range runs {
 				locked.Runs[run.ID] = run
@@ -27,10 +27,10 @@ func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q squidmesh.LockQuery) (squ
 		})
 	}
 	var at time.Time
-	batch.Queue(s.sql("Clock"), int64(q.Worker)).QueryRow(func(row pgx.Row) error {
+	batch.add(s.sql("Clock"), int64(q.Worker)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&at, &locked.WorkerLost)
 	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := batch.send(ctx, tx); err != nil {
 		return squidmesh.Locked{}, err
 	}
 	locked.Now = s.now(at)

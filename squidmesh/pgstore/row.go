@@ -29,7 +29,7 @@ func id(u uuid.UUID) pgtype.UUID {
 	return pgtype.UUID{Bytes: u, Valid: u != uuid.Nil}
 }
 
-func uuids(ids []squidmesh.RunID) []pgtype.UUID {
+func uuids(ids []squidmesh.RunID) pgtype.FlatArray[pgtype.UUID] {
 	return column(ids, func(u *squidmesh.RunID) pgtype.UUID { return id(*u) })
 }
 
@@ -58,9 +58,9 @@ func parseFailure(data []byte) (*squidmesh.StepError, error) {
 	return e, json.Unmarshal(data, e)
 }
 
-// column is one column of many rows, as unnest takes it.
-func column[Row, T any](rows []Row, of func(*Row) T) []T {
-	values := make([]T, len(rows))
+// column is one column of many rows, as unnest takes it. A FlatArray is encoded without reflection.
+func column[Row, T any](rows []Row, of func(*Row) T) pgtype.FlatArray[T] {
+	values := make(pgtype.FlatArray[T], len(rows))
 	for i := range rows {
 		values[i] = of(&rows[i])
 	}

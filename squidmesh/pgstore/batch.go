@@ -1,0 +1,31 @@
+package pgstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// indexed is a batch whose statements are planned without sequential scans.
+//
+// All statements of the hot path have an index for what they look up. But a connection plans a statement once, and a plan that was
+// made while the tables were small reads them from end to end; it stays in use until the next autovacuum, by when a busy
+// program may have written a million rows. The setting is taken back at the end of the batch, since the rest of the
+// transaction may be the caller's. Both ways travel in the batch's own round trip.
+type indexed struct{ pgx.Batch }
+
+func (b *indexed) add(sql string, args ...any) *pgx.QueuedQuery {
+	if b.Len() == 0 {
+		b.Queue("set local enable_seqscan = off")
+	}
+	return b.Queue(sql, args...)
+}
+
+// send runs the batch and the callbacks of its statements. The first error ends both.
+func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
+	if b.Len() == 0 {
+		return nil
+	}
+	b.Queue("set local enable_seqscan = default")
+	return tx.SendBatch(ctx, &b.Batch).Close()
+}

@@ -1,0 +1,88 @@
+package pgstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+func TestNew_RefusesAnImpossibleSchema(t *testing.T) {
+	t.Parallel()
+
+	require.PanicsWithValue(t, `pgstore: schema "x; drop table y": must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit`,
+		func() { pgstore.New(nil, &pgstore.Options{Schema: "x; drop table y"}) })
+}
+
+func TestOptions_Schema(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	config := pool.Config()
+	delete(config.ConnConfig.RuntimeParams, "search_path")
+	elsewhere, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer elsewhere.Close()
+	store := pgstore.New(elsewhere, &pgstore.Options{Schema: dbtest.Schema(pool)})
+
+	run := newRun(time.Now().UTC())
+	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		_, err := store.InsertRun(ctx, tx, run)
+		require.NoError(t, err)
+		_, err = store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{run.ID}, Worker: 1})
+		require.NoError(t, err)
+		_, err = store.Workers(ctx, tx, squidmesh.WorkerTick{Register: &squidmesh.Worker{}, Limit: 1})
+		return err
+	}))
+	var n int
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from squidmesh_run").Scan(&n))
+	require.Equal(t, 1, n)
+}
+
+// The clock is one thing: what it says holds for the time of decisions and for leases alike.
+func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	var ahead time.Duration
+	store := pgstore.New(pool, &pgstore.Options{Clock: func(database time.Time) time.Time { return database.Add(ahead) }})
+	tick := func(tick squidmesh.WorkerTick) (report squidmesh.WorkerReport) {
+		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) (err error) {
+			report, err = store.Workers(ctx, tx, tick)
+			return err
+		}))
+		return report
+	}
+	silent := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+	other := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+
+	ahead = time.Hour
+	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		locked, err := store.Lock(ctx, tx, squidmesh.LockQuery{})
+		require.WithinDuration(t, time.Now().Add(ahead), locked.Now, time.Minute)
+		return err
+	}))
+	report := tick(squidmesh.WorkerTick{Heartbeat: other})
+	require.True(t, report.Alive)
+	require.WithinDuration(t, time.Now().Add(ahead), report.Now, time.Minute)
+	require.False(t, tick(squidmesh.WorkerTick{Heartbeat: silent}).Alive, "its lease of 4 s ended an hour ago")
+
+	ahead = 50 * time.Hour
+	third := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+	var ids []int64
+	rows, err := pool.Query(t.Context(), "select id from squidmesh_worker where lost_at is null")
+	require.NoError(t, err)
+	ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	require.NoError(t, err)
+	require.Equal(t, []int64{int64(third)}, ids)
+	var n int
+	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from squidmesh_worker where id = $1", int64(silent)).Scan(&n))
+	require.Zero(t, n, "a worker that was lost a day ago and holds nothing is forgotten")
+}
