@@ -59,12 +59,17 @@ func Statements(files fs.FS, schema string) (map[string]string, error) {
 	}
 	for name, text := range statements {
 		statements[name] = include.ReplaceAllStringFunc(text, func(mark string) string {
-			return statements[include.FindStringSubmatch(mark)[1]]
+			part, ok := statements[include.FindStringSubmatch(mark)[1]]
+			if !ok {
+				err = fmt.Errorf("%s: no statement %s to include", name, include.FindStringSubmatch(mark)[1])
+			}
+			return part
 		})
 	}
-	return statements, nil
+	return statements, err
 }
 
+// split cuts a file into its statements.
 func split(text string, into map[string]string) error {
 	name := ""
 	for line := range strings.Lines(text) {

@@ -1,0 +1,42 @@
+package sqltext_test
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+)
+
+func files(text string) fstest.MapFS {
+	return fstest.MapFS{"sql/a.sql": {Data: []byte(text)}, "sql/readme.txt": {Data: []byte("no SQL")}}
+}
+
+func TestStatements_SplitsIncludesAndPlaces(t *testing.T) {
+	t.Parallel()
+
+	got, err := sqltext.Statements(files("-- A file.\n\n-- name: Columns\n-- Why.\na,\n    b\n\n-- name: One\nselect /* include Columns */\n"+
+		"-- why\nfrom /* schema */x;\n"), "app")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"Columns": "a,\n    b", "One": "select a,\n    b\nfrom app.x"}, got)
+
+	got, err = sqltext.Statements(files("-- name: One\nselect 1 from /* schema */x;"), "")
+	require.NoError(t, err)
+	require.Equal(t, "select 1 from x", got["One"])
+}
+
+func TestStatements_RefusesMistakes(t *testing.T) {
+	t.Parallel()
+
+	for text, want := range map[string]string{
+		"select 1;": "SQL before the first name",
+		"-- name: One\nselect 1;\n-- name: One\nselect 2;": "statement One is there twice",
+		"-- name: One\nselect /* include None */;":         "no statement None to include",
+	} {
+		_, err := sqltext.Statements(files(text), "")
+		require.ErrorContains(t, err, want)
+	}
+	_, err := sqltext.Statements(files(""), "A-b")
+	require.ErrorContains(t, err, `schema "A-b"`)
+}
