@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -110,7 +111,7 @@ func mustReport(t *testing.T, out string) map[string]reported {
 	for {
 		var r reported
 		err := dec.Decode(&r)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return lines
 		}
 		require.NoError(t, err, out)
