@@ -58,6 +58,7 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 		timer := time.AfterFunc(grace, cancel)
 		context.AfterFunc(late, func() { timer.Stop() })
 	})()
+	gone := tx.Conn().IsClosed()
 	err := tx.Commit(late)
 	var said *pgconn.PgError
 	switch {
@@ -65,8 +66,8 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	case errors.Is(err, pgx.ErrTxClosed):
 		return fmt.Errorf("commit: %w", squidmesh.ErrTransactionEnded)
-	case errors.Is(err, pgx.ErrTxCommitRollback), pgconn.SafeToRetry(err):
-		return fmt.Errorf("commit: %w", err)
+	case gone, errors.Is(err, pgx.ErrTxCommitRollback):
+		return fmt.Errorf("commit: %w", err) // nothing was sent. SafeToRetry does not tell: it is true of a COMMIT that was cut, too
 	case errors.As(err, &said) && said.SeverityUnlocalized == "ERROR":
 		return fmt.Errorf("commit: %w", err) // the server refused; FATAL may come after it has committed
 	default:
