@@ -77,6 +77,14 @@ func (l *load) since(n int) []time.Duration {
 	return slices.Clone(l.runs[n:])
 }
 
+// drain starts no more runs, gives those in flight a moment to end, and abandons the rest.
+func (l *load) drain(abandon context.CancelFunc) {
+	l.stopped.Store(true)
+	timer := time.AfterFunc(time.Second, abandon)
+	defer timer.Stop()
+	l.workers.Wait()
+}
+
 // measure opens the cell's contender, warms it up, measures, and closes it.
 func (l *lab) measure(ctx context.Context, c cell) (s sample, err error) {
 	defer func() {
@@ -88,84 +96,71 @@ func (l *lab) measure(ctx context.Context, c cell) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	m := who.meter()
+	first, err := l.read(ctx, who.meter(), true)
+	if err != nil {
+		return s, errors.Join(err, who.close())
+	}
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	work := &load{contender: who}
-	var before, after, first, last reading
-	err = func() error {
-		if first, err = l.read(ctx, m, true); err != nil {
-			return err
-		}
-		work.keep(inner, c.concurrency)
-		if err := sleep(ctx, l.warm); err != nil {
-			return err
-		}
-		if m != nil {
-			if err := l.analyze(ctx); err != nil {
-				return err
-			}
-			if l.top > 0 && l.statements {
-				_, _ = l.watch.Exec(ctx, "select pg_stat_statements_reset()")
-			}
-		}
-		if err := sleep(ctx, l.warm/2); err != nil {
-			return err
-		}
-		if before, err = l.read(ctx, m, false); err != nil {
-			return err
-		}
-		begun, steps, starts := time.Now(), who.steps(), work.starts.Load()
-		ended, err := l.windowOf(ctx, c, work)
-		if err != nil {
-			return err
-		}
-		took := time.Since(begun)
-		s.steps, s.starts = float64(who.steps()-steps), float64(work.starts.Load()-starts)
-		s.rate, s.runs = s.steps/took.Seconds(), work.since(ended)
-		after, err = l.read(ctx, m, false)
-		return err
-	}()
-	work.stopped.Store(true)
-	drained := make(chan struct{})
-	go func() {
-		work.workers.Wait()
-		close(drained)
-	}()
-	select {
-	case <-drained:
-	case <-time.After(time.Second):
-	}
+	work.keep(inner, c.concurrency)
+	before, after, err := l.observe(ctx, c, work, &s)
+	work.drain(cancel)
 	total := float64(who.steps())
-	cancel()
-	<-drained
 	if err := errors.Join(err, who.close()); err != nil {
 		return s, err
 	}
 	s.costs = after.direct.minus(before.direct)
-	if m == nil {
+	if who.meter() == nil {
 		return s, nil
 	}
+	var written costs
 	if l.walinspect {
-		written, err := l.written(ctx, before.lsn, after.lsn)
-		if err != nil {
-			return s, err
-		}
-		s.costs.join(written)
-	} else {
-		if err := l.quiet(ctx); err != nil {
-			return s, err
-		}
-		if last, err = l.read(ctx, m, true); err != nil {
-			return s, err
-		}
-		s.costs.join(last.tables.minus(first.tables).over(total / s.steps))
+		written, err = l.written(ctx, before.lsn, after.lsn)
+	} else if err = l.quiet(ctx); err == nil {
+		var last reading
+		last, err = l.read(ctx, who.meter(), true)
+		written = last.tables.minus(first.tables).over(total / s.steps) // of the whole session, brought down to the window
 	}
+	if err != nil {
+		return s, err
+	}
+	s.costs.join(written)
 	return s, l.printTop(ctx, c.name)
 }
 
-// windowOf waits for the window to end and returns how many runs had ended before it.
-func (l *lab) windowOf(ctx context.Context, c cell, work *load) (int, error) {
+// observe warms up and then takes a reading before and after the window.
+func (l *lab) observe(ctx context.Context, c cell, work *load, s *sample) (before, after reading, err error) {
+	who := work.contender
+	if err := sleep(ctx, l.warm); err != nil {
+		return before, after, err
+	}
+	if who.meter() != nil {
+		if err := l.analyze(ctx); err != nil {
+			return before, after, err
+		}
+		l.resetTop(ctx)
+	}
+	if err := sleep(ctx, l.warm/2); err != nil {
+		return before, after, err
+	}
+	if before, err = l.read(ctx, who.meter(), false); err != nil {
+		return before, after, err
+	}
+	begun, steps, starts := time.Now(), who.steps(), work.starts.Load()
+	ended, err := l.awaitWindow(ctx, c, work)
+	if err != nil {
+		return before, after, err
+	}
+	took := time.Since(begun)
+	s.steps, s.starts = float64(who.steps()-steps), float64(work.starts.Load()-starts)
+	s.rate, s.runs = s.steps/took.Seconds(), work.since(ended)
+	after, err = l.read(ctx, who.meter(), false)
+	return before, after, err
+}
+
+// awaitWindow waits for the window to end and returns how many runs had ended before it.
+func (l *lab) awaitWindow(ctx context.Context, c cell, work *load) (int, error) {
 	ended, err := work.ended()
 	if err != nil {
 		return 0, err

@@ -28,7 +28,7 @@ func measureGraph(ctx context.Context, l *lab) error {
 		for _, shape := range shapes {
 			name := fmt.Sprintf("%s%d", shape.name, shape.size)
 			s, err := l.measure(ctx, cell{
-				name: name, concurrency: 4, window: l.window, patient: pick(l.options, 2500*time.Millisecond, 10*time.Second),
+				name: name, concurrency: 4, window: l.window, patient: pick(l.options, 2500*time.Millisecond, 6*time.Second),
 				open: func(ctx context.Context) (contender, error) {
 					site, err := l.postgres(ctx)
 					if err != nil {

@@ -47,7 +47,7 @@ func (l *lab) lone(ctx context.Context, by string) (runs, tens []float64, err er
 		return nil, nil, err
 	}
 	const unprepared = 3 // runs, before all statements are
-	until := time.Now().Add(pick(l.options, 2*time.Second, 5*time.Second))
+	until := time.Now().Add(pick(l.options, 2*time.Second, 4*time.Second))
 	for i := 0; time.Now().Before(until) || i <= unprepared; i++ {
 		begun := time.Now()
 		if err := who.run(ctx); err != nil {

@@ -28,7 +28,7 @@ type options struct {
 
 func parseOptions(args []string) (options, error) {
 	o := options{
-		json: os.Getenv("BENCH_JSON"), rounds: 3, warm: 400 * time.Millisecond, window: 1500 * time.Millisecond, patient: 8 * time.Second,
+		json: os.Getenv("BENCH_JSON"), rounds: 3, warm: 400 * time.Millisecond, window: 1200 * time.Millisecond, patient: 8 * time.Second,
 	}
 	for _, name := range []string{"TEST_DATABASE_URL", "DATABASE_URL"} {
 		if o.url == "" {

@@ -30,3 +30,10 @@ func (l *lab) printTop(ctx context.Context, name string) error {
 	}
 	return rows.Err()
 }
+
+// resetTop begins the window of printTop.
+func (l *lab) resetTop(ctx context.Context) {
+	if l.top > 0 && l.statements {
+		_, _ = l.watch.Exec(ctx, "select pg_stat_statements_reset()")
+	}
+}
