@@ -2,70 +2,114 @@ package squidmesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
-// enqueueFunc hands the jobs of a transition to the executor and notes their ids on the transition's rows.
-type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, t *Transition) ([]Metadata, error)
+// enqueueFunc hands the jobs of a transaction to the executor, and notes what it answers on the rows and members that they are
+// for.
+type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, w *writing) error
 
 // enqueueLater enqueues nothing: the rows stay without a job, which the tick finds.
-func (rt *Runtime[TTx]) enqueueLater(_ context.Context, _ TTx, t *Transition) ([]Metadata, error) {
-	t.Jobs = nil
-	return nil, nil
+func (rt *Runtime[TTx]) enqueueLater(_ context.Context, _ TTx, w *writing) error {
+	for _, r := range w.order {
+		r.folded.Jobs = nil
+		for _, m := range r.members {
+			m.c.Jobs = nil
+		}
+	}
+	return nil
 }
 
-// enqueue hands over all jobs of a transition. Its error wraps [ErrDispatch].
-func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, t *Transition) ([]Metadata, error) {
-	if len(t.Jobs) == 0 {
-		return nil, nil
+func (w *writing) hasJobs() bool {
+	return slices.ContainsFunc(w.order, func(r *writtenRun) bool { return len(r.folded.Jobs) > 0 })
+}
+
+// enqueued is a job on its way to the executor, with what it is for.
+type enqueued struct {
+	run    *writtenRun
+	member *member
+	job    *Job
+}
+
+// note writes a job's id and queue onto the row that it is for.
+func (e enqueued) note(m Metadata) {
+	for i := range e.run.folded.Steps {
+		if row := &e.run.folded.Steps[i]; row.StepKey == e.job.StepKey && row.Attempt == e.job.Attempt {
+			row.JobID, row.Queue = m.JobID, m.Queue
+		}
 	}
+	e.member.c.jobs = append(e.member.c.jobs, m)
+}
+
+// enqueue hands over all jobs of a transaction. Its error wraps [ErrDispatch].
+func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *writing) error {
 	var batch Batch
-	var stepJobs, undoJobs []int // places in t.Jobs
-	for i := range t.Jobs {
-		job := &t.Jobs[i]
-		if job.Queue == "" {
-			job.Queue = rt.config.Queue
+	var steps, undos []enqueued
+	for _, r := range w.order {
+		for _, m := range r.members {
+			for i := range m.c.Jobs {
+				job := &m.c.Jobs[i]
+				if job.Queue == "" {
+					job.Queue = rt.config.Queue
+				}
+				if job.Phase == PhaseUndo {
+					undos = append(undos, enqueued{r, m, job})
+					batch.Compensations = append(batch.Compensations, CompensationJob{
+						Schedule: job.schedule(), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+					})
+					continue
+				}
+				steps = append(steps, enqueued{r, m, job})
+				batch.Steps = append(batch.Steps, StepJob{
+					Schedule: job.schedule(), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+				})
+			}
 		}
-		schedule := Schedule{Now: job.Now, DueAt: job.DueAt, Queue: job.Queue, Priority: job.Priority}
-		if !job.DueAt.IsZero() {
-			schedule.Delay = job.DueAt.Sub(job.Now)
-		}
-		if job.Phase == PhaseUndo {
-			undoJobs = append(undoJobs, i)
-			batch.Compensations = append(batch.Compensations, CompensationJob{
-				Schedule: schedule, RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
-			})
-			continue
-		}
-		stepJobs = append(stepJobs, i)
-		batch.Steps = append(batch.Steps, StepJob{
-			Schedule: schedule, RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
-		})
+	}
+	if len(steps)+len(undos) == 0 {
+		return nil
 	}
 	answer, err := rt.enqueueBatch(ctx, tx, batch)
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w: %w", t.Run.ID, ErrDispatch, err)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %d jobs: %w", ErrDispatch, len(steps)+len(undos), err)
+	case len(answer.Steps) != len(steps) || len(answer.Compensations) != len(undos):
+		return fmt.Errorf("%w: executor answered %d of %d jobs", ErrDispatch,
+			len(answer.Steps)+len(answer.Compensations), len(steps)+len(undos))
 	}
-	if len(answer.Steps) != len(batch.Steps) || len(answer.Compensations) != len(batch.Compensations) {
-		return nil, fmt.Errorf("run %s: %w: executor answered %d of %d jobs", t.Run.ID, ErrDispatch,
-			len(answer.Steps)+len(answer.Compensations), len(t.Jobs))
+	for i, e := range steps {
+		e.note(answer.Steps[i])
 	}
-	for i, place := range stepJobs {
-		t.noteJob(t.Jobs[place], answer.Steps[i])
+	for i, e := range undos {
+		e.note(answer.Compensations[i])
 	}
-	for i, place := range undoJobs {
-		t.noteJob(t.Jobs[place], answer.Compensations[i])
-	}
-	return append(answer.Steps, answer.Compensations...), nil
+	return nil
 }
 
-// noteJob writes a job's id and queue onto the row that it is for.
-func (t *Transition) noteJob(job Job, m Metadata) {
-	for i := range t.Steps {
-		if t.Steps[i].StepKey == job.StepKey {
-			t.Steps[i].JobID, t.Steps[i].Queue = m.JobID, m.Queue
-		}
+// enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
+func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *writing) error {
+	if !w.hasJobs() {
+		return nil
 	}
+	err := rt.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
+		return rt.enqueue(ctx, tx, w)
+	})
+	if err == nil || errors.Is(err, ErrTxUnusable) {
+		return err
+	}
+	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", w.order[0].run.ID, "error", err)
+	return rt.enqueueLater(ctx, tx, w)
+}
+
+// schedule is the job's place in its queue.
+func (j Job) schedule() Schedule {
+	s := Schedule{Now: j.Now, DueAt: j.DueAt, Queue: j.Queue, Priority: j.Priority}
+	if !j.DueAt.IsZero() {
+		s.Delay = j.DueAt.Sub(j.Now)
+	}
+	return s
 }
 
 // enqueueBatch calls the executor: once where it can take everything at once; else one step goes through EnqueueStep and

@@ -30,7 +30,9 @@ type execution struct {
 	limit  int
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	more   map[StepKey]bool // not nil: the worker may go on with a successor
+	// timeout bounds the function, from its beginning: a FuncTx body may first have to wait for its transaction.
+	timeout time.Duration
+	more    map[StepKey]bool // not nil: the worker may go on with a successor
 }
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
@@ -87,7 +89,7 @@ func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (en
 		timeout = rt.traits.TxTimeout
 	}
 	ctx := context.WithValue(context.WithoutCancel(parent), stepInfoKey{}, info)
-	ctx, stopTimer := context.WithTimeoutCause(ctx, timeout, errTimeout)
+	x.timeout = timeout
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	stopWatch := context.AfterFunc(parent, func() { x.cancel(ErrReleased) })
 	rt.live.add(x)
@@ -95,7 +97,6 @@ func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (en
 		rt.live.remove(x)
 		stopWatch()
 		x.cancel(nil)
-		stopTimer()
 	}
 }
 
@@ -110,6 +111,9 @@ type returned struct {
 // execute runs the function in a goroutine of its own, so that whatever it does (panic, Goexit, ignore its context) becomes a
 // recorded outcome. A function that goes on for abandonAfter past its end is abandoned.
 func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
+	ctx, stop := context.WithTimeoutCause(x.ctx, x.timeout, errTimeout)
+	x.ctx = ctx // the end of it says what became of the attempt, also after it
+	defer stop()
 	done := make(chan returned, 1)
 	go func() {
 		result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
@@ -187,6 +191,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 	for try := 1; ; try++ {
 		var (
 			c      committed
+			w      *writing
 			result returned
 			called bool
 			event  Event
@@ -205,13 +210,20 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			if bodyErr != nil && (result.abandoned || errors.Is(bodyErr, ErrTxUnusable) || errors.Is(bodyErr, ErrTransactionEnded)) {
 				return bodyErr
 			}
+			m := &member{id: x.claim.Run, event: event}
 			var err error
-			c, err = rt.decideTx(ctx, tx, x.claim.Run, event, rt.enqueueOrLater)
-			if err == nil && c.Empty() {
+			w, err = rt.write(ctx, tx, []*member{m}, rt.enqueueOrLater)
+			c = m.c
+			switch {
+			case err != nil:
+				return err
+			case m.err != nil:
+				return m.err
+			case c.Empty():
 				return errStale
 			}
 			fault.Hit("functx.before_commit")
-			return err
+			return nil
 		})
 		if errors.Is(err, ErrCommitUnknown) {
 			err = rt.readBack(ctx, c, err, true)
@@ -219,7 +231,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		switch {
 		case err == nil:
 			fault.Hit("functx.after_commit")
-			rt.told(ctx, c)
+			rt.settle(ctx, w)
 			return c, nil
 		case errors.Is(err, errStale):
 			return committed{}, nil
@@ -239,26 +251,6 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return committed{}, err
 		}
 	}
-}
-
-// enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
-func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, t *Transition) ([]Metadata, error) {
-	if len(t.Jobs) == 0 {
-		return nil, nil
-	}
-	var jobs []Metadata
-	err := rt.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) (err error) {
-		jobs, err = rt.enqueue(ctx, tx, t)
-		return err
-	})
-	switch {
-	case err == nil:
-		return jobs, nil
-	case errors.Is(err, ErrTxUnusable):
-		return nil, err
-	}
-	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", t.Run.ID, "error", err)
-	return rt.enqueueLater(ctx, tx, t)
 }
 
 // liveSet is what executes in this process, by run.

@@ -89,20 +89,25 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 	if err := checkDecision(command, actor); err != nil {
 		return Run{}, err
 	}
-	c, err := rt.decideTx(ctx, tx, id, command, rt.enqueue)
+	c, err := rt.writeTx(ctx, tx, &member{id: id, event: command})
 	if err != nil {
 		return Run{}, err
 	}
-	rt.wakeForTx(c.Transition)
 	return c.after(), nil
 }
 
-// after is the run's row as the commit left it.
-func (c committed) after() Run {
-	if c.Empty() {
-		return c.run
+// writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
+func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
+	if _, err := rt.write(ctx, tx, []*member{m}, rt.enqueue); err != nil {
+		return committed{}, err
 	}
-	return c.Run
+	if m.err != nil {
+		return committed{}, m.err
+	}
+	for _, job := range m.c.Jobs {
+		rt.waker.wakeAfterCallersCommit(job.Queue)
+	}
+	return m.c, nil
 }
 
 // checkDecision checks who decides and what was said.
@@ -182,15 +187,7 @@ func (rt *Runtime[TTx]) ReplayRunTx(ctx context.Context, tx TTx, id RunID, param
 	if err != nil {
 		return StartResult{}, err
 	}
-	c, existing, err := rt.startTx(ctx, tx, s)
-	if err != nil {
-		return StartResult{}, err
-	}
-	if existing != nil {
-		return StartResult{Run: *existing, Existing: true}, nil
-	}
-	rt.wakeForTx(c.Transition)
-	return StartResult{Run: c.Run}, nil
+	return rt.startTx(ctx, tx, s)
 }
 
 // prepareReplay judges the source. No lock is needed: a finished run changes no more.
@@ -207,7 +204,7 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 	if err != nil {
 		return pendingStart{}, err
 	}
-	loaded, err := rt.store.Load(ctx, tx, id, Reads{All: true})
+	loaded, err := rt.loadRun(ctx, tx, id, Reads{All: true})
 	if err != nil {
 		return pendingStart{}, fmt.Errorf("load run %s: %w", id, err)
 	}

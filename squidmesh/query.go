@@ -138,11 +138,20 @@ func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs b
 			reads.Outputs = append(reads.Outputs, p.spec.steps[i].Name)
 		}
 	}
-	loaded, err := rt.store.Load(ctx, tx, id, reads)
+	loaded, err := rt.loadRun(ctx, tx, id, reads)
 	if err != nil {
-		return Run{}, nil, Loaded{}, fmt.Errorf("load run %s: %w", id, err)
+		return Run{}, nil, Loaded{}, err
 	}
 	return runs[0], p, loaded, nil
+}
+
+// loadRun loads one run.
+func (rt *Runtime[TTx]) loadRun(ctx context.Context, tx TTx, id RunID, reads Reads) (Loaded, error) {
+	loaded, err := rt.store.Load(ctx, tx, map[RunID]Reads{id: reads})
+	if err != nil {
+		return Loaded{}, fmt.Errorf("load run %s: %w", id, err)
+	}
+	return loaded[id], nil
 }
 
 // ListParams select runs; zero fields select everything.

@@ -71,9 +71,11 @@ type Runtime[TTx any] struct {
 	config   Config[TTx]
 	logger   *slog.Logger
 
-	specs specCache
-	live  liveSet
-	waker waker
+	specs   specCache
+	carrier carrier
+	group   group
+	live    liveSet
+	waker   waker
 
 	mu      sync.Mutex
 	service *service // while started

@@ -3,15 +3,12 @@ package squidmesh
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-
-	"github.com/squidmesh/squidmesh-go/internal/fault"
 )
 
 // StartParams say which run to start.
@@ -68,22 +65,7 @@ func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartPara
 	if err != nil {
 		return StartResult{}, err
 	}
-	c, existing, err := rt.startTx(ctx, tx, s)
-	if err != nil {
-		return StartResult{}, err
-	}
-	if existing != nil {
-		return StartResult{Run: *existing, Existing: true}, nil
-	}
-	rt.wakeForTx(c.Transition)
-	return StartResult{Run: c.Run}, nil
-}
-
-// wakeForTx wakes for jobs that become visible when the caller commits, whenever that is.
-func (rt *Runtime[TTx]) wakeForTx(t Transition) {
-	for _, job := range t.Jobs {
-		rt.waker.wakeAfterCallersCommit(job.Queue)
-	}
+	return rt.startTx(ctx, tx, s)
 }
 
 // pendingStart is a start whose arguments have been checked.
@@ -153,75 +135,36 @@ func encodePayload(payload any) (json.RawMessage, error) {
 	return data, nil
 }
 
-// start runs startTx in its own transaction.
+// start commits a start: without a key together with others, with one alone.
 func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult, error) {
-	for try := 1; ; try++ {
-		var c committed
-		var existing *Run
-		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			c, existing, err = rt.startTx(ctx, tx, s)
-			fault.Hit("start.before_commit")
-			return err
-		})
-		if errors.Is(err, ErrCommitUnknown) && existing == nil {
-			err = rt.readBack(ctx, c, err, false)
-		}
-		switch {
-		case err == nil && existing != nil:
-			return StartResult{Run: *existing, Existing: true}, nil
-		case err == nil:
-			fault.Hit("start.after_commit")
-			rt.markSaved(s.spec)
-			rt.told(ctx, c)
-			return StartResult{Run: c.Run}, nil
-		case ctx.Err() != nil || try == commitAttempts,
-			!errors.Is(err, errNotCommitted) && !rt.traits.Transient(err):
-			return StartResult{}, err
-		}
-		if err := pause(ctx, backoff(try)); err != nil {
-			return StartResult{}, err
-		}
+	c, err := rt.commitMember(ctx, s.member())
+	if err != nil {
+		return StartResult{}, err
 	}
+	if c.existing == nil {
+		rt.markSaved(s.spec)
+	}
+	return c.started(), nil
 }
 
-// startTx inserts the run first, so that a taken key is found before anything else is written.
-func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (committed, *Run, error) {
-	save := []*Spec{s.spec}
-	if p := rt.specs.get(s.spec.shape); p != nil && p.saved {
-		save = nil
-	}
-	if err := rt.saveSpecs(ctx, tx, save); err != nil {
-		return committed{}, nil, fmt.Errorf("save shape of %s: %w", s.spec.workflow, err)
-	}
-	locked, err := rt.store.Lock(ctx, tx, LockQuery{})
+// startTx decides a start within the caller's transaction.
+func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (StartResult, error) {
+	c, err := rt.writeTx(ctx, tx, s.member())
 	if err != nil {
-		return committed{}, nil, fmt.Errorf("read the clock: %w", err)
+		return StartResult{}, err
 	}
-	if s.event.Payload, err = s.trigger.resolve(s.payload, locked.Now); err != nil {
-		return committed{}, nil, err
+	return c.started(), nil
+}
+
+func (s *pendingStart) member() *member {
+	return &member{id: s.event.ID, event: s.event, start: s}
+}
+
+func (c committed) started() StartResult {
+	if c.existing != nil {
+		return StartResult{Run: *c.existing, Existing: true}
 	}
-	t, err := Decide(s.spec, Snapshot{}, s.event, locked.Now)
-	if err != nil {
-		return committed{}, nil, err
-	}
-	taken, err := rt.store.InsertRun(ctx, tx, t.Run)
-	if err != nil {
-		return committed{}, nil, fmt.Errorf("insert run of %s: %w", s.spec.workflow, err)
-	}
-	if taken != nil {
-		if taken.KeyHash != s.event.KeyHash {
-			return committed{}, nil, fmt.Errorf("start %s with key %q: %w: run %s", s.spec.workflow, s.event.Key, ErrKeyConflict, taken.ID)
-		}
-		return committed{}, taken, nil
-	}
-	c := committed{Transition: t}
-	if c.jobs, err = rt.enqueue(ctx, tx, &c.Transition); err != nil {
-		return committed{}, nil, err
-	}
-	if err := rt.store.Apply(ctx, tx, []Transition{c.Transition}); err != nil {
-		return committed{}, nil, fmt.Errorf("apply start of run %s: %w", t.Run.ID, err)
-	}
-	return c, nil, nil
+	return StartResult{Run: c.Run}
 }
 
 // markSaved notes that the database holds a shape.

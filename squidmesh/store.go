@@ -26,14 +26,15 @@ type Store[TTx any] interface {
 	// exist are missing from the answer; with SkipLocked so are those that somebody else holds.
 	Lock(ctx context.Context, tx TTx, q LockQuery) (Locked, error)
 
-	// Load reads what reads names of a run that the caller has locked, or of any run within View.
-	Load(ctx context.Context, tx TTx, id RunID, reads Reads) (Loaded, error)
+	// Load reads what reads names of runs that the caller has locked, or of any runs within View, in one round trip.
+	Load(ctx context.Context, tx TTx, reads map[RunID]Reads) (map[RunID]Loaded, error)
 
 	// InsertRun inserts the row of a new run. When the run's workflow and key are taken, it waits until that row is
 	// committed or gone, inserts nothing, and returns the run that has them, with its payload left out.
 	InsertRun(ctx context.Context, tx TTx, run Run) (taken *Run, err error)
 
-	// Apply writes transitions of different runs: each table in one statement. It inserts no run: see InsertRun.
+	// Apply writes transitions of different runs: each table in one statement. It inserts new runs that have no key; those
+	// with one must have been inserted by InsertRun.
 	Apply(ctx context.Context, tx TTx, ts []Transition) error
 
 	// Find answers listings and inspection within View, without locks.

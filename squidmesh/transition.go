@@ -1,6 +1,9 @@
 package squidmesh
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Transition is what one event changes, as a value: whole rows, new or changed, the jobs to enqueue, and the audit. The
 // zero Transition changes nothing.
@@ -31,6 +34,38 @@ type Transition struct {
 // Empty reports whether the transition changes nothing of the run. It may still end holds of a lost worker.
 func (t Transition) Empty() bool {
 	return !t.NewRun && len(t.Audit) == 0 && len(t.Steps) == 0
+}
+
+// fold is both transitions of one run as one: the last row per key wins.
+func (t Transition) fold(next Transition) Transition {
+	if t.Empty() {
+		next.Unheld = slices.Concat(t.Unheld, next.Unheld)
+		return next
+	}
+	folded := t
+	folded.Run = next.Run
+	folded.Steps = slices.Clone(t.Steps)
+	for _, c := range next.Steps {
+		i := slices.IndexFunc(folded.Steps, func(o StepChange) bool { return o.StepKey == c.StepKey })
+		if i < 0 {
+			folded.Steps = append(folded.Steps, c)
+			continue
+		}
+		folded.Steps[i].StepState = c.StepState
+	}
+	folded.Attempts = slices.Concat(t.Attempts, next.Attempts)
+	folded.Audit = slices.Concat(t.Audit, next.Audit)
+	folded.Jobs = slices.Concat(t.Jobs, next.Jobs)
+	folded.Unheld = slices.Concat(t.Unheld, next.Unheld)
+	folded.Held = nil // what is held first and let go later is never written
+	for _, h := range t.Held {
+		if !slices.Contains(next.Unheld, h) {
+			folded.Held = append(folded.Held, h)
+		}
+	}
+	folded.Held = append(folded.Held, next.Held...)
+	folded.Interrupt = t.Interrupt || next.Interrupt
+	return folded
 }
 
 // StepChange is a step row to insert (New) or to update.

@@ -85,24 +85,14 @@ func (l *ledger[TTx]) inTx(b *testing.B, fn func(ctx context.Context, tx TTx) er
 	}
 }
 
-// decide advances a run's snapshot, which keeps the rows that are not completed: no decision here needs another.
+// decide advances a run's snapshot.
 func (l *ledger[TTx]) decide(a *account, e squidmesh.Event, now time.Time) (squidmesh.Transition, error) {
 	t, err := squidmesh.Decide(l.spec, a.snap, e, now)
 	if err == nil && t.Empty() {
 		err = fmt.Errorf("%T changes nothing: %+v", e, t.Outcome)
 	}
-	if err != nil {
-		return t, err
-	}
-	a.snap.Run = t.Run
-	for _, change := range t.Steps {
-		if change.Status == squidmesh.StepCompleted {
-			delete(a.snap.Steps, change.StepKey)
-		} else {
-			a.snap.Steps[change.StepKey] = change.StepState
-		}
-	}
-	return t, nil
+	a.snap = a.snap.With(t)
+	return t, err
 }
 
 func (l *ledger[TTx]) attempted(a *account) squidmesh.Attempted {
@@ -117,7 +107,7 @@ func (l *ledger[TTx]) start(b *testing.B, n int) []*account {
 	b.Helper()
 	runs := make([]*account, n)
 	for i := range runs {
-		runs[i] = &account{snap: squidmesh.Snapshot{Steps: map[squidmesh.StepKey]squidmesh.StepState{}}}
+		runs[i] = &account{}
 		l.inTx(b, func(ctx context.Context, tx TTx) error {
 			locked, err := l.store.Lock(ctx, tx, squidmesh.LockQuery{})
 			if err != nil {
@@ -179,7 +169,7 @@ func (l *ledger[TTx]) load(b *testing.B, a *account, reads squidmesh.Reads) {
 	l.inTx(b, func(ctx context.Context, tx TTx) error {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := l.store.Load(ctx, tx, a.snap.Run.ID, reads); err != nil {
+			if _, err := l.store.Load(ctx, tx, map[squidmesh.RunID]squidmesh.Reads{a.snap.Run.ID: reads}); err != nil {
 				return err
 			}
 		}

@@ -15,14 +15,17 @@ import (
 // be there and are not, or versions that do not rise, are errors.
 func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition) error {
 	var (
-		runs           []squidmesh.Run
+		starts, runs   []squidmesh.Run
 		added, changed []squidmesh.StepState
 		attempts       []squidmesh.AttemptRecord
 		events         []squidmesh.AuditEntry
 		held, unheld   []squidmesh.Hold
 	)
 	for _, t := range ts {
-		if !t.NewRun && !t.Empty() {
+		switch {
+		case t.NewRun:
+			starts = append(starts, t.Run)
+		case !t.Empty():
 			runs = append(runs, t.Run)
 		}
 		for _, c := range t.Steps {
@@ -39,6 +42,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 	}
 
 	batch := &indexed{}
+	queue(batch, s.sql("InsertRuns"), starts, startColumns, nil)
 	queue(batch, s.sql("UpdateRuns"), runs, runColumns, exactly("runs", len(runs)))
 	queue(batch, s.sql("InsertSteps"), added, stepColumns, nil)
 	queue(batch, s.sql("UpdateSteps"), changed, stepColumns, exactly("steps", len(changed)))
@@ -70,6 +74,33 @@ func exactly(what string, n int) func(pgconn.CommandTag) error {
 }
 
 // The order of the columns is that of the statements' unnest.
+
+func startColumns(runs []squidmesh.Run) []any {
+	type row = squidmesh.Run
+	return []any{
+		column(runs, func(r *row) pgtype.UUID { return id(r.ID) }),
+		column(runs, func(r *row) string { return r.Workflow }),
+		column(runs, func(r *row) string { return r.Trigger }),
+		column(runs, func(r *row) string { return r.Shape }),
+		column(runs, func(r *row) string { return r.Key }),
+		column(runs, func(r *row) string { return r.KeyHash }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.WindowAt) }),
+		column(runs, func(r *row) string { return r.SignalID }),
+		column(runs, func(r *row) pgtype.UUID { return id(r.ReplayedFrom) }),
+		column(runs, func(r *row) pgtype.Text { return document(r.Payload) }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.CreatedAt) }),
+		column(runs, func(r *row) string { return string(r.Status) }),
+		column(runs, func(r *row) string { return string(r.Verdict) }),
+		column(runs, func(r *row) bool { return r.Compensate }),
+		column(runs, func(r *row) int { return r.Version }),
+		column(runs, func(r *row) int { return r.Seq }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.LastAt) }),
+		column(runs, func(r *row) int { return r.Open }),
+		column(runs, func(r *row) int { return r.Retrying }),
+		column(runs, func(r *row) pgtype.Text { return failure(r.Reason) }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.FinishedAt) }),
+	}
+}
 
 func runColumns(runs []squidmesh.Run) []any {
 	type row = squidmesh.Run

@@ -11,11 +11,30 @@ import (
 )
 
 // Load implements squidmesh.Store in one round trip, and in none if nothing is asked for.
-func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
-	loaded := squidmesh.Loaded{
-		Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{},
-	}
+func (s *Store) Load(ctx context.Context, tx pgx.Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
+	all := make(map[squidmesh.RunID]squidmesh.Loaded, len(reads))
+	payloads := map[squidmesh.RunID]*json.RawMessage{}
 	batch := &indexed{}
+	for run, r := range reads {
+		loaded := squidmesh.Loaded{
+			Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{},
+		}
+		payloads[run] = s.queueReads(batch, run, r, loaded)
+		all[run] = loaded
+	}
+	if err := batch.send(ctx, tx); err != nil {
+		return nil, err
+	}
+	for run, payload := range payloads {
+		loaded := all[run]
+		loaded.Payload = *payload
+		all[run] = loaded
+	}
+	return all, nil
+}
+
+// queueReads queues what is to be read of one run. Steps and outputs go into loaded's maps, the payload where the answer points to.
+func (s *Store) queueReads(batch *indexed, run squidmesh.RunID, reads squidmesh.Reads, loaded squidmesh.Loaded) *json.RawMessage {
 	steps := func(rows pgx.Rows) error {
 		states, err := pgx.CollectRows(rows, scanStep)
 		for _, st := range states {
@@ -42,16 +61,14 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, run squidmesh.RunID, reads 
 			return err
 		})
 	}
+	payload := new(json.RawMessage)
 	if reads.Payload {
 		batch.add(s.sql("Payload"), id(run)).Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{(*[]byte)(&loaded.Payload)}, func() error { return nil })
+			_, err := pgx.ForEachRow(rows, []any{(*[]byte)(payload)}, func() error { return nil })
 			return err
 		})
 	}
-	if err := batch.send(ctx, tx); err != nil {
-		return squidmesh.Loaded{}, err
-	}
-	return loaded, nil
+	return payload
 }
 
 // History implements squidmesh.Store.

@@ -11,9 +11,12 @@ import (
 // Apply implements squidmesh.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
 // not rise, are errors.
 func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition) error {
-	var runs, added, changed, attempts, events, held, unheld [][]any
+	var starts, runs, added, changed, attempts, events, held, unheld [][]any
 	for _, t := range ts {
-		if !t.NewRun && !t.Empty() {
+		switch {
+		case t.NewRun:
+			starts = append(starts, startRow(t.Run))
+		case !t.Empty():
 			runs = append(runs, runRow(t.Run))
 		}
 		for _, c := range t.Steps {
@@ -41,6 +44,7 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition
 		rows      [][]any
 		exactly   bool
 	}{
+		{"InsertRuns", starts, false},
 		{"UpdateRuns", runs, true},
 		{"InsertSteps", added, true},
 		{"UpdateSteps", changed, true},
@@ -76,6 +80,14 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, statement string, rows []
 }
 
 // The order of the columns is that of the statements.
+
+func startRow(r squidmesh.Run) []any {
+	return []any{
+		r.ID, r.Workflow, r.Trigger, r.Shape, r.Key, r.KeyHash, micros(r.WindowAt), r.SignalID, optional(r.ReplayedFrom),
+		text(r.Payload), micros(r.CreatedAt), r.Status, r.Verdict, r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying,
+		failure(r.Reason), micros(r.FinishedAt),
+	}
+}
 
 func runRow(r squidmesh.Run) []any {
 	return []any{

@@ -32,8 +32,20 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, q squidmesh.LockQuery) (sq
 	return locked, nil
 }
 
-// Load implements squidmesh.Store.
-func (s *Store) Load(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
+// Load implements squidmesh.Store. There is no network between, so each run is read by itself.
+func (s *Store) Load(ctx context.Context, tx *sql.Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
+	all := make(map[squidmesh.RunID]squidmesh.Loaded, len(reads))
+	for id, r := range reads {
+		loaded, err := s.loadRun(ctx, tx, id, r)
+		if err != nil {
+			return nil, err
+		}
+		all[id] = loaded
+	}
+	return all, nil
+}
+
+func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
 	loaded := squidmesh.Loaded{Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{}}
 	steps, err := s.steps(ctx, tx, id, reads)
 	if err != nil {

@@ -14,11 +14,7 @@ import (
 
 // InsertRun implements squidmesh.Store.
 func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*squidmesh.Run, error) {
-	result, err := tx.ExecContext(ctx, s.sql("InsertRun"),
-		run.ID, run.Workflow, run.Trigger, run.Shape, run.Key, run.KeyHash, micros(run.WindowAt), run.SignalID,
-		optional(run.ReplayedFrom), text(run.Payload), micros(run.CreatedAt),
-		run.Status, run.Verdict, run.Compensate, run.Version, run.Seq, micros(run.LastAt), run.Open, run.Retrying,
-		failure(run.Reason), micros(run.FinishedAt))
+	result, err := tx.ExecContext(ctx, s.sql("InsertRun"), startRow(run)...)
 	if err != nil {
 		return nil, err
 	}

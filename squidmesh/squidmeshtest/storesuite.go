@@ -94,9 +94,9 @@ func (b *storeBench[TTx]) find(q squidmesh.RunQuery) (found []squidmesh.Run) {
 func (b *storeBench[TTx]) load(id squidmesh.RunID, reads squidmesh.Reads) (loaded squidmesh.Loaded) {
 	b.Helper()
 	b.view(func(ctx context.Context, tx TTx) {
-		var err error
-		loaded, err = b.store.Load(ctx, tx, id, reads)
+		all, err := b.store.Load(ctx, tx, map[squidmesh.RunID]squidmesh.Reads{id: reads})
 		require.NoError(b, err)
+		loaded = all[id]
 	})
 	return loaded
 }

@@ -14,6 +14,24 @@ insert into /* schema */squidmesh_run (
     $12, $13, $14, $15, $16, $17, $18, $19, $20::text::json, $21
 ) on conflict (workflow, key) where key is not null do nothing;
 
+-- name: InsertRuns
+-- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
+insert into /* schema */squidmesh_run (
+    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
+)
+select
+    id, workflow, trigger, shape, nullif(key, ''), nullif(key_hash, ''), window_at, nullif(signal_id, ''), replayed_from, payload::json, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason::json, finished_at
+from unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::uuid[], $10::text[], $11::timestamptz[],
+    $12::text[], $13::text[], $14::boolean[], $15::integer[], $16::integer[], $17::timestamptz[], $18::integer[], $19::integer[], $20::text[], $21::timestamptz[]
+) as u (
+    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
+)
+on conflict (id) do nothing;
+
 -- name: RunByKey
 -- A statement of its own, so that it sees the row that InsertRun waited for.
 select /* include Run */, null::json as payload

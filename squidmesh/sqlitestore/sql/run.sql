@@ -14,6 +14,20 @@ insert into squidmesh_run (
     ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, nullif(?21, 0)
 ) on conflict (workflow, key) where key is not null do nothing;
 
+-- name: InsertRuns
+-- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
+insert into squidmesh_run (
+    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
+)
+select
+    value ->> 0, value ->> 1, value ->> 2, value ->> 3, nullif(value ->> 4, ''), nullif(value ->> 5, ''), nullif(value ->> 6, 0),
+    nullif(value ->> 7, ''), value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+    value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, nullif(value ->> 20, 0)
+from json_each(?)
+where true
+on conflict (id) do nothing;
+
 -- name: RunByKey
 select /* include Run */, null as payload
 from squidmesh_run

@@ -1,0 +1,136 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Limits of one batch: members, and how long its transaction may take.
+const (
+	maxBatch     = 256
+	batchTimeout = 30 * time.Second
+)
+
+// group gathers events while a commit is in flight and commits them together. There is no timer: a lone event is committed at
+// once, and under load a batch is as large as the commit before it was slow.
+type group struct {
+	mu      sync.Mutex
+	waiting []*submission
+	busy    bool
+}
+
+// submission is a member that somebody waits for.
+type submission struct {
+	*member
+	ctx  context.Context // whose values the batch may use; its end does not end the batch
+	done chan struct{}
+}
+
+// submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
+// (own).
+func (rt *Runtime[TTx]) submit(ctx context.Context, m *member) {
+	s := &submission{member: m, ctx: ctx, done: make(chan struct{})}
+	g := &rt.group
+	g.mu.Lock()
+	g.waiting = append(g.waiting, s)
+	if !g.busy {
+		g.busy = true
+		go rt.drainGroup()
+	}
+	g.mu.Unlock()
+	<-s.done
+}
+
+// drainGroup commits batch after batch until nobody waits.
+func (rt *Runtime[TTx]) drainGroup() {
+	g := &rt.group
+	for {
+		g.mu.Lock()
+		n := min(len(g.waiting), maxBatch)
+		batch := g.waiting[:n:n]
+		g.waiting = g.waiting[n:]
+		if n == 0 {
+			g.waiting, g.busy = nil, false
+			g.mu.Unlock()
+			return
+		}
+		g.mu.Unlock()
+		rt.commitBatch(batch)
+	}
+}
+
+// commitBatch commits a batch in one transaction. If that fails, its members go on their own: one bad member does not fail the
+// rest.
+func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
+	members := make([]*member, len(batch))
+	for i, s := range batch {
+		members[i] = s.member
+	}
+	defer func() {
+		for _, s := range batch {
+			close(s.done)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), batchTimeout)
+	defer cancel()
+	var w *writing
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		w, err = rt.write(ctx, tx, members, rt.enqueue)
+		faultAt(members, "before_commit")
+		return err
+	})
+	if err != nil {
+		for _, m := range members {
+			if m.err == nil && m.own == nil {
+				m.own = err
+			}
+		}
+		return
+	}
+	faultAt(members, "after_commit")
+	rt.settle(ctx, w)
+}
+
+// settle does what follows a commit, for each of its members.
+func (rt *Runtime[TTx]) settle(ctx context.Context, w *writing) {
+	for _, r := range w.order {
+		if r.folded.Empty() {
+			if r.run.ID != (RunID{}) { // else a start whose key was taken
+				rt.carrier.put(r.run, r.carried)
+			}
+			continue
+		}
+		rt.carrier.put(r.folded.Run, r.carried)
+		for _, m := range r.members {
+			if m.err == nil {
+				rt.told(ctx, m.c)
+			}
+		}
+	}
+}
+
+// grouped reports whether an event may share a transaction: those that come from deliveries, by the thousand, and that wait for
+// nobody.
+func grouped(e Event) bool {
+	switch e.(type) {
+	case Claimed, Succeeded, Failed, Released:
+		return true
+	default:
+		return false
+	}
+}
+
+// resolve turns a member that came back from a batch into an answer, or says that it must go on its own.
+func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
+	if !errors.Is(m.own, ErrCommitUnknown) {
+		return m.own != nil
+	}
+	if err := rt.readBack(ctx, m.c, m.own, true); err != nil {
+		return true
+	}
+	m.own = nil
+	rt.told(ctx, m.c)
+	return false
+}

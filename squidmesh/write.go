@@ -1,0 +1,303 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// member is one event on its way into the database, alone or together with others.
+type member struct {
+	id    RunID
+	event Event
+	start *pendingStart // of a member that starts a run instead
+
+	c   committed
+	err error // the event was refused: nothing of it is written
+	own error // it could not go with the others, and why
+}
+
+// committed is what one event led to.
+type committed struct {
+	Transition
+	jobs     []Metadata
+	input    json.RawMessage // of the claim
+	run      Run             // the row as it was, for facts that never change
+	existing *Run            // of a start whose key was taken: the run that has it
+}
+
+// after is the run's row as the commit left it.
+func (c committed) after() Run {
+	if c.Empty() {
+		return c.run
+	}
+	return c.Run
+}
+
+// errElsewhere says that a run of a batch is locked by somebody else, or does not exist.
+var errElsewhere = errors.New("run is locked elsewhere")
+
+// writing is what one transaction writes.
+type writing struct {
+	runs  map[RunID]*writtenRun
+	order []*writtenRun
+}
+
+// writtenRun is one run within it, with the events that came for it in their order.
+type writtenRun struct {
+	run     Run
+	pinned  *pinned
+	carried *carried
+	members []*member
+	folded  Transition
+}
+
+// write is the heart of every commit: lock, load, decide, enqueue, apply. A single member waits for its run; of several, those
+// whose runs somebody else holds are left to go on their own, so that a batch never waits. What is refused is noted on its
+// member; an error that is returned concerns all of them.
+func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, dispatch enqueueFunc[TTx]) (*writing, error) {
+	q := LockQuery{SkipLocked: len(members) > 1}
+	for _, m := range members {
+		if m.start == nil {
+			q.Runs = append(q.Runs, m.id)
+		}
+		if worker := workerOf(m.event); worker != 0 {
+			q.Worker = worker
+		}
+	}
+	locked, err := rt.store.Lock(ctx, tx, q)
+	if err != nil {
+		return nil, fmt.Errorf("lock %d runs: %w", len(q.Runs), err)
+	}
+	w := &writing{runs: map[RunID]*writtenRun{}}
+	for _, m := range members {
+		if err := rt.admit(ctx, tx, w, m, q, locked); err != nil {
+			return nil, err
+		}
+	}
+	if err := rt.load(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	w.decide(locked)
+	if err := rt.insertKeyed(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	if err := rt.claimInputs(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	faultAt(members, "before_enqueue")
+	if err := dispatch(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	faultAt(members, "after_enqueue")
+	var ts []Transition
+	for _, r := range w.order {
+		if !r.folded.Empty() {
+			r.carried.apply(r.folded)
+		}
+		if !r.folded.Empty() || len(r.folded.Unheld) > 0 {
+			ts = append(ts, r.folded)
+		}
+	}
+	if len(ts) == 0 {
+		return w, nil
+	}
+	if err := rt.store.Apply(ctx, tx, ts); err != nil {
+		return nil, fmt.Errorf("apply %d runs from %s on: %w", len(ts), ts[0].Run.ID, err)
+	}
+	return w, nil
+}
+
+// admit takes a member into the transaction, if its run is there.
+func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member, q LockQuery, locked Locked) error {
+	if m.start != nil {
+		return rt.admitStart(ctx, tx, w, m, locked)
+	}
+	run, ok := locked.Runs[m.id]
+	switch worker := workerOf(m.event); {
+	case !ok && q.SkipLocked:
+		m.own = errElsewhere
+		return nil
+	case !ok:
+		m.err = fmt.Errorf("run %s: %w", m.id, ErrNotFound)
+		return nil
+	case worker != 0 && worker != q.Worker:
+		m.own = errElsewhere
+		return nil
+	}
+	r := w.runs[m.id]
+	if r == nil {
+		p, err := rt.pin(ctx, tx, run)
+		if errors.Is(err, ErrUnknownShape) {
+			m.err = err
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r = &writtenRun{run: run, pinned: p, carried: rt.carrier.take(m.id, run.Version)}
+		w.runs[m.id] = r
+		w.order = append(w.order, r)
+	}
+	m.event = equip(m.event, r.pinned)
+	r.members = append(r.members, m)
+	return nil
+}
+
+// admitStart takes the start of a run into the transaction. Its payload is resolved by the database's clock.
+func (rt *Runtime[TTx]) admitStart(ctx context.Context, tx TTx, w *writing, m *member, locked Locked) error {
+	p := rt.specs.get(m.start.spec.shape)
+	if p == nil || !p.saved {
+		if err := rt.saveSpecs(ctx, tx, []*Spec{m.start.spec}); err != nil {
+			return fmt.Errorf("save shape of %s: %w", m.start.spec.workflow, err)
+		}
+		p = &pinned{spec: m.start.spec}
+	}
+	started := m.start.event
+	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, locked.Now); m.err != nil {
+		return nil
+	}
+	m.event = started
+	r := &writtenRun{pinned: p, carried: newCarried(started.Payload), members: []*member{m}}
+	w.runs[m.id] = r
+	w.order = append(w.order, r)
+	return nil
+}
+
+// load reads the rows that the decisions need and that are not carried.
+func (rt *Runtime[TTx]) load(ctx context.Context, tx TTx, w *writing) error {
+	wanted := map[RunID]Reads{}
+	for _, r := range w.order {
+		var reads Reads
+		for _, m := range r.members {
+			reads = reads.union(ReadsOf(r.pinned.spec, r.run, m.event))
+		}
+		if missing := r.carried.missing(reads); !missing.empty() {
+			wanted[r.run.ID] = missing
+		}
+	}
+	return rt.loadInto(ctx, tx, w, wanted)
+}
+
+func (rt *Runtime[TTx]) loadInto(ctx context.Context, tx TTx, w *writing, wanted map[RunID]Reads) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	loaded, err := rt.store.Load(ctx, tx, wanted)
+	if err != nil {
+		return fmt.Errorf("load %d runs: %w", len(wanted), err)
+	}
+	for id, reads := range wanted {
+		w.runs[id].carried.add(reads, loaded[id])
+	}
+	return nil
+}
+
+// decide decides the events of each run one after the other, and folds them into one transition.
+func (w *writing) decide(locked Locked) {
+	for _, r := range w.order {
+		snapshot := Snapshot{Run: r.run, Steps: r.carried.rows, WorkerLost: locked.WorkerLost}
+		for _, m := range r.members {
+			t, err := Decide(r.pinned.spec, snapshot, m.event, locked.Now)
+			if err != nil {
+				m.err = err
+				continue
+			}
+			m.c = committed{Transition: t, run: snapshot.Run}
+			if t.Empty() {
+				r.folded.Unheld = append(r.folded.Unheld, t.Unheld...)
+				continue
+			}
+			r.carried.apply(t) // the snapshot's rows, too
+			snapshot.Run = t.Run
+			r.folded = r.folded.fold(t)
+		}
+	}
+}
+
+// insertKeyed inserts the runs that have a key, which may be taken; then nothing else of the start is written.
+func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) error {
+	for _, r := range w.order {
+		if !r.folded.NewRun || r.folded.Run.Key == "" {
+			continue
+		}
+		taken, err := rt.store.InsertRun(ctx, tx, r.folded.Run)
+		if err != nil {
+			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
+		}
+		if taken == nil {
+			continue
+		}
+		m := r.members[0]
+		if taken.KeyHash != r.folded.Run.KeyHash {
+			m.err = fmt.Errorf("start %s with key %q: %w: run %s", taken.Workflow, taken.Key, ErrKeyConflict, taken.ID)
+		}
+		m.c, r.folded = committed{existing: taken}, Transition{}
+	}
+	return nil
+}
+
+// claimInputs puts the inputs of claimed steps together, from the payload, the outputs stored so far, and those that this very
+// transaction brings.
+func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *writing) error {
+	wanted := map[RunID]Reads{}
+	for _, r := range w.order {
+		for _, m := range r.members {
+			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
+				wanted[r.run.ID] = wanted[r.run.ID].union(r.carried.missing(Reads{Outputs: claim.Sources, Payload: true}))
+			}
+		}
+		if wanted[r.run.ID].empty() {
+			delete(wanted, r.run.ID)
+		}
+	}
+	if err := rt.loadInto(ctx, tx, w, wanted); err != nil {
+		return err
+	}
+	for _, r := range w.order {
+		for _, m := range r.members {
+			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
+				m.c.input = r.pinned.spec.assembleInput(claim.Keys, claim.Sources, r.carried.payload, r.carried.outputs)
+			}
+		}
+	}
+	return nil
+}
+
+// workerOf is the worker on whose behalf an event comes; zero for operators and sweeps.
+func workerOf(e Event) WorkerID {
+	switch e := e.(type) {
+	case Claimed:
+		return e.Worker
+	case Succeeded:
+		return e.Worker
+	case Failed:
+		return e.Worker
+	case Released:
+		return e.Worker
+	default:
+		return 0
+	}
+}
+
+// equip tells an event which steps of the run's shape its worker could go on with.
+func equip(e Event, p *pinned) Event {
+	switch e := e.(type) {
+	case Claimed:
+		e.Runnable = p.runnable
+		return e
+	case Succeeded:
+		if e.Runnable != nil {
+			e.Runnable = p.runnable
+		}
+		return e
+	case Failed:
+		if e.Runnable != nil {
+			e.Runnable = p.runnable
+		}
+		return e
+	default:
+		return e
+	}
+}
