@@ -95,8 +95,12 @@ func measureThroughput(ctx context.Context, l *lab) error {
 
 func (t *throughput) cell(ctx context.Context, round int, by string, at size) error {
 	name := fmt.Sprintf("%s.%s", by, at)
+	patient := t.patient
+	if at.concurrency < headline.concurrency {
+		patient = 2 * t.window // chains that wait for polls would take half a minute a run
+	}
 	s, err := t.measure(ctx, cell{
-		name: name, open: t.open(by, at.steps), concurrency: at.concurrency, window: t.window, patient: t.patient,
+		name: name, open: t.open(by, at.steps), concurrency: at.concurrency, window: t.window, patient: patient,
 	})
 	if err != nil {
 		return err
