@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"math/rand/v2"
 	"time"
 )
@@ -14,42 +12,52 @@ import (
 // commitAttempts bounds how often a transaction is run again after a transient error on behalf of a caller who waits.
 const commitAttempts = 8
 
-// committed is what one transition led to.
-type committed struct {
-	Transition
-	jobs  []Metadata
-	input json.RawMessage // of the claim
-	run   Run             // the row as it was, for facts that never change
+// commit decides an event under the run's lock and writes what follows: together with others if it may, else alone.
+func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committed, error) {
+	return rt.commitMember(ctx, &member{id: id, event: e})
 }
 
-// commit decides an event under the run's lock and writes what follows, in one transaction of its own. Transient errors are
-// retried, and the fate of a COMMIT that broke is read back before anything is repeated.
-func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committed, error) {
-	var c committed
+func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed, error) {
+	if m.start == nil && grouped(m.event) || m.start != nil && m.start.event.Key == "" {
+		rt.submit(ctx, m)
+		if !rt.resolve(ctx, m) {
+			return m.c, m.err
+		}
+	}
+	return rt.commitAlone(ctx, m)
+}
+
+// commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
+// is read back before anything is repeated.
+func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, error) {
 	dispatch := rt.enqueue
 	for try := 1; ; try++ {
+		m.c, m.err, m.own = committed{}, nil, nil
+		var w *writing
 		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			c, err = rt.decideTx(ctx, tx, id, e, dispatch)
-			faultAt(e, "before_commit")
-			return err
+			if w, err = rt.write(ctx, tx, []*member{m}, dispatch); err != nil {
+				return err
+			}
+			faultAt([]*member{m}, "before_commit")
+			return m.err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.readBack(ctx, c, err, endOf(e) || claimOf(e))
+			err = rt.readBack(ctx, m.c, err, endOf(m.event) || claimOf(m.event))
 		}
 		switch {
 		case err == nil:
-			faultAt(e, "after_commit")
-			rt.told(ctx, c)
-			return c, nil
+			faultAt([]*member{m}, "after_commit")
+			rt.settle(ctx, w)
+			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
 		case errors.Is(err, errNotCommitted), rt.traits.Transient(err):
-			if try >= commitAttempts && !endOf(e) {
+			if try >= commitAttempts && !endOf(m.event) {
 				return committed{}, err
 			}
-		case errors.Is(err, ErrDispatch) && (endOf(e) || claimOf(e)):
+		case errors.Is(err, ErrDispatch) && (endOf(m.event) || claimOf(m.event)):
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
-			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", id, "error", err)
+			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", m.id, "error", err)
 			dispatch = rt.enqueueLater
 		default:
 			return committed{}, err
@@ -91,106 +99,6 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// decideTx is the heart of every commit: lock, load, decide, enqueue, apply.
-func (rt *Runtime[TTx]) decideTx(ctx context.Context, tx TTx, id RunID, e Event, dispatch enqueueFunc[TTx]) (committed, error) {
-	locked, err := rt.store.Lock(ctx, tx, LockQuery{Runs: []RunID{id}, Worker: workerOf(e)})
-	if err != nil {
-		return committed{}, fmt.Errorf("lock run %s: %w", id, err)
-	}
-	run, ok := locked.Runs[id]
-	if !ok {
-		return committed{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
-	}
-	p, err := rt.pin(ctx, tx, run)
-	if err != nil {
-		return committed{}, err
-	}
-	e = rt.equip(e, p)
-	loaded, err := rt.store.Load(ctx, tx, id, ReadsOf(p.spec, run, e))
-	if err != nil {
-		return committed{}, fmt.Errorf("load run %s: %w", id, err)
-	}
-	t, err := Decide(p.spec, Snapshot{Run: run, Steps: loaded.Steps, WorkerLost: locked.WorkerLost}, e, locked.Now)
-	if err != nil {
-		return committed{}, err
-	}
-	c := committed{Transition: t, run: run}
-	if t.Empty() && len(t.Unheld) == 0 {
-		return c, nil
-	}
-	if c.input, err = rt.claimInput(ctx, tx, p.spec, t); err != nil {
-		return committed{}, err
-	}
-	faultAt(e, "before_enqueue")
-	if c.jobs, err = dispatch(ctx, tx, &c.Transition); err != nil {
-		return committed{}, err
-	}
-	faultAt(e, "after_enqueue")
-	if err := rt.store.Apply(ctx, tx, []Transition{c.Transition}); err != nil {
-		return committed{}, fmt.Errorf("apply run %s: %w", id, err)
-	}
-	return c, nil
-}
-
-// workerOf is the worker on whose behalf an event comes; zero for operators and sweeps.
-func workerOf(e Event) WorkerID {
-	switch e := e.(type) {
-	case Claimed:
-		return e.Worker
-	case Succeeded:
-		return e.Worker
-	case Failed:
-		return e.Worker
-	case Released:
-		return e.Worker
-	default:
-		return 0
-	}
-}
-
-// equip tells an event which steps of the run's shape its worker could go on with.
-func (rt *Runtime[TTx]) equip(e Event, p *pinned) Event {
-	switch e := e.(type) {
-	case Claimed:
-		e.Runnable = p.runnable
-		return e
-	case Succeeded:
-		if e.Runnable != nil {
-			e.Runnable = p.runnable
-		}
-		return e
-	case Failed:
-		if e.Runnable != nil {
-			e.Runnable = p.runnable
-		}
-		return e
-	default:
-		return e
-	}
-}
-
-// claimInput puts the input of a claimed step together, from the payload, the outputs stored so far, and the output that this
-// very transition brings.
-func (rt *Runtime[TTx]) claimInput(ctx context.Context, tx TTx, spec *Spec, t Transition) (json.RawMessage, error) {
-	if t.Claim == nil || len(t.Claim.Keys) == 0 {
-		return nil, nil
-	}
-	loaded, err := rt.store.Load(ctx, tx, t.Run.ID, Reads{Outputs: t.Claim.Sources, Payload: true})
-	if err != nil {
-		return nil, fmt.Errorf("load input of run %s step %s: %w", t.Run.ID, t.Claim.Name, err)
-	}
-	outputs := maps.Clone(loaded.Outputs)
-	if outputs == nil {
-		outputs = map[string]json.RawMessage{}
-	}
-	for _, e := range t.Audit {
-		if e.Output != nil && e.Phase == PhaseDo {
-			outputs[e.Name] = e.Output
-		}
-	}
-	return spec.assembleInput(t.Claim.Keys, t.Claim.Sources, loaded.Payload, outputs), nil
 }
 
 // errNotCommitted says that a COMMIT whose answer was lost did not take effect.
