@@ -17,7 +17,11 @@ const (
 	// handedOut is how long a running job counts as one that has just been delivered. River leaves a job running when its
 	// process dies, for an hour by default; whoever asks about it after this time should not wait for that. It is a duration by the
 	// host's clock since a moment of the database's, and a wrong answer costs one job that finds nothing to do.
-	handedOut = 5 * time.Second
+	handedOut = 3 * time.Second
+
+	// flipped is how long after its time a job may still be scheduled before River's leader, which should have made it available,
+	// counts as absent.
+	flipped = 2 * time.Second
 
 	// maxList is the most that River lists in one statement.
 	maxList = 10_000
@@ -61,8 +65,10 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) 
 
 func deliverable(job *rivertype.JobRow, now time.Time) bool {
 	switch job.State {
-	case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateScheduled:
+	case rivertype.JobStateAvailable, rivertype.JobStatePending:
 		return true
+	case rivertype.JobStateRetryable, rivertype.JobStateScheduled:
+		return now.Sub(job.ScheduledAt) < flipped
 	case rivertype.JobStateRunning:
 		return job.AttemptedAt != nil && now.Sub(*job.AttemptedAt) < handedOut
 	default: // cancelled, completed, discarded

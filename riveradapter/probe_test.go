@@ -59,11 +59,14 @@ func TestDeliverable_RunningOnlyWhenJustHandedOut(t *testing.T) {
 	now := time.Now()
 	job := func(state rivertype.JobState, ago time.Duration) *rivertype.JobRow {
 		at := now.Add(-ago)
-		return &rivertype.JobRow{State: state, AttemptedAt: &at}
+		return &rivertype.JobRow{State: state, AttemptedAt: &at, ScheduledAt: at}
 	}
 	require.True(t, deliverable(job(rivertype.JobStateRunning, time.Second), now))
 	require.False(t, deliverable(job(rivertype.JobStateRunning, time.Minute), now), "its process died between fetch and claim")
-	require.True(t, deliverable(job(rivertype.JobStateRetryable, time.Minute), now))
+	require.True(t, deliverable(job(rivertype.JobStateScheduled, -time.Minute), now))
+	require.True(t, deliverable(job(rivertype.JobStateRetryable, time.Second), now))
+	require.False(t, deliverable(job(rivertype.JobStateScheduled, time.Minute), now), "no leader makes it available")
+	require.True(t, deliverable(job(rivertype.JobStateAvailable, time.Minute), now), "its queue is behind")
 	require.False(t, deliverable(job(rivertype.JobStateCompleted, 0), now))
 	require.False(t, deliverable(job(rivertype.JobStateDiscarded, 0), now))
 }

@@ -284,7 +284,7 @@ func (d *decision) loseAttempt(row StepState) {
 
 func (d *decision) redelivered(e Redelivered) {
 	row, ok := d.row(e.StepKey)
-	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt {
+	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || row.JobID != e.JobID {
 		d.t.Outcome.Reason = "stale"
 		return
 	}

@@ -54,7 +54,7 @@ func (d *decision) undoFailed(row StepState) {
 func (d *decision) compensated() {
 	for _, undo := range d.all(PhaseUndo) {
 		if undo.Status == StepScheduled {
-			d.redelivered(Redelivered{StepKey: undo.StepKey, Attempt: undo.Attempt})
+			d.redelivered(Redelivered{StepKey: undo.StepKey, Attempt: undo.Attempt, JobID: undo.JobID})
 			return
 		}
 	}

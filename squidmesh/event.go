@@ -61,10 +61,12 @@ type Lost struct {
 	Holds  []StepKey
 }
 
-// Redelivered replaces the delivery of a scheduled attempt, because its job is gone or never was. The attempt stays.
+// Redelivered replaces the delivery of a scheduled attempt, because its job, JobID, is gone or never was (empty). The attempt stays,
+// and of several processes that miss the job one replaces it.
 type Redelivered struct {
 	StepKey
 	Attempt int
+	JobID   string
 }
 
 // Compensated asks to start or continue the run's compensation; it comes from a compensation delivery without a step.

@@ -25,19 +25,11 @@ type service struct {
 	mu    sync.Mutex
 	ended bool           // no more deliveries
 	busy  sync.WaitGroup // deliveries at work
-	later map[deliveryID]retryAt
-}
 
-// deliveryID names a delivery whose enqueue failed.
-type deliveryID struct {
-	run RunID
-	key StepKey
-}
-
-// retryAt is when an enqueue that failed is tried again.
-type retryAt struct {
-	at    time.Time
-	tries int
+	// Of the tick alone.
+	later   map[deliveryID]retryAt // enqueues that failed
+	sent    map[deliveryID]retryAt // deliveries repeated without knowing what became of their jobs
+	overdue StepCursor             // how far a long backlog has been looked through
 }
 
 // enter admits a delivery.
@@ -86,7 +78,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if rt.service != nil {
 		return errors.New("runtime is started already")
 	}
-	svc := &service{ticked: make(chan struct{}), later: map[deliveryID]retryAt{}}
+	svc := &service{ticked: make(chan struct{})}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	report, err := rt.registerWorker(ctx, rt.Workflows())
 	if err != nil {
@@ -209,7 +201,8 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	var report WorkerReport
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
-			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: 100,
+			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
+			Overdue: overdueAfter, OverdueFrom: svc.overdue,
 		})
 		fault.Hit("tick.before_commit")
 		return err
@@ -231,51 +224,5 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
 	}
-	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report))
-}
-
-// takeOver gives the attempts of lost workers to others.
-func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
-	type owner struct {
-		run    RunID
-		worker WorkerID
-	}
-	var order []owner
-	holds := map[owner][]StepKey{}
-	for _, h := range orphans {
-		o := owner{h.Run, h.Worker}
-		if holds[o] == nil {
-			order = append(order, o)
-		}
-		holds[o] = append(holds[o], h.StepKey)
-	}
-	var problems []error
-	for _, o := range order {
-		if _, err := rt.commit(ctx, o.run, Lost{Worker: o.worker, Holds: holds[o]}); err != nil {
-			problems = append(problems, fmt.Errorf("take over run %s: %w", o.run, err))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// redeliver sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
-func (rt *Runtime[TTx]) redeliver(ctx context.Context, svc *service, report WorkerReport) error {
-	var problems []error
-	waiting := map[deliveryID]retryAt{}
-	for _, row := range report.Jobless {
-		id := deliveryID{row.Run, row.StepKey}
-		again := svc.later[id]
-		if again.at.After(report.Now) {
-			waiting[id] = again
-			continue
-		}
-		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt}); err != nil {
-			again.tries++
-			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
-			waiting[id] = again
-			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
-		}
-	}
-	svc.later = waiting
-	return errors.Join(problems...)
+	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report))
 }

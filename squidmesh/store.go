@@ -141,8 +141,18 @@ type WorkerTick struct {
 	LoseOthers bool
 	// DueWithin asks for the steps that become due within that time and have no job.
 	DueWithin time.Duration
+	// Overdue asks for the scheduled steps that have a job and are later than that. Zero asks for none. OverdueFrom goes on
+	// behind a step of an earlier report, so that a long backlog hides nothing.
+	Overdue     time.Duration
+	OverdueFrom StepCursor
 	// Limit caps each list of the report.
 	Limit int
+}
+
+// StepCursor is a place in the order of due steps.
+type StepCursor struct {
+	DueAt time.Time
+	Run   RunID
 }
 
 // Worker is the row of a process that executes.
@@ -166,4 +176,6 @@ type WorkerReport struct {
 	Verdicts []RunID
 	// Jobless are due or soon due step rows without a job.
 	Jobless []StepState
+	// Overdue are scheduled step rows with a job that should have been delivered by now.
+	Overdue []StepState
 }

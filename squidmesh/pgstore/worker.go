@@ -47,6 +47,8 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	batch.Queue(s.sql("Tick"), pgx.NamedArgs{
 		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
+		"overdue": tick.Overdue.Microseconds(), "overdue_at": open(tick.OverdueFrom.DueAt, pgtype.NegativeInfinity),
+		"overdue_run": pgtype.UUID{Bytes: tick.OverdueFrom.Run, Valid: true},
 	}).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return squidmesh.WorkerReport{}, err
@@ -96,6 +98,9 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 		case "jobless":
 			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
 			report.Jobless = append(report.Jobless, st)
+		case "overdue":
+			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
+			report.Overdue = append(report.Overdue, st)
 		}
 		return nil
 	})

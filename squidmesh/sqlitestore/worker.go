@@ -47,7 +47,13 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive, tick.Limit); err != nil {
 		return report, err
 	}
-	report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit)
+	if report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit); err != nil {
+		return report, err
+	}
+	if tick.Overdue > 0 {
+		report.Overdue, err = query(ctx, tx, scanStep, s.sql("Overdue"),
+			now-tick.Overdue.Microseconds(), micros(tick.OverdueFrom.DueAt), tick.OverdueFrom.Run, tick.Limit)
+	}
 	return report, err
 }
 

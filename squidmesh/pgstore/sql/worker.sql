@@ -62,6 +62,14 @@ jobless as (
         and s.due_at < now.at + @within::bigint * interval '1 microsecond'
     order by s.due_at, s.run_id
     limit @limit
+),
+overdue as (
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
+    where @overdue::bigint > 0 and s.due_at is not null and s.job_id is not null and s.status = 'scheduled'
+        and s.due_at < now.at - @overdue::bigint * interval '1 microsecond'
+        and (s.due_at, s.run_id) > (@overdue_at::timestamptz, @overdue_run::uuid)
+    order by s.due_at, s.run_id
+    limit @limit
 )
 select now.at, exists (select from beat), part, owner, run_id, name, phase,
     coalesce((step).status, ''), coalesce((step).attempt, 0), coalesce((step).failures, 0), coalesce((step).losses, 0),
@@ -75,5 +83,7 @@ from now, (
     select 'verdict', 0, run_id, '', '', null from verdict
     union all
     select 'jobless', 0, run_id, name, phase, step from jobless
+    union all
+    select 'overdue', 0, run_id, name, phase, step from overdue
 ) as found
 order by part, (step).due_at, run_id, owner, name, phase;

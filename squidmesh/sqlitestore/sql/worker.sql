@@ -37,3 +37,10 @@ from squidmesh_step
 where due_at is not null and job_id is null and status = 'scheduled' and due_at < ?
 order by due_at, run_id
 limit ?;
+
+-- name: Overdue
+select /* include Step */
+from squidmesh_step
+where due_at is not null and job_id is not null and status = 'scheduled' and due_at < ? and (due_at, run_id) > (?, ?)
+order by due_at, run_id
+limit ?;

@@ -1,0 +1,146 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// overdueAfter is how late a delivery must be before the executor is asked what became of its job.
+	overdueAfter = time.Second
+
+	// sweepLimit caps what one tick looks after.
+	sweepLimit = 200
+)
+
+// unprobed is when a late delivery is repeated if the executor cannot tell what became of its job.
+var unprobed = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute}
+
+// deliveryID names the delivery of one attempt.
+type deliveryID struct {
+	run     RunID
+	key     StepKey
+	attempt int
+}
+
+func deliveryOf(row StepState) deliveryID {
+	return deliveryID{row.Run, row.StepKey, row.Attempt}
+}
+
+// retryAt is when something is tried again.
+type retryAt struct {
+	at    time.Time
+	tries int
+}
+
+// sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
+// the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins.
+func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) error {
+	svc.overdue = StepCursor{}
+	if n := len(report.Overdue); n == sweepLimit {
+		svc.overdue = StepCursor{report.Overdue[n-1].DueAt, report.Overdue[n-1].Run}
+	}
+	lost, err := rt.undeliverable(ctx, svc, report)
+	problems := []error{err}
+	for _, row := range lost {
+		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
+			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// undeliverable picks the overdue steps whose jobs will not come.
+func (rt *Runtime[TTx]) undeliverable(ctx context.Context, svc *service, report WorkerReport) ([]StepState, error) {
+	prober, ok := rt.executor.(Prober[TTx])
+	if !ok {
+		return svc.repeated(report), nil
+	}
+	if len(report.Overdue) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(report.Overdue))
+	for i, row := range report.Overdue {
+		ids[i] = row.JobID
+	}
+	var jobs map[string]JobState
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		jobs, err = prober.ProbeJobs(ctx, tx, ids)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+	}
+	var lost []StepState
+	for _, row := range report.Overdue {
+		if !jobs[row.JobID].Deliverable {
+			lost = append(lost, row)
+		}
+	}
+	return lost, nil
+}
+
+// repeated picks the overdue steps whose time has come to be sent once more, for executors that cannot be asked.
+func (s *service) repeated(report WorkerReport) []StepState {
+	var again []StepState
+	sent := map[deliveryID]retryAt{}
+	for _, row := range report.Overdue {
+		id := deliveryOf(row)
+		tries := s.sent[id].tries
+		if tries < len(unprobed) && report.Now.Sub(row.DueAt) >= unprobed[tries] {
+			again = append(again, row)
+			tries++
+		}
+		sent[id] = retryAt{tries: tries}
+	}
+	s.sent = sent
+	return again
+}
+
+// takeOver gives the attempts of lost workers to others.
+func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
+	type owner struct {
+		run    RunID
+		worker WorkerID
+	}
+	var order []owner
+	holds := map[owner][]StepKey{}
+	for _, h := range orphans {
+		o := owner{h.Run, h.Worker}
+		if holds[o] == nil {
+			order = append(order, o)
+		}
+		holds[o] = append(holds[o], h.StepKey)
+	}
+	var problems []error
+	for _, o := range order {
+		if _, err := rt.commit(ctx, o.run, Lost{Worker: o.worker, Holds: holds[o]}); err != nil {
+			problems = append(problems, fmt.Errorf("take over run %s: %w", o.run, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// redeliver sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
+func (rt *Runtime[TTx]) redeliver(ctx context.Context, svc *service, report WorkerReport) error {
+	var problems []error
+	waiting := map[deliveryID]retryAt{}
+	for _, row := range report.Jobless {
+		id := deliveryOf(row)
+		again := svc.later[id]
+		if again.at.After(report.Now) {
+			waiting[id] = again
+			continue
+		}
+		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
+			again.tries++
+			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
+			waiting[id] = again
+			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
+		}
+	}
+	svc.later = waiting
+	return errors.Join(problems...)
+}
