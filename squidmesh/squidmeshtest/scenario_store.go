@@ -159,7 +159,7 @@ func operateOn[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID, e squidm
 	ctx := context.Background()
 	switch e := e.(type) {
 	case squidmesh.Cancelled:
-		return rt.CancelRun(ctx, id, squidmesh.CancelParams{Decision: e.Decision, Compensate: e.Compensate})
+		return rt.CancelRun(ctx, id, squidmesh.CancelParams(e))
 	case squidmesh.Unblocked:
 		return rt.UnblockRun(ctx, id, e.Decision)
 	case squidmesh.Approved:
