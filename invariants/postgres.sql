@@ -326,13 +326,13 @@ group by s.run_id, s.name, s.phase, s.failures, d.kind
 having s.failures > count(a.attempt) or s.failures < count(a.attempt) and s.phase = 'do' and d.kind <> 'approval';
 
 -- name: losses_counter
--- A step's losses equal the attempts that are recorded as lost with their worker.
+-- A step's losses equal the attempts that are recorded as lost with their worker; an operator who retries an undo sets them back.
 -- why: They cap what a step that kills its workers may do.
 select s.run_id as run, s.name || ' ' || s.phase || ': losses is ' || s.losses || ', recorded are ' || count(a.attempt) as what
 from /* schema */squidmesh_step as s
 left join /* schema */squidmesh_attempt as a on a.run_id = s.run_id and a.name = s.name and a.phase = s.phase and a.outcome = 'lost'
 group by s.run_id, s.name, s.phase, s.losses
-having s.losses <> count(a.attempt);
+having s.losses > count(a.attempt) or s.losses < count(a.attempt) and s.phase = 'do';
 
 -- name: completion
 -- A row that completed, and no other, points at the entry of its completion, by the attempt that it is at.
