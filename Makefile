@@ -32,6 +32,13 @@ fmt: ## Format all Go files
 bench: ## Measure against the goals, side by side with River (BENCH_QUICK=1, BENCH_JSON=FILE, BENCH_ARGS='-only throughput')
 	WITH_POSTGRES_DURABLE=1 scripts/with-postgres $(GO) run ./internal/bench $(BENCH_ARGS)
 
+DURATION ?= 90s
+SEED     ?= 0
+
+.PHONY: soak
+soak: ## Break a running system for DURATION=90s and prove that nothing was lost or done twice (SEED=7, SOAK_ARGS='-v -keep')
+	$(GO) run -tags squidmesh_fault ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK_ARGS)
+
 .PHONY: demo
 demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
 	$(GO) run ./cmd/demo

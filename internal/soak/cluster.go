@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// cluster is a PostgreSQL of our own, which may be restarted at will.
+type cluster struct {
+	bin, dir string
+	port     int
+	fsync    bool
+
+	mu      sync.Mutex
+	outages []outage
+}
+
+// outage is when the server was away; until is zero while it is.
+type outage struct{ from, until time.Time }
+
+// newCluster makes a cluster in the directory and starts it. COMMIT always waits for the write-ahead log, so that nothing that was
+// acknowledged is lost when the server is killed; without fsync only a crash of the machine could lose it.
+func newCluster(ctx context.Context, dir string, fsync bool) (*cluster, error) {
+	bin, err := findPostgres()
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{bin: bin, dir: dir, fsync: fsync}
+	if err := lend(dir, serverUser()); err != nil {
+		return nil, err
+	}
+	if err := c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	c.port = listener.Addr().(*net.TCPAddr).Port
+	if err := listener.Close(); err != nil {
+		return nil, err
+	}
+	return c, c.start(ctx)
+}
+
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+
+func (c *cluster) address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+
+func (c *cluster) start(ctx context.Context) error {
+	settings := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c max_connections=200"+
+		" -c synchronous_commit=on -c fsync=%s -c full_page_writes=%[3]s -c log_min_messages=error",
+		c.port, c.dir, map[bool]string{true: "on", false: "off"}[c.fsync])
+	return c.command(ctx, "pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "postgres.log"), "-w", "-t", "60", "-o", settings, "start")
+}
+
+// restart stops the server, in the mode fast (which ends all sessions) or immediate (as if it had crashed), and starts it again.
+func (c *cluster) restart(ctx context.Context, mode string) error {
+	c.mu.Lock()
+	c.outages = append(c.outages, outage{from: time.Now()})
+	c.mu.Unlock()
+	err := c.command(ctx, "pg_ctl", "-D", c.data(), "-m", mode, "-w", "-t", "60", "stop")
+	if err = errors.Join(err, c.start(ctx)); err != nil {
+		return fmt.Errorf("restart PostgreSQL (%s): %w", mode, err)
+	}
+	c.mu.Lock()
+	c.outages[len(c.outages)-1].until = time.Now()
+	c.mu.Unlock()
+	return nil
+}
+
+// back is the moment from which the server was there until at, if it was away between from and at; else from.
+func (c *cluster) back(from, at time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range c.outages {
+		if o.from.Before(at) && o.until.After(from) {
+			from = o.until
+		}
+	}
+	return from
+}
+
+func (c *cluster) stop(ctx context.Context) error {
+	return c.command(ctx, "pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "stop")
+}
+
+// command runs one of PostgreSQL's programs. Its output goes to a file, since a server that is started would keep a pipe open.
+func (c *cluster) command(ctx context.Context, name string, args ...string) error {
+	log, err := os.CreateTemp("", "soak-"+name)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(log.Name())
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
+	apart(cmd, serverUser())
+	if err := cmd.Run(); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(said)))
+	}
+	return nil
+}
+
+// findPostgres finds the programs of the newest server that is installed.
+func findPostgres() (string, error) {
+	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
+	for _, pattern := range []string{"/usr/pgsql-*/bin/pg_ctl", "/opt/homebrew/opt/postgresql*/bin/pg_ctl", "/usr/local/opt/postgresql*/bin/pg_ctl"} {
+		more, _ := filepath.Glob(pattern)
+		candidates = append(candidates, more...)
+	}
+	if len(candidates) > 0 {
+		return filepath.Dir(slices.Max(candidates)), nil
+	}
+	if found, err := exec.LookPath("pg_ctl"); err == nil {
+		return filepath.Dir(found), nil
+	}
+	return "", errors.New("no PostgreSQL server found: install one, or put its pg_ctl into PATH")
+}
