@@ -34,7 +34,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 	for try := 1; ; try++ {
 		m.c, m.err, m.own = committed{}, nil, nil
 		var w *writing
-		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 			if w, err = rt.write(ctx, tx, []*member{m}, dispatch); err != nil {
 				return err
 			}

@@ -76,7 +76,7 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), batchTimeout)
 	defer cancel()
 	var w *writing
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		w, err = rt.write(ctx, tx, members, rt.enqueue)
 		faultAt(members, "before_commit")
 		return err

@@ -56,6 +56,12 @@ type Store[TTx any] interface {
 	Traits() StoreTraits
 }
 
+// Pipeliner is a [Store] with a cheaper InTx for transactions that no code of users sees. It may hold back what Apply writes until
+// the commit, so an error of Apply may come from there, and then nothing was committed.
+type Pipeliner[TTx any] interface {
+	Pipeline(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+}
+
 // StoreTraits are the facts about a store that the runtime must know.
 type StoreTraits struct {
 	// Dialect is "postgres" or "sqlite".

@@ -109,6 +109,14 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, di
 	return w, nil
 }
 
+// ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
+func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	if p, ok := rt.store.(Pipeliner[TTx]); ok {
+		return p.Pipeline(ctx, fn)
+	}
+	return rt.store.InTx(ctx, fn)
+}
+
 // admit takes a member into the transaction, if its run is there.
 func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member, q LockQuery, locked Locked) error {
 	if m.start != nil {

@@ -2,17 +2,15 @@ package pgstore
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Apply implements squidmesh.Store in one round trip: a statement per table that has rows, none for the others. Rows that should
-// be there and are not, or versions that do not rise, are errors.
+// Apply implements squidmesh.Store in one round trip, or in that of the COMMIT: a statement per table that has rows, none for
+// the others. Rows that should be there and are not, or versions that do not rise, are errors (SQLSTATE 22012).
 func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition) error {
 	var (
 		starts, runs   []squidmesh.Run
@@ -42,34 +40,20 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 	}
 
 	batch := &indexed{}
-	queue(batch, s.sql("InsertRuns"), starts, startColumns, nil)
-	queue(batch, s.sql("UpdateRuns"), runs, runColumns, exactly("runs", len(runs)))
-	queue(batch, s.sql("InsertSteps"), added, stepColumns, nil)
-	queue(batch, s.sql("UpdateSteps"), changed, stepColumns, exactly("steps", len(changed)))
-	queue(batch, s.sql("InsertAttempts"), attempts, attemptColumns, nil)
-	queue(batch, s.sql("InsertEvents"), events, eventColumns, nil)
-	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns, nil)
-	queue(batch, s.sql("InsertHolds"), held, holdColumns, nil)
-	return batch.send(ctx, tx)
+	queue(batch, s.sql("InsertRuns"), starts, startColumns)
+	queue(batch, s.sql("UpdateRuns"), runs, runColumns)
+	queue(batch, s.sql("InsertSteps"), added, stepColumns)
+	queue(batch, s.sql("UpdateSteps"), changed, stepColumns)
+	queue(batch, s.sql("InsertAttempts"), attempts, attemptColumns)
+	queue(batch, s.sql("InsertEvents"), events, eventColumns)
+	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns)
+	queue(batch, s.sql("InsertHolds"), held, holdColumns)
+	return batch.sendLast(ctx, tx)
 }
 
-func queue[Row any](batch *indexed, sql string, rows []Row, columns func([]Row) []any, check func(pgconn.CommandTag) error) {
-	if len(rows) == 0 {
-		return
-	}
-	queued := batch.add(sql, columns(rows)...)
-	if check != nil {
-		queued.Exec(check)
-	}
-}
-
-// exactly refuses an update that did not hit each of its rows.
-func exactly(what string, n int) func(pgconn.CommandTag) error {
-	return func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() != int64(n) {
-			return fmt.Errorf("update %s: %d of %d are there as they were read", what, tag.RowsAffected(), n)
-		}
-		return nil
+func queue[Row any](batch *indexed, sql string, rows []Row, columns func([]Row) []any) {
+	if len(rows) > 0 {
+		batch.add(sql, columns(rows)...)
 	}
 }
 

@@ -26,6 +26,19 @@ func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
 	if b.Len() == 0 {
 		return nil
 	}
+	if p, ok := tx.(*pipelined); ok {
+		return p.send(ctx, b.QueuedQueries[1:]...) // the whole transaction has the setting
+	}
 	b.Queue("set local enable_seqscan = default")
 	return tx.SendBatch(ctx, &b.Batch).Close()
+}
+
+// sendLast is send for statements whose answers nobody needs before the commit. A pipelined transaction holds them back until
+// then: they must refuse by themselves, on the server, what must not be committed.
+func (b *indexed) sendLast(ctx context.Context, tx pgx.Tx) error {
+	if p, ok := tx.(*pipelined); ok && b.Len() > 0 {
+		p.held = append(p.held, b.QueuedQueries[1:]...)
+		return nil
+	}
+	return b.send(ctx, tx)
 }

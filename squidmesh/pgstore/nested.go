@@ -112,7 +112,7 @@ func (l *lent) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 func (l *lent) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	if l.ended {
-		return closedRow{}
+		return failedRow{pgx.ErrTxClosed}
 	}
 	return l.Tx.QueryRow(ctx, sql, args...)
 }
@@ -130,7 +130,3 @@ func (l *lent) CopyFrom(ctx context.Context, table pgx.Identifier, columns []str
 	}
 	return l.Tx.CopyFrom(ctx, table, columns, rows)
 }
-
-type closedRow struct{}
-
-func (closedRow) Scan(...any) error { return pgx.ErrTxClosed }

@@ -1,5 +1,7 @@
 -- name: UpdateRuns
--- Mutable columns only. The version must rise, so that a row which was read without its lock is never written back.
+-- Mutable columns only. The version must rise, so that a row which was read without its lock is never written back. The server
+-- itself refuses to go on when a row is missing (it divides by zero): the COMMIT may be on its way already.
+with changed as (
 update /* schema */squidmesh_run as r set
     status = u.status, verdict = u.verdict, compensate = u.compensate, version = u.version, seq = u.seq, last_at = u.last_at,
     open = u.open, retrying = u.retrying, reason = u.reason::json, finished_at = u.finished_at
@@ -7,7 +9,10 @@ from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::integer[], $7::timestamptz[],
     $8::integer[], $9::integer[], $10::text[], $11::timestamptz[]
 ) as u (id, status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at)
-where r.id = u.id and r.version < u.version;
+where r.id = u.id and r.version < u.version
+returning 1
+)
+select 1 / (count(*) = cardinality($1::uuid[]))::integer from changed;
 
 -- name: InsertSteps
 insert into /* schema */squidmesh_step (
@@ -26,7 +31,8 @@ from unnest(
 );
 
 -- name: UpdateSteps
--- By the primary key, under the run's lock. HOT unless due_at changes.
+-- By the primary key, under the run's lock. HOT unless due_at changes. Refuses to go on when a row is missing.
+with changed as (
 update /* schema */squidmesh_step as s set
     status = u.status, attempt = u.attempt, failures = u.failures, losses = u.losses, missing = u.missing,
     done_seq = nullif(u.done_seq, 0), worker = nullif(u.worker, 0), due_at = u.due_at, deadline_at = u.deadline_at,
@@ -39,7 +45,10 @@ from unnest(
     run_id, name, phase, status, attempt, failures, losses, missing, done_seq, worker,
     due_at, deadline_at, started_at, finished_at, cause, job_id, queue
 )
-where s.run_id = u.run_id and s.name = u.name and s.phase = u.phase;
+where s.run_id = u.run_id and s.name = u.name and s.phase = u.phase
+returning 1
+)
+select 1 / (count(*) = cardinality($1::uuid[]))::integer from changed;
 
 -- name: InsertAttempts
 insert into /* schema */squidmesh_attempt (run_id, name, phase, attempt, worker, outcome, started_at, ended_at, error)
