@@ -8,7 +8,7 @@
 // executor needs the client:
 //
 //	executor := riveradapter.New[pgx.Tx](nil)
-//	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool), Executor: executor, Workflows: workflows})
+//	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: executor, Workflows: workflows})
 //	riveradapter.AddWorkers(workers, rt)
 //	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 //		Queues: map[string]river.QueueConfig{

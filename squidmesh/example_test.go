@@ -10,17 +10,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Order is the payload of the examples.
-type Order struct {
-	ID    string `json:"id"`
-	Cents int    `json:"cents"`
-}
-
-// Reservation is a step's result.
-type Reservation struct {
-	Shelf string `json:"shelf"`
-}
-
 // A first workflow: two steps and a run. The second step reads from the payload and from the first one's result, by the JSON
 // keys of its input type.
 func Example() {
