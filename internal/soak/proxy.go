@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,12 +114,13 @@ func (l *link) close() {
 // questions passes on what the client says, message by message.
 func (p *proxy) questions(l *link) {
 	from, to := bufio.NewReaderSize(l.client, 64<<10), bufio.NewWriterSize(l.server, 64<<10)
+	commits := commits{}
 	for startup := true; ; startup = false {
 		kind, body, err := readMessage(from, startup)
 		if err != nil {
 			return
 		}
-		if kind == 'Q' && strings.EqualFold(strings.TrimRight(string(body[5:]), "\x00; "), "commit") {
+		if commits.is(kind, body) {
 			switch cut(p.armed.Swap(int32(cutNone))) {
 			case cutBefore:
 				p.cuts.Add(1)
@@ -162,17 +163,50 @@ func readMessage(r *bufio.Reader, startup bool) (kind byte, body []byte, err err
 	return kind, body, err
 }
 
-// answers passes on what the server says. The answer to a COMMIT comes after it has taken effect.
+// commits recognises a COMMIT, as text or by the name under which it was prepared.
+type commits map[string]bool
+
+func (c commits) is(kind byte, message []byte) bool {
+	switch kind {
+	case 'Q': // text
+		return isCommit(message[5:])
+	case 'P': // a name, text
+		name, text, _ := bytes.Cut(message[5:], []byte{0})
+		text, _, _ = bytes.Cut(text, []byte{0})
+		c[string(name)] = isCommit(text)
+	case 'B': // a portal, a name
+		_, rest, _ := bytes.Cut(message[5:], []byte{0})
+		name, _, _ := bytes.Cut(rest, []byte{0})
+		return c[string(name)]
+	}
+	return false
+}
+
+func isCommit(text []byte) bool {
+	return strings.EqualFold(strings.Trim(string(text), "\x00; \n"), "commit")
+}
+
+// answers passes on what the server says. It says that a transaction is complete after it has committed; what it says before that
+// in the same breath is lost with it.
 func (p *proxy) answers(l *link) {
 	defer l.close()
-	buffer := make([]byte, 64<<10)
+	from, to := bufio.NewReaderSize(l.server, 64<<10), bufio.NewWriterSize(l.client, 64<<10)
 	for {
-		n, err := l.server.Read(buffer)
-		if n > 0 && l.swallow.Load() {
-			p.cuts.Add(1)
+		kind, body, err := readMessage(from, false)
+		if err != nil {
 			return
 		}
-		if _, werr := l.client.Write(buffer[:n]); errors.Join(err, werr) != nil {
+		if l.swallow.Load() {
+			if kind == 'E' || kind == 'Z' || kind == 'C' && isCommit(body[5:]) {
+				p.cuts.Add(1)
+				return
+			}
+			continue
+		}
+		if _, err := to.Write(body); err != nil {
+			return
+		}
+		if from.Buffered() == 0 && to.Flush() != nil {
 			return
 		}
 	}

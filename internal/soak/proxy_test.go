@@ -65,3 +65,29 @@ func TestProxy_CutsBothSidesOfACommitAndTheStoreKnowsNeither(t *testing.T) {
 	}
 	require.EqualValues(t, 40, p.cuts.Load())
 }
+
+// A program may send the whole transaction in one breath.
+func TestProxy_CutsCommitsThatArePipelined(t *testing.T) {
+	t.Parallel()
+
+	direct := dbtest.Postgres(t)
+	p, pool := proxied(t, direct)
+	_, err := direct.Exec(t.Context(), "create table mark (n integer)")
+	require.NoError(t, err)
+	insert := func(n int) error {
+		batch := &pgx.Batch{}
+		batch.Queue("begin")
+		batch.Queue("insert into mark values ($1)", n)
+		batch.Queue("commit")
+		return pool.SendBatch(t.Context(), batch).Close()
+	}
+	for n := 1; n <= 20; n++ {
+		require.NoError(t, insert(0)) // prepares anew, or finds prepared
+		p.arm(cutBefore + cut(n%2))
+		require.Error(t, insert(n))
+		var rows int
+		require.NoError(t, direct.QueryRow(t.Context(), "select count(*) from mark where n = $1", n).Scan(&rows))
+		require.Equal(t, n%2, rows)
+	}
+	require.EqualValues(t, 20, p.cuts.Load())
+}

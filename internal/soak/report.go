@@ -103,6 +103,9 @@ func (s *soak) print(found []finding) {
 // lossDelays are the pauses that the runtime makes on purpose after the first, second, ... lost attempt of a step.
 var lossDelays = []time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
 
+// slowRecovery is more than it may take.
+const slowRecovery = 6 * time.Second
+
 // recoveries are the times from the kill of a process to the next claim of a step that it was running, without the runtime's
 // deliberate pauses, and counted from when PostgreSQL was there.
 func (s *soak) recoveries(ctx context.Context) ([]time.Duration, error) {
@@ -110,7 +113,7 @@ func (s *soak) recoveries(ctx context.Context) ([]time.Duration, error) {
 	for _, d := range s.crew.deaths {
 		at[d.process] = d.at
 	}
-	rows, err := s.admin.Query(ctx, `select w.name, e.at, (select count(*) from squidmesh_attempt b
+	rows, err := s.admin.Query(ctx, `select w.name, a.run_id::text, a.name || ' ' || a.phase || ' ' || a.attempt, e.at, (select count(*) from squidmesh_attempt b
 			where b.run_id = a.run_id and b.name = a.name and b.phase = a.phase and b.outcome = 'lost' and b.attempt <= a.attempt)
 		from squidmesh_attempt a
 		join squidmesh_worker w on w.id = a.worker
@@ -120,18 +123,20 @@ func (s *soak) recoveries(ctx context.Context) ([]time.Duration, error) {
 		return nil, err
 	}
 	var (
-		took    []time.Duration
-		process string
-		claimed time.Time
-		losses  int
+		took               []time.Duration
+		process, run, step string
+		claimed            time.Time
+		losses             int
 	)
-	_, err = pgx.ForEachRow(rows, []any{&process, &claimed, &losses}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&process, &run, &step, &claimed, &losses}, func() error {
 		died, ok := at[process]
 		if !ok || claimed.Before(died) {
 			return nil // it was frozen, or lost its lease in another way
 		}
 		recovery := claimed.Sub(s.cluster.back(died, claimed)) - lossDelays[min(losses, len(lossDelays))-1]
-		took = append(took, max(recovery, 0))
+		if took = append(took, max(recovery, 0)); recovery > slowRecovery {
+			s.tell("%s of run %s was claimed %s after %s died, losses %d", step, run, recovery, process, losses)
+		}
 		return nil
 	})
 	slices.Sort(took)
