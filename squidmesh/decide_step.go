@@ -215,9 +215,12 @@ func (d *decision) reschedule(row StepState, delay time.Duration) {
 	d.put(row)
 }
 
-// due is a time after now, to the millisecond, as queues keep it.
+// due is a time after now, to the millisecond, as queues keep it, and never earlier than it was asked for: at once is now.
 func (d *decision) due(delay time.Duration) time.Time {
-	return d.now.Add(max(delay, 0)).Truncate(time.Millisecond)
+	if delay <= 0 {
+		return d.now.Truncate(time.Millisecond)
+	}
+	return d.now.Add(delay).Add(time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
 func (d *decision) released(e Released) {

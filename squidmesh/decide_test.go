@@ -197,6 +197,16 @@ func TestDecide_FarWaitsGetTheirJobLater(t *testing.T) {
 	require.Equal(t, 23*time.Hour, tr.Jobs[0].DueAt.Sub(tl.now))
 }
 
+func TestDecide_WaitsNeverEndEarly(t *testing.T) {
+	t.Parallel()
+	for micros, want := range map[time.Duration]time.Duration{0: 0, 1: 1, 999: 1} {
+		tl := newTale(t, doing("a", "w"), Step{Name: "w", Do: Wait(5 * time.Second)})
+		tl.now = tl.now.Add(micros * time.Microsecond)
+		tl.succeed("a")
+		require.Equal(t, 5*time.Second+want*time.Millisecond, tl.row("w").DueAt.Sub(tl.now.Truncate(time.Millisecond)), "%d us", micros)
+	}
+}
+
 func TestDecide_ZombieChangesNothing(t *testing.T) {
 	t.Parallel()
 	tl := newTale(t, doing("a", ""))
