@@ -1,0 +1,153 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// moment is one decision, as the rules see it.
+type moment struct {
+	world         *world
+	spec          *Spec
+	event         Event
+	now           time.Time
+	before, after Snapshot
+	t             Transition
+	err           error
+	held          map[Hold]bool // before
+
+	data    AuditData // of the transition, unless it is empty
+	broken  error     // data that cannot be read
+	changes []change  // what rows answers
+	reason  *Explanation
+}
+
+// rule is one invariant of the core. Its check answers with a sentence if it does not hold.
+type rule struct {
+	name  string
+	check func(m *moment) string
+}
+
+func (m *moment) read() {
+	m.broken = json.Unmarshal(m.t.Audit[0].Data, &m.data)
+}
+
+// String says for the log what the core answered.
+func (m *moment) String() string {
+	switch {
+	case m.err != nil:
+		return m.err.Error()
+	case m.t.Empty():
+		return fmt.Sprintf("nothing, %+v unheld=%v", m.t.Outcome, m.t.Unheld)
+	}
+	s := fmt.Sprintf("run %s verdict=%s open=%d;", m.after.Run.Status, m.after.Run.Verdict, m.after.Run.Open)
+	for _, c := range m.t.Steps {
+		s += fmt.Sprintf(" %s/%s %s #%d missing=%d due=%s", c.Name, c.Phase, c.Status, c.Attempt, c.Missing, c.DueAt.Sub(epoch))
+	}
+	return fmt.Sprintf("%s; %d jobs", s, len(m.t.Jobs))
+}
+
+// change is a row before and after a decision.
+type change struct {
+	StepKey
+	st            *StepSpec
+	block, isNew  bool
+	before, after StepState
+}
+
+func (c change) policy() Policy {
+	if c.Phase == PhaseUndo {
+		return c.st.UndoPolicy
+	}
+	return c.st.Policy
+}
+
+// worked reports whether an attempt was being executed before the decision.
+func (c change) worked() bool { return !c.isNew && !c.block && c.before.Status == StepRunning }
+
+// works reports whether an attempt is being executed after it.
+func (c change) works() bool { return !c.block && c.after.Status == StepRunning }
+
+// rows lists every row that exists after the decision, in the order of the spec.
+func (m *moment) rows() []change {
+	if m.changes != nil {
+		return m.changes
+	}
+	for i := range m.spec.steps {
+		st := &m.spec.steps[i]
+		for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+			key := StepKey{st.Name, phase}
+			after, ok := m.after.Steps[key]
+			if !ok {
+				continue
+			}
+			before, existed := m.before.Steps[key]
+			m.changes = append(m.changes, change{
+				StepKey: key, st: st, block: st.Kind == KindBlock, isNew: !existed, before: before, after: after,
+			})
+		}
+	}
+	return m.changes
+}
+
+// explain explains the run as it stands after the decision.
+func (m *moment) explain() Explanation {
+	if m.reason == nil {
+		ex := Explain(m.spec, m.world.snap, m.now)
+		m.reason = &ex
+	}
+	return *m.reason
+}
+
+// do finds the row of a step's own work.
+func (s Snapshot) do(name string) StepState { return s.Steps[StepKey{name, PhaseDo}] }
+
+// same reports whether the row was scheduled for the same attempt before.
+func (m *moment) same(key StepKey) bool {
+	before, ok := m.before.Steps[key]
+	after := m.after.Steps[key]
+	return ok && before.Status == StepScheduled && before.Missing == 0 && before.Attempt == after.Attempt
+}
+
+// passes reports whether an event may speak for the attempt that is running: the fence, in other words than the core's.
+func (m *moment) passes(a Attempted) bool {
+	row := m.before.Steps[a.StepKey]
+	current := row.Status == StepRunning && row.Attempt == a.Attempt && row.Worker == a.Worker
+	return current && !m.world.lost[a.Worker]
+}
+
+// draining reports whether an attempt could have no successor before the decision.
+func (m *moment) draining(key StepKey) bool {
+	st := m.spec.step(key.Name)
+	if key.Phase == PhaseUndo || st == nil {
+		return false
+	}
+	return m.before.Run.Verdict != "" || st.Block != "" && m.before.do(st.Block).Status == StepFailed
+}
+
+// claimable reports whether a delivery is the right one, at the right time, for a worker that may take it.
+func (m *moment) claimable(e Claimed) bool {
+	row, ok := m.before.Steps[e.StepKey]
+	return ok && row.Status == StepScheduled && row.Missing == 0 && row.Attempt == e.Attempt && !row.DueAt.After(m.now) &&
+		!m.world.lost[e.Worker]
+}
+
+func (m *moment) isWait(key StepKey) bool {
+	st := m.spec.step(key.Name)
+	return st != nil && st.Kind == KindWait && key.Phase == PhaseDo
+}
+
+// ending is the attempt that the event ends, if the core has to believe it: an outcome, or a wait that is over.
+func (m *moment) ending() (Attempted, bool) {
+	a, spoken := speaker(m.event)
+	if !spoken {
+		return a, false
+	}
+	if e, ok := m.event.(Claimed); ok {
+		return a, m.isWait(e.StepKey) && m.claimable(e)
+	}
+	return a, m.passes(a)
+}
+
+func say(format string, args ...any) string { return fmt.Sprintf(format, args...) }
