@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"time"
 )
 
 // build makes the spec of a workflow without problems.
@@ -80,10 +81,14 @@ func (n node) policy() Policy {
 	return p
 }
 
+// defaultUndoRetry is for undos of steps that are not retried themselves: what was done should not stay because of one lost
+// connection.
+var defaultUndoRetry = Exponential(5, time.Second, time.Minute)
+
 // undoPolicy is the step's own, as far as nothing else is said.
 func (n node) undoPolicy() Policy {
 	p := n.policy()
-	p.Retry = cmp.Or(n.UndoRetry, p.Retry)
+	p.Retry = cmp.Or(n.UndoRetry, p.Retry, defaultUndoRetry)
 	p.Timeout = cmp.Or(n.UndoTimeout, p.Timeout)
 	return p
 }

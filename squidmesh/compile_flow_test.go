@@ -256,7 +256,8 @@ func TestCompile_FillsInPolicies(t *testing.T) {
 		}),
 		step("b", do(Wait(time.Hour)), next("c")),
 		step("c", do(Log(4, "hello")), next("d")),
-		step("d", undo(Effect(does[none]())), func(st *Step) { st.UndoRetry, st.UndoTimeout = Constant(9, 0), time.Hour }),
+		step("d", undo(Effect(does[none]())), func(st *Step) { st.UndoRetry, st.UndoTimeout = Constant(9, 0), time.Hour }, next("e")),
+		step("e", undo(Effect(does[none]()))),
 	))
 	require.NoError(t, err)
 	policy := Policy{Retry: Constant(3, time.Second), Timeout: time.Minute, Queue: "slow", Priority: 4}
@@ -270,4 +271,7 @@ func TestCompile_FillsInPolicies(t *testing.T) {
 	require.Equal(t, Policy{Timeout: DefaultTimeout, Priority: 1, Level: 4, Message: "hello"}, c.Policy)
 	d, _ := spec.Step("d")
 	require.Equal(t, Policy{Retry: Constant(9, 0), Timeout: time.Hour, Priority: 1}, d.UndoPolicy)
+	e, _ := spec.Step("e")
+	require.Zero(t, e.Policy.Retry)
+	require.Equal(t, Exponential(5, time.Second, time.Minute), e.UndoPolicy.Retry, "an undo is tried more than once")
 }

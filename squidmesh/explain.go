@@ -31,7 +31,7 @@ const (
 	ReasonWaitingDependencies ReasonCode = "waiting_dependencies"
 )
 
-// Action is something an operator can do about a run now.
+// RunAction is something an operator can do about a run now.
 type RunAction string
 
 // The actions.

@@ -109,7 +109,9 @@ type Step struct {
 	// step read, and the step's own output.
 	Undo Action
 
-	// UndoRetry is the policy after a failed undo. Zero means the step's Retry.
+	// UndoRetry is the policy after a failed undo. Zero means the step's Retry, and if that is zero too, five attempts
+	// from a second to a minute apart. An undo that is out of attempts waits for [Runtime.RetryUndo] or
+	// [Runtime.AcceptUndo].
 	UndoRetry Retry
 
 	// UndoTimeout bounds one attempt of the undo. Zero means the step's Timeout.

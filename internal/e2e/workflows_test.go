@@ -13,7 +13,7 @@ import (
 func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 	write := squidmeshtest.EffectTx[TTx](p, nil)
 	manual := []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})}
-	twice := squidmesh.Constant(2, time.Second)
+	once, twice := squidmesh.Constant(1, 0), squidmesh.Constant(2, time.Second)
 
 	var eight []squidmesh.Step
 	for i := range 8 {
@@ -80,7 +80,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "last", Do: p.Effect()},
 		}},
 		{Name: "review", Triggers: manual, Steps: []squidmesh.Step{
-			{Name: "prepare", Do: p.Effect(), Undo: p.Effect(), Next: "review"},
+			{Name: "prepare", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once, Next: "review"},
 			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "capture", OnError: "decline"},
 			{Name: "capture", Do: p.Effect()},
 			{Name: "decline", Do: p.Func(), Output: "decline"},
@@ -88,11 +88,11 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 		{Name: "saga", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "reserve", Do: p.Effect(), Undo: write, UndoRetry: twice, Next: "prepare"},
 			{Name: "prepare", Next: "charge", Parallel: []squidmesh.Step{
-				{Name: "pick", Do: p.Effect(), Undo: p.Effect()},
+				{Name: "pick", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once},
 				{Name: "pack", Do: p.Effect(), Undo: p.Effect(), Retry: twice},
 				{Name: "label", Do: p.Effect()},
 			}},
-			{Name: "charge", Do: p.Effect(), Undo: p.Effect(), Next: "ship"},
+			{Name: "charge", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once, Next: "ship"},
 			{Name: "ship", Do: p.Effect()},
 		}},
 		{Name: "capture", Triggers: manual, Steps: []squidmesh.Step{
