@@ -25,6 +25,8 @@ const (
 type step struct {
 	Run, Workflow, Name, Phase, Status, Kind string
 	Attempt, Effects                         int
+	By                                       int       // the attempt that wrote the effect
+	DoneAt                                   time.Time // of the checkpoint
 }
 
 // verify compares the database with itself, with the application's table and with the ledgers.
@@ -78,9 +80,12 @@ func (s *soak) stuckRuns(ctx context.Context) ([]finding, error) {
 func (s *soak) steps(ctx context.Context) ([]step, error) {
 	rows, err := s.admin.Query(ctx, `select s.run_id::text as run, r.workflow, s.name, s.phase, s.status,
 			case s.phase when 'undo' then d.undo_kind else d.kind end as kind, s.attempt,
-			(select count(*) from soak_effect e where e.run_id = s.run_id::text and e.step = s.name and e.phase = s.phase) as effects
+			(select count(*) from soak_effect e where e.run_id = s.run_id::text and e.step = s.name and e.phase = s.phase) as effects,
+			coalesce((select max(attempt) from soak_effect e where e.run_id = s.run_id::text and e.step = s.name and e.phase = s.phase), 0) as by,
+			coalesce(c.at, 'epoch') as done_at
 		from squidmesh_step s join squidmesh_run r on r.id = s.run_id join squidmesh_spec p on p.shape = r.shape
 		cross join lateral json_to_recordset(p.body -> 'steps') as d (name text, kind text, undo_kind text)
+		left join squidmesh_event c on c.run_id = s.run_id and c.seq = s.done_seq
 		where d.name = s.name`)
 	if err != nil {
 		return nil, err
@@ -88,7 +93,7 @@ func (s *soak) steps(ctx context.Context) ([]step, error) {
 	return pgx.CollectRows(rows, pgx.RowToStructByName[step])
 }
 
-// transactional effects happen exactly once if their step completed, and not at all if it did not.
+// transactional effects happen exactly once if their step completed, by the attempt that completed it, and not at all if it did not.
 func transactional(steps []step) (found []finding) {
 	for _, st := range steps {
 		want := 0
@@ -103,19 +108,27 @@ func transactional(steps []step) (found []finding) {
 			found = append(found, finding{kind, fmt.Sprintf("run %s %s: %s %s is %s with %d rows of effect",
 				st.Run, st.Workflow, st.Name, st.Phase, st.Status, st.Effects)})
 		}
+		if want == 1 && st.Effects == 1 && st.By != st.Attempt {
+			found = append(found, finding{violated, fmt.Sprintf("run %s %s: %s %s has completed at attempt %d with the effect of attempt %d",
+				st.Run, st.Workflow, st.Name, st.Phase, st.Attempt, st.By)})
+		}
 	}
 	return found
 }
 
+// clockSlack is how far the clocks of this program and of PostgreSQL, which read the same one, may be apart.
+const clockSlack = 20 * time.Millisecond
+
 // external effects begin at most once per attempt, of attempts that were claimed, always with the same key and never with another's,
-// and have happened if their step completed.
+// and have happened before the checkpoint if their step completed: a checkpoint in front of its effect is the word of a worker that had
+// lost the attempt.
 func external(steps []step, notes []entry) (found []finding) {
 	type place struct{ run, step, phase string }
 	type attempt struct {
 		place
 		attempt int
 	}
-	begun, ended := map[attempt]int{}, map[attempt]int{}
+	begun, ended := map[attempt]int{}, map[attempt]time.Time{}
 	keys, owners := map[place]string{}, map[string]place{}
 	rows := map[place]step{}
 	for _, st := range steps {
@@ -140,15 +153,22 @@ func external(steps []step, notes []entry) (found []finding) {
 			}
 			keys[p], owners[n.Key] = n.Key, p
 		case noteEnd:
-			ended[a]++
+			ended[a] = n.At
 		case noteWrong:
 			found = append(found, finding{violated, fmt.Sprintf("run %s: %s %s: %s", n.Run, n.Step, n.Phase, n.Note)})
 		}
 	}
 	for p, row := range rows {
 		a := attempt{p, row.Attempt}
-		if row.Status == "completed" && begun[a] > 0 && ended[a] == 0 {
+		if row.Status != "completed" || begun[a] == 0 {
+			continue
+		}
+		switch at := ended[a]; {
+		case at.IsZero():
 			found = append(found, finding{violated, fmt.Sprintf("run %s: %s %s has completed without its effect", p.run, p.step, p.phase)})
+		case at.After(row.DoneAt.Add(clockSlack)):
+			found = append(found, finding{violated, fmt.Sprintf("run %s: %s %s attempt %d had its effect %s after its checkpoint",
+				p.run, p.step, p.phase, row.Attempt, at.Sub(row.DoneAt))})
 		}
 	}
 	return found

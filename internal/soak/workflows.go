@@ -107,7 +107,7 @@ func workflows(e *effects) []squidmesh.Workflow {
 			inside("pass", 0, ""),
 		}},
 		{Name: "slow", Triggers: triggers, Steps: []squidmesh.Step{
-			onError(outside("dig", 1500*time.Millisecond, 10, "fill"), "mend"),
+			onError(outside("dig", 2500*time.Millisecond, 10, "fill"), "mend"),
 			inside("fill", 0, ""),
 			inside("mend", 0, ""),
 		}},
