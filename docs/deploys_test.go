@@ -1,0 +1,148 @@
+package docs
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func shape(t *testing.T, change func(w *squidmesh.Workflow)) string {
+	t.Helper()
+	w := Checkout(&Shop[pgx.Tx]{Settle: time.Hour})
+	change(&w)
+	spec, err := squidmesh.Compile(w)
+	require.NoError(t, err)
+	return spec.Shape()
+}
+
+// What deploys.md says of the shape.
+func TestShape_WhatChangesIt(t *testing.T) {
+	t.Parallel()
+
+	const reserve, settle, capture, decline = 0, 3, 4, 6
+	before := shape(t, func(*squidmesh.Workflow) {})
+	for name, change := range map[string]func(w *squidmesh.Workflow){
+		"description of the workflow": func(w *squidmesh.Workflow) { w.Description = "sells books" },
+		"description of a step":       func(w *squidmesh.Workflow) { w.Steps[capture].Description = "takes the money" },
+		"retry":                       func(w *squidmesh.Workflow) { w.Steps[capture].Retry = squidmesh.Constant(3, time.Second) },
+		"timeout":                     func(w *squidmesh.Workflow) { w.Steps[capture].Timeout = time.Minute },
+		"queue":                       func(w *squidmesh.Workflow) { w.Steps[capture].Queue = "slow" },
+		"priority":                    func(w *squidmesh.Workflow) { w.Steps[capture].Priority = 4 },
+		"wait":                        func(w *squidmesh.Workflow) { w.Steps[settle].Do = squidmesh.Wait(time.Second) },
+		"undo retry":                  func(w *squidmesh.Workflow) { w.Steps[0].Parallel[reserve].UndoRetry = squidmesh.Constant(3, 0) },
+		"default of a payload": func(w *squidmesh.Workflow) {
+			w.Triggers[0] = squidmesh.Manual("ordered", squidmesh.Payload[Order](squidmesh.Defaults{"cents": 100}))
+		},
+		"schedule of a trigger": func(w *squidmesh.Workflow) {
+			w.Triggers[0] = squidmesh.Cron("ordered", "@hourly", "", squidmesh.Payload[Order](squidmesh.Defaults{"id": "1", "cents": 100}))
+		},
+		"body of a function": func(w *squidmesh.Workflow) {
+			w.Steps[capture].Do = squidmesh.Effect(func(context.Context, Order) error { return nil })
+		},
+	} {
+		require.Equal(t, before, shape(t, change), name)
+	}
+	for name, change := range map[string]func(w *squidmesh.Workflow){
+		"name of a step": func(w *squidmesh.Workflow) {
+			w.Steps[decline].Name = "refuse"
+			w.Steps[0].OnError, w.Steps[2].OnError, w.Steps[5].OnError = "refuse", "refuse", "refuse"
+		},
+		"route":             func(w *squidmesh.Workflow) { w.Steps[capture].OnError = "decline" },
+		"mark":              func(w *squidmesh.Workflow) { w.Steps[capture].Irreversible = true },
+		"undo":              func(w *squidmesh.Workflow) { w.Steps[0].Parallel[reserve].Undo = squidmesh.Action{} },
+		"name of a trigger": func(w *squidmesh.Workflow) { w.Triggers[0].Name = "asked" },
+		"another trigger": func(w *squidmesh.Workflow) {
+			w.Triggers = append(w.Triggers, squidmesh.Manual("again", squidmesh.Payload[Order]()))
+		},
+		"input type": func(w *squidmesh.Workflow) {
+			w.Steps[capture].Do = squidmesh.Effect(func(context.Context, struct {
+				Cents int `json:"cents"`
+			},
+			) error {
+				return nil
+			})
+		},
+		"kind of a function": func(w *squidmesh.Workflow) {
+			w.Steps[capture].Do = squidmesh.EffectTx(func(context.Context, pgx.Tx, Order) error { return nil })
+		},
+	} {
+		require.NotEqual(t, before, shape(t, change), name)
+	}
+}
+
+// What deploys.md says of runs that meet functions of a later definition.
+func TestPinnedRun_MeetsChangedFunctions(t *testing.T) {
+	t.Parallel()
+
+	type amount struct {
+		Cents int `json:"cents"`
+	}
+	w := func(contract squidmesh.Contract, pay squidmesh.Action) squidmesh.Workflow {
+		return squidmesh.Workflow{
+			Name: "pay", Triggers: []squidmesh.Trigger{squidmesh.Manual("asked", contract)},
+			Steps: []squidmesh.Step{{Name: "hold", Do: squidmesh.Pause(), Next: "pay"}, {Name: "pay", Do: pay}},
+		}
+	}
+	before := w(squidmesh.Payload[amount](), squidmesh.Effect(func(context.Context, amount) error { return nil }))
+	var seen string
+	for name, c := range map[string]struct {
+		after squidmesh.Workflow
+		check func(t *testing.T, ended squidmesh.Run)
+	}{
+		"NewRequiredFieldIsZero": {
+			w(squidmesh.Payload[struct {
+				Cents    int    `json:"cents"`
+				Currency string `json:"currency"`
+			}](), squidmesh.Effect(func(_ context.Context, in struct {
+				Cents    int    `json:"cents"`
+				Currency string `json:"currency"`
+			},
+			) error {
+				seen = "currency " + in.Currency
+				return nil
+			})),
+			func(t *testing.T, ended squidmesh.Run) {
+				require.Equal(t, squidmesh.RunCompleted, ended.Status)
+				require.Equal(t, "currency ", seen)
+			},
+		},
+		"OtherTypeIsInvalidInput": {
+			w(squidmesh.Payload[struct {
+				Cents string `json:"cents"`
+			}](), squidmesh.Effect(func(context.Context, struct {
+				Cents string `json:"cents"`
+			},
+			) error {
+				return nil
+			})),
+			func(t *testing.T, ended squidmesh.Run) {
+				require.Equal(t, squidmesh.RunFailed, ended.Status)
+				require.Equal(t, squidmesh.CodeInvalidInput, ended.Reason.Code)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "test.db")
+			rt, stop := start(t, path, before)
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "pay", Payload: amount{Cents: 4990}})
+			require.NoError(t, err)
+			stop()
+
+			rt, stop = start(t, path, c.after)
+			defer stop()
+			_, err = rt.AwaitRun(t.Context(), run.ID, squidmesh.RunPaused)
+			require.NoError(t, err)
+			_, err = rt.UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ana"})
+			require.NoError(t, err)
+			ended, err := rt.AwaitRun(t.Context(), run.ID)
+			require.NoError(t, err)
+			c.check(t, ended)
+		})
+	}
+}

@@ -1,0 +1,52 @@
+package docs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/squidmesh/squidmesh-go/invariants"
+	"github.com/squidmesh/squidmesh-go/migrations"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Examples without output are compiled and not run: these need a database of their own.
+func Example_operating() {
+	ctx := context.Background()
+	pool, err := setUp(ctx)
+	if err == nil {
+		err = check(ctx, pool)
+	}
+	fmt.Println(err, observer)
+}
+
+func setUp(ctx context.Context) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return nil, err
+	}
+	if err := migrations.UpAllPostgres(ctx, pool, nil); err != nil { // River's tables and squidmesh's
+		return nil, err
+	}
+	return pool, nil
+}
+
+func check(ctx context.Context, pool *pgxpool.Pool) error {
+	violations, err := invariants.CheckPostgres(ctx, pool, nil)
+	if err != nil {
+		return err
+	}
+	for _, v := range violations {
+		fmt.Println(v) // the rule, the run, and what breaks it
+	}
+	return nil
+}
+
+var observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) {
+	if o.Entry.Kind == squidmesh.AuditFailed {
+		slog.Warn("step failed", "run", o.Run.ID, "workflow", o.Run.Workflow, "step", o.Entry.Name)
+	}
+})
