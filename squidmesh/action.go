@@ -80,6 +80,9 @@ func Effect[In any](f func(context.Context, In) error) Action {
 // FuncTx makes a step of a function that writes to the program's own tables. What it writes through the transaction commits
 // together with the step's result and its successors' jobs, so for the database it happens exactly once. The function must
 // not use the transaction after it returned, nor end it.
+//
+// When it returns an error with which the database gave up the transaction, such as a deadlock, it runs again within the same
+// attempt, up to five times more, whatever the step's Retry.
 func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Action {
 	return Action{
 		kind: KindFuncTx, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](), tx: reflect.TypeFor[TTx](), missing: f == nil,

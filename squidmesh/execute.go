@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -20,6 +21,12 @@ var errTimeout = fmt.Errorf("step timed out: %w", context.DeadlineExceeded)
 
 // errStale says that an attempt is not the current one any more, so that what its FuncTx body wrote must not commit.
 var errStale = errors.New("attempt is not the current one any more")
+
+// bodyRepeats bounds how often a FuncTx body is run again within its attempt.
+const bodyRepeats = 5
+
+// errRepeat rolls back a FuncTx body that is to run again.
+var errRepeat = errors.New("the database gave up the step's transaction")
 
 // execution is an attempt at work in this process.
 type execution struct {
@@ -188,6 +195,7 @@ func (x *execution) released(reason string) Released {
 // attemptTx executes a FuncTx step: its writes, its checkpoint and its successors' jobs commit together. The body runs under no lock
 // of ours; the run is locked after it, so that locks are taken in the order application rows, then runs.
 func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
+	started, repeats := x.ctx, 0
 	for try := 1; ; try++ {
 		var (
 			c      committed
@@ -198,12 +206,19 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		)
 		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 			called = true
+			x.ctx = started
+			began := time.Now()
 			bodyErr := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
 				result = rt.execute(x, tx)
 				return result.err
 			})
 			if result.err == nil && bodyErr != nil {
 				result.err = bodyErr // the body returned well, its transaction did not
+			}
+			x.timeout -= time.Since(began)
+			if repeats < bodyRepeats && started.Err() == nil && x.timeout > 0 && rt.mayRepeat(bodyErr) {
+				repeats++
+				return fmt.Errorf("%w: %w", errRepeat, bodyErr)
 			}
 			event = x.event(result)
 			fault.Hit("functx.after_body")
@@ -237,6 +252,8 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return committed{}, nil
 		case ctx.Err() != nil:
 			return committed{}, err
+		case errors.Is(err, errRepeat):
+			Logger(started).Info("squidmesh: transaction of step is run again", "error", err)
 		case errors.Is(err, ErrTransactionEnded):
 			return rt.commit(ctx, x.claim.Run, Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)})
 		case called && result.err != nil:
@@ -250,6 +267,22 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
 		}
+	}
+}
+
+// mayRepeat reports whether a body failed only because the database gave up its transaction. A broken connection may as well be
+// another one's than the transaction's, to something that must not hear of the step again.
+func (rt *Runtime[TTx]) mayRepeat(err error) bool {
+	var (
+		connection net.Error
+		final      *finalError
+		after      *retryAfterError
+	)
+	switch {
+	case err == nil, errors.As(err, &final), errors.As(err, &after), !rt.traits.Transient(err):
+		return false
+	default:
+		return errors.Is(err, ErrTxUnusable) || !errors.As(err, &connection)
 	}
 }
 
