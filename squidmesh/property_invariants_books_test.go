@@ -238,6 +238,17 @@ func ruleAlive(m *moment) string {
 // ruleHolds: a hold exists exactly for each delivery that is being worked on. Of lost workers whose take-over was told of
 // some holds only, the others may be left for another one.
 func ruleHolds(m *moment) string {
+	_, lost := m.event.(Lost)
+	for _, hold := range m.t.Held {
+		if m.held[hold] {
+			return say("worker %d holds %v twice", hold.Worker, hold.StepKey)
+		}
+	}
+	for _, hold := range m.t.Unheld {
+		if !m.held[hold] && !lost { // a take-over may come twice
+			return say("worker %d lets %v go, and does not hold it", hold.Worker, hold.StepKey)
+		}
+	}
 	held := map[Hold]bool{}
 	for key, row := range m.world.snap.Steps {
 		if row.Status == StepRunning && m.spec.step(key.Name).Kind != KindBlock {
