@@ -1,0 +1,107 @@
+package mutants
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// processes is how many compilers and tests run at once.
+const processes = 2
+
+// rounds are how many histories per test a bug has to show itself in: most do so within a few, which saves much time.
+var rounds = []string{"40", "300"}
+
+// seed makes the histories the same each time, so that a bug is found always or never.
+const seed = "20260301"
+
+var verdict = regexp.MustCompile(`\[rapid\] (?:failed|panic|flaky)[^:]*: (.*)`)
+
+func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("compiles the core once for each bug")
+	}
+	core, err := filepath.Abs("../../squidmesh")
+	require.NoError(t, err)
+	slots := make(chan struct{}, processes)
+
+	t.Run("no bug", func(t *testing.T) {
+		t.Parallel()
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		found, output := properties(t, core, overlay(t, core, mutant{}))
+		require.False(t, found, "the properties fail without any bug:\n%s", output)
+	})
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			found, output := properties(t, core, overlay(t, core, m))
+			require.True(t, found, "no property finds this bug in %s:\n%s\nbecomes\n%s", m.file, m.from, m.to)
+			if said := verdict.FindStringSubmatch(output); said != nil {
+				t.Log(said[1])
+			}
+		})
+	}
+}
+
+// overlay makes the core look patched to the go command, and without its other tests, which need databases to compile. It
+// returns the file that says so.
+func overlay(t *testing.T, core string, m mutant) string {
+	dir := t.TempDir()
+	replace := map[string]string{}
+	tests, err := filepath.Glob(filepath.Join(core, "*_test.go"))
+	require.NoError(t, err)
+	for _, file := range tests {
+		if !strings.HasPrefix(filepath.Base(file), "property_") {
+			replace[file] = ""
+		}
+	}
+	if m.file != "" {
+		original := filepath.Join(core, m.file)
+		source, err := os.ReadFile(original)
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(source), m.from), "%s must hold exactly once:\n%s", m.file, m.from)
+		patched := filepath.Join(dir, m.file)
+		require.NoError(t, os.WriteFile(patched, []byte(strings.Replace(string(source), m.from, m.to, 1)), 0o600))
+		replace[original] = patched
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	return file
+}
+
+// properties compiles the core's properties with the overlay and runs them, in rounds. It reports whether one failed.
+func properties(t *testing.T, core, overlay string) (failed bool, output string) {
+	binary := filepath.Join(t.TempDir(), "properties.test")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-p", "1", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w",
+		"-overlay", overlay, "-o", binary, ".") // fast to compile, not to run
+	build.Dir = core
+	said, err := build.CombinedOutput()
+	require.NoError(t, err, "it does not compile:\n%s", said)
+
+	for _, checks := range rounds {
+		run := exec.CommandContext(t.Context(), binary, "-test.run=^TestProperty_", "-test.timeout=2m", "-test.failfast",
+			"-rapid.checks="+checks, "-rapid.seed="+seed, "-rapid.shrinktime=0s", "-rapid.nofailfile")
+		run.Dir = core
+		run.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", 1))
+		said, err := run.CombinedOutput()
+		if err != nil {
+			require.Contains(t, string(said), "TestProperty_", "it did not even run: %v", err)
+			return true, string(said)
+		}
+		output = string(said)
+	}
+	return false, output
+}
