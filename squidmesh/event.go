@@ -31,7 +31,8 @@ type Attempted struct {
 	Runnable map[StepKey]bool
 }
 
-// Claimed is the arrival of a delivery at a worker that would execute it. Runnable must hold the step.
+// Claimed is the arrival of a delivery at a worker that would execute it. It is sent back if Runnable does not
+// hold the step.
 type Claimed struct{ Attempted }
 
 // Succeeded is the end of an attempt whose function returned without an error.
