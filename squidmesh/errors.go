@@ -38,8 +38,6 @@ var (
 	ErrCommitUnknown = errors.New("outcome of commit unknown")
 	// ErrDispatch: the executor refused a job. Nothing was written.
 	ErrDispatch = errors.New("enqueue failed")
-	// ErrNotStarted: the runtime executes nothing before Start or after Stop.
-	ErrNotStarted = errors.New("runtime is not started")
 )
 
 // InputError is a bad argument of a public call. Nothing was written.

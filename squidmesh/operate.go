@@ -18,12 +18,12 @@ type CancelParams struct {
 // outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish; cancelling a cancelled
 // run changes nothing. Errors: [ErrNotFound], [ErrFinished], [*InputError], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelParams) (Run, error) {
-	return rt.operate(ctx, id, Cancelled{Decision: params.Decision, Compensate: params.Compensate}, false)
+	return rt.operate(ctx, id, Cancelled(params), false)
 }
 
 // CancelRunTx is CancelRun within the caller's transaction.
 func (rt *Runtime[TTx]) CancelRunTx(ctx context.Context, tx TTx, id RunID, params CancelParams) (Run, error) {
-	return rt.operateTx(ctx, tx, id, Cancelled{Decision: params.Decision, Compensate: params.Compensate}, false)
+	return rt.operateTx(ctx, tx, id, Cancelled(params), false)
 }
 
 // UnblockRun ends a pause; the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [*InputError], [ErrDispatch],
@@ -63,10 +63,20 @@ func (rt *Runtime[TTx]) RetryUndo(ctx context.Context, id RunID, decision Decisi
 	return rt.operate(ctx, id, UndoRetried{decision}, false)
 }
 
+// RetryUndoTx is RetryUndo within the caller's transaction.
+func (rt *Runtime[TTx]) RetryUndoTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
+	return rt.operateTx(ctx, tx, id, UndoRetried{decision}, false)
+}
+
 // AcceptUndo leaves an undo that is out of attempts undone; the run goes on to its end. The actor is required. Errors as for
 // UnblockRun.
 func (rt *Runtime[TTx]) AcceptUndo(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, UndoAccepted{decision}, true)
+}
+
+// AcceptUndoTx is AcceptUndo within the caller's transaction.
+func (rt *Runtime[TTx]) AcceptUndoTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
+	return rt.operateTx(ctx, tx, id, UndoAccepted{decision}, true)
 }
 
 // operate commits a command in a transaction of its own.
