@@ -105,7 +105,7 @@ func checkDynamic(t Type, dynamic DynamicDefault) error {
 	case t.Kind != kindString || t.Format != "" && t.Format != formatDateTime:
 		return fmt.Errorf("a dynamic default is a string, the field is %s", t)
 	case dynamic == Today && t.Format == formatDateTime:
-		return fmt.Errorf("Today is a date without a time: the field would need the type string, or the default Now")
+		return fmt.Errorf("the default Today is a date without a time: the field would need the type string, or the default Now")
 	default:
 		return nil
 	}
