@@ -19,7 +19,7 @@ test: ## Run all tests with the race detector, on SQLite and on a throw-away Pos
 
 .PHONY: lint
 lint: ## Check formatting, vet and staticcheck
-	@unformatted="$$($(GO) run $(GOFUMPT) -l .)" || exit 1; \
+	@unformatted="$$(find . -name '*.go' -not -path '*/.*' -exec $(GO) run $(GOFUMPT) -l {} +)" || exit 1; \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
