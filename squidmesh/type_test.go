@@ -76,10 +76,12 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 				B string `json:"b,omitempty"`
 				C string `json:",omitzero"`
 				D string `json:"-"`
+				//lint:ignore SA5008 encoding/json reads it as the name "-"
 				E string `json:"-,"`
 				F *int
 				g int
 				H int `json:"h,string"`
+				//lint:ignore SA5008 encoding/json goes by the field's name then
 				I int `json:"a\"b"`
 			}](),
 			[]Field{
