@@ -49,6 +49,16 @@ type Store[TTx any] interface {
 	// Workers does one tick of a worker's life; see [WorkerTick].
 	Workers(ctx context.Context, tx TTx, tick WorkerTick) (WorkerReport, error)
 
+	// Triggers reads rows of cron triggers, in the order of their keys or as the query says.
+	Triggers(ctx context.Context, tx TTx, q TriggerQuery) ([]TriggerState, error)
+
+	// Fires reads fires of cron triggers.
+	Fires(ctx context.Context, tx TTx, q FireQuery) ([]Fire, error)
+
+	// SaveCron writes about triggers and fires, and returns the new fires that were inserted, in their order; the others
+	// existed.
+	SaveCron(ctx context.Context, tx TTx, change CronChange) (inserted []Fire, err error)
+
 	// Notify sends a notification outside any transaction.
 	Notify(ctx context.Context, channel, payload string) error
 
@@ -151,6 +161,8 @@ type WorkerTick struct {
 	// behind a step of an earlier report, so that a long backlog hides nothing.
 	Overdue     time.Duration
 	OverdueFrom StepCursor
+	// Triggers are the cron triggers that the worker fires.
+	Triggers []TriggerKey
 	// Limit caps each list of the report.
 	Limit int
 }
@@ -184,4 +196,6 @@ type WorkerReport struct {
 	Jobless []StepState
 	// Overdue are scheduled step rows with a job that should have been delivered by now.
 	Overdue []StepState
+	// TriggersDue says that one of the triggers is due, FiresDue that a fire of theirs is to be looked after.
+	TriggersDue, FiresDue bool
 }

@@ -44,7 +44,9 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	if tick.Resign != 0 {
 		batch.Queue(s.sql("Resign"), int64(tick.Resign), now)
 	}
+	cron := keyArgs(tick.Triggers)
 	batch.Queue(s.sql("Tick"), pgx.NamedArgs{
+		"workflows": cron["workflows"], "triggers": cron["triggers"],
 		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
 		"overdue": tick.Overdue.Microseconds(), "overdue_at": open(tick.OverdueFrom.DueAt, pgtype.NegativeInfinity),
@@ -91,6 +93,10 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 		switch part {
 		case "now":
 			report.Now = when(at)
+		case "trigger":
+			report.TriggersDue = true
+		case "fire":
+			report.FiresDue = true
 		case "orphan":
 			report.Orphans = append(report.Orphans, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "verdict":

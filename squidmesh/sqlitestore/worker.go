@@ -50,6 +50,9 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit); err != nil {
 		return report, err
 	}
+	if err := s.cronDue(ctx, tx, tick.Triggers, &report); err != nil {
+		return report, err
+	}
 	if tick.Overdue > 0 {
 		report.Overdue, err = query(ctx, tx, scanStep, s.sql("Overdue"),
 			now-tick.Overdue.Microseconds(), micros(tick.OverdueFrom.DueAt), tick.OverdueFrom.Run, tick.Limit)

@@ -85,5 +85,15 @@ from now, (
     select 'jobless', 0, run_id, name, phase, step from jobless
     union all
     select 'overdue', 0, run_id, name, phase, step from overdue
+    union all
+    select 'trigger', 0, null, '', '', null where exists (
+        select from /* schema */squidmesh_trigger as t, now
+        where not t.paused and t.next_at <= now.at and (t.workflow, t.name) in (select * from /* include Keys */)
+    )
+    union all
+    select 'fire', 0, null, '', '', null where exists (
+        select from /* schema */squidmesh_fire as f, now
+        where f.look_at <= now.at and (f.workflow, f.name) in (select * from /* include Keys */)
+    )
 ) as found
 order by part, (step).due_at, run_id, owner, name, phase;

@@ -1,0 +1,133 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Triggers implements squidmesh.Store. A transaction that writes has the one write lock, so there is nothing to lock or to leave
+// out.
+func (s *Store) Triggers(ctx context.Context, tx *sql.Tx, q squidmesh.TriggerQuery) ([]squidmesh.TriggerState, error) {
+	keys, err := keyList(q.Keys)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !q.DueBy.IsZero():
+		return query(ctx, tx, scanTrigger, s.sql("DueTriggers"), micros(q.DueBy), keys, q.Limit)
+	case q.Keys != nil:
+		return query(ctx, tx, scanTrigger, s.sql("TriggersByKey"), keys)
+	default:
+		return query(ctx, tx, scanTrigger, s.sql("Triggers"), q.Workflow)
+	}
+}
+
+// Fires implements squidmesh.Store.
+func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([]squidmesh.Fire, error) {
+	keys, err := keyList(q.Keys)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.SignalID != "":
+		return query(ctx, tx, scanFire, s.sql("FireBySignal"), keys, q.SignalID)
+	case !q.LookBy.IsZero():
+		return query(ctx, tx, scanFire, s.sql("LateFires"), micros(q.LookBy), keys, q.Limit)
+	}
+	var all []squidmesh.Fire
+	for _, k := range q.Keys {
+		fires, err := query(ctx, tx, scanFire, s.sql("NewestFires"), k.Workflow, k.Trigger, q.Newest)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, fires...)
+	}
+	return all, nil
+}
+
+// SaveCron implements squidmesh.Store.
+func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c squidmesh.CronChange) ([]squidmesh.Fire, error) {
+	for statement, triggers := range map[string][]squidmesh.TriggerState{"RegisterTriggers": c.Register, "UpdateTriggers": c.Triggers} {
+		rows := make([][]any, len(triggers))
+		for i, t := range triggers {
+			rows[i] = []any{t.Workflow, t.Trigger, t.Expression, t.TimeZone, t.Missed, t.CatchUp, t.Overlap, micros(t.NextAt), t.Paused}
+		}
+		if err := s.save(ctx, tx, statement, rows); err != nil {
+			return nil, err
+		}
+	}
+	var inserted []squidmesh.Fire
+	for _, f := range c.NewFires {
+		result, err := tx.ExecContext(ctx, s.sql("InsertFires"), fireRow(f)...)
+		if err != nil {
+			return nil, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 {
+			inserted = append(inserted, f)
+		}
+	}
+	rows := make([][]any, len(c.Fires))
+	for i, f := range c.Fires {
+		rows[i] = fireRow(f)
+	}
+	return inserted, s.save(ctx, tx, "UpdateFires", rows)
+}
+
+// save runs a statement that takes its rows as one array.
+func (s *Store) save(ctx context.Context, tx *sql.Tx, statement string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	data, err := list(rows)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, s.sql(statement), data)
+	return err
+}
+
+// cronDue says for a tick whether something is due.
+func (s *Store) cronDue(ctx context.Context, tx *sql.Tx, keys []squidmesh.TriggerKey, report *squidmesh.WorkerReport) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	wanted, err := keyList(keys)
+	if err != nil {
+		return err
+	}
+	return tx.QueryRowContext(ctx, s.sql("CronDue"), micros(report.Now), wanted).Scan(&report.TriggersDue, &report.FiresDue)
+}
+
+func keyList(keys []squidmesh.TriggerKey) (string, error) {
+	rows := make([][2]string, len(keys))
+	for i, k := range keys {
+		rows[i] = [2]string{k.Workflow, k.Trigger}
+	}
+	return list(rows)
+}
+
+func fireRow(f squidmesh.Fire) []any {
+	return []any{
+		f.Workflow, f.Trigger, f.Key, f.SignalID, micros(f.WindowAt), micros(f.WindowEnd), string(f.State), f.Reason, optional(f.RunID),
+		micros(f.FiredAt), micros(f.LookAt), f.Sent, f.JobID,
+	}
+}
+
+func scanTrigger(rows *sql.Rows) (squidmesh.TriggerState, error) {
+	var t squidmesh.TriggerState
+	err := rows.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, instant{&t.NextAt}, &t.Paused)
+	return t, err
+}
+
+func scanFire(rows *sql.Rows) (squidmesh.Fire, error) {
+	var f squidmesh.Fire
+	err := rows.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, instant{&f.WindowAt}, instant{&f.WindowEnd}, &f.State, &f.Reason, &f.RunID,
+		instant{&f.FiredAt}, instant{&f.LookAt}, &f.Sent, &f.JobID, &f.RunStatus)
+	return f, err
+}

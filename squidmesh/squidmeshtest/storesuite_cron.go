@@ -1,0 +1,251 @@
+package squidmeshtest
+
+import (
+	"context"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
+	return map[string]func(*storeBench[TTx]){
+		"Cron_TriggersAreRegistered":       triggersAreRegistered[TTx],
+		"Cron_DueTriggers":                 dueTriggers[TTx],
+		"Cron_TriggersAreLocked":           triggersAreLocked[TTx],
+		"Cron_FiresAreUnique":              firesAreUnique[TTx],
+		"Cron_FiresKeepWhatTheyAreGiven":   firesKeepWhatTheyAreGiven[TTx],
+		"Cron_LateFires":                   lateFires[TTx],
+		"Cron_NewestFires":                 newestFires[TTx],
+		"Cron_WorkersReportWhatIsDue":      workersReportCron[TTx],
+		"Cron_NothingIsWrittenInRollbacks": cronRollsBack[TTx],
+	}
+}
+
+func (b *storeBench[TTx]) saveCron(c squidmesh.CronChange) (inserted []squidmesh.Fire) {
+	b.Helper()
+	b.write(func(ctx context.Context, tx TTx) {
+		var err error
+		inserted, err = b.store.SaveCron(ctx, tx, c)
+		require.NoError(b, err)
+	})
+	return inserted
+}
+
+func (b *storeBench[TTx]) triggers(q squidmesh.TriggerQuery) (rows []squidmesh.TriggerState) {
+	b.Helper()
+	in := b.view
+	if q.Lock || !q.DueBy.IsZero() {
+		in = b.write
+	}
+	in(func(ctx context.Context, tx TTx) {
+		var err error
+		rows, err = b.store.Triggers(ctx, tx, q)
+		require.NoError(b, err)
+	})
+	return rows
+}
+
+func (b *storeBench[TTx]) fires(q squidmesh.FireQuery) (fires []squidmesh.Fire) {
+	b.Helper()
+	in := b.write
+	if q.Newest > 0 {
+		in = b.view
+	}
+	in(func(ctx context.Context, tx TTx) {
+		var err error
+		fires, err = b.store.Fires(ctx, tx, q)
+		require.NoError(b, err)
+	})
+	return fires
+}
+
+var (
+	nightly = squidmesh.TriggerKey{Workflow: "digest", Trigger: "nightly"}
+	weekly  = squidmesh.TriggerKey{Workflow: "digest", Trigger: "weekly"}
+	hourly  = squidmesh.TriggerKey{Workflow: "poll", Trigger: "hourly"}
+)
+
+func trigger(key squidmesh.TriggerKey, next time.Time) squidmesh.TriggerState {
+	return squidmesh.TriggerState{
+		TriggerKey: key, Expression: "0 7 * * *", TimeZone: "Europe/Berlin", Missed: squidmesh.MissedCatchUp, CatchUp: 3,
+		Overlap: squidmesh.OverlapSkip, NextAt: next,
+	}
+}
+
+// pending is a fire whose delivery is on the way.
+func pending(key squidmesh.TriggerKey, name string, window, look time.Time) squidmesh.Fire {
+	return squidmesh.Fire{
+		TriggerKey: key, Key: name, SignalID: "signal " + name, WindowAt: window, WindowEnd: window.Add(time.Hour),
+		State: squidmesh.FirePending, FiredAt: sampleTime, LookAt: look,
+	}
+}
+
+func triggersAreRegistered[TTx any](b *storeBench[TTx]) {
+	rows := []squidmesh.TriggerState{trigger(hourly, sampleTime), trigger(nightly, time.Time{}), trigger(weekly, sampleTime)}
+	b.saveCron(squidmesh.CronChange{Register: rows})
+	want := []squidmesh.TriggerState{rows[1], rows[2], rows[0]}
+	require.Equal(b, want, b.triggers(squidmesh.TriggerQuery{}), "by workflow and name")
+	require.Equal(b, want[:2], b.triggers(squidmesh.TriggerQuery{Workflow: "digest"}))
+	require.Equal(b, want[1:], b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{hourly, weekly}}))
+	require.Empty(b, b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{}, Lock: true}))
+
+	paused := rows[2]
+	paused.Paused, paused.NextAt = true, sampleTime.Add(time.Hour)
+	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+
+	policy := trigger(weekly, sampleTime.Add(5*time.Hour))
+	policy.Missed, policy.CatchUp, policy.Overlap = squidmesh.MissedLatest, 0, squidmesh.OverlapAllow
+	zone := trigger(hourly, sampleTime.Add(2*time.Hour))
+	zone.TimeZone = ""
+	expression := trigger(nightly, sampleTime.Add(3*time.Hour))
+	expression.Expression = "@daily"
+	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{policy, zone, expression}})
+	policy.NextAt, policy.Paused = paused.NextAt, true // what was missed stays due, and a pause stays one
+	require.Equal(b, []squidmesh.TriggerState{expression, policy, zone}, b.triggers(squidmesh.TriggerQuery{}))
+}
+
+func dueTriggers[TTx any](b *storeBench[TTx]) {
+	late, due, paused := trigger(weekly, sampleTime.Add(-time.Hour)), trigger(nightly, sampleTime), trigger(hourly, sampleTime)
+	never := trigger(squidmesh.TriggerKey{Workflow: "w", Trigger: "never"}, time.Time{})
+	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{late, due, paused, never}})
+	paused.Paused = true
+	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+	q := squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{nightly, weekly, hourly, never.TriggerKey}, DueBy: sampleTime, Limit: 10}
+	require.Equal(b, []squidmesh.TriggerState{late, due}, b.triggers(q))
+	q.Limit = 1
+	require.Equal(b, []squidmesh.TriggerState{late}, b.triggers(q))
+	q.Limit, q.Keys = 10, []squidmesh.TriggerKey{nightly}
+	require.Equal(b, []squidmesh.TriggerState{due}, b.triggers(q), "of the triggers that were asked for")
+	q.DueBy = sampleTime.Add(-time.Microsecond)
+	require.Empty(b, b.triggers(q))
+}
+
+// triggersAreLocked: what one process fires, the other leaves alone.
+func triggersAreLocked[TTx any](b *storeBench[TTx]) {
+	if !b.postgres() {
+		b.Skip("one transaction writes at a time")
+	}
+	b.saveCron(squidmesh.CronChange{
+		Register: []squidmesh.TriggerState{trigger(nightly, sampleTime), trigger(weekly, sampleTime)},
+		NewFires: []squidmesh.Fire{pending(nightly, "a", sampleTime, sampleTime), pending(weekly, "b", sampleTime, sampleTime)},
+	})
+	keys := []squidmesh.TriggerKey{nightly, weekly}
+	b.write(func(ctx context.Context, tx TTx) {
+		_, err := b.store.Triggers(ctx, tx, squidmesh.TriggerQuery{Keys: keys[:1], Lock: true})
+		require.NoError(b, err)
+		_, err = b.store.Fires(ctx, tx, squidmesh.FireQuery{Keys: keys[1:], SignalID: "signal b"})
+		require.NoError(b, err)
+		left := b.triggers(squidmesh.TriggerQuery{Keys: keys, DueBy: sampleTime, Limit: 10})
+		require.Len(b, left, 1)
+		require.Equal(b, weekly, left[0].TriggerKey)
+		late := b.fires(squidmesh.FireQuery{Keys: keys, LookBy: sampleTime, Limit: 10})
+		require.Len(b, late, 1)
+		require.Equal(b, nightly, late[0].TriggerKey)
+	})
+}
+
+func firesAreUnique[TTx any](b *storeBench[TTx]) {
+	one, two := pending(nightly, "one", sampleTime, sampleTime), pending(nightly, "two", sampleTime, sampleTime)
+	other := pending(weekly, "one", sampleTime, sampleTime)
+	require.Equal(b, []squidmesh.Fire{one, other}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{one, other}}))
+	again, signal := one, two
+	again.SignalID = "another"
+	signal.SignalID = one.SignalID
+	require.Equal(b, []squidmesh.Fire{two}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{again, signal, two, one}}))
+	require.Len(b, b.fires(squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, Newest: 10}), 2)
+}
+
+func firesKeepWhatTheyAreGiven[TTx any](b *storeBench[TTx]) {
+	f := pending(nightly, "2026-10-25T02:30 Europe/Berlin", sampleTime, sampleTime.Add(time.Second))
+	f.Reason, f.Sent, f.JobID = "overlap: é", 3, "77"
+	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{f}})
+	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, SignalID: f.SignalID}
+	require.Equal(b, []squidmesh.Fire{f}, b.fires(q))
+
+	run := newRun("digest")
+	b.insert(run)
+	f.State, f.Reason, f.RunID, f.LookAt, f.Sent, f.JobID = squidmesh.FireStarted, "", run.ID, time.Time{}, 4, "78"
+	b.saveCron(squidmesh.CronChange{Fires: []squidmesh.Fire{f}})
+	f.RunStatus = run.Status
+	require.Equal(b, []squidmesh.Fire{f}, b.fires(q))
+
+	bare := pending(nightly, "bare", sampleTime, time.Time{})
+	bare.WindowEnd, bare.State, bare.Reason = time.Time{}, squidmesh.FireSkipped, "missed"
+	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{bare}})
+	q.SignalID = bare.SignalID
+	require.Equal(b, []squidmesh.Fire{bare}, b.fires(q))
+	q.SignalID = "unknown"
+	require.Empty(b, b.fires(q))
+	q.Keys, q.SignalID = []squidmesh.TriggerKey{weekly}, bare.SignalID
+	require.Empty(b, b.fires(q), "of the trigger that was asked for")
+}
+
+func lateFires[TTx any](b *storeBench[TTx]) {
+	first, second := pending(nightly, "a", sampleTime, sampleTime.Add(-time.Hour)), pending(weekly, "b", sampleTime, sampleTime)
+	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{
+		second, first, pending(nightly, "c", sampleTime, sampleTime.Add(time.Microsecond)), pending(hourly, "d", sampleTime, sampleTime),
+	}})
+	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, LookBy: sampleTime, Limit: 10}
+	require.Equal(b, []squidmesh.Fire{first, second}, b.fires(q))
+	q.Limit = 1
+	require.Equal(b, []squidmesh.Fire{first}, b.fires(q))
+}
+
+func newestFires[TTx any](b *storeBench[TTx]) {
+	var all []squidmesh.Fire
+	for i, name := range []string{"a", "b", "c"} {
+		all = append(all, pending(nightly, name, sampleTime.Add(time.Duration(i)*time.Hour), sampleTime),
+			pending(weekly, name, sampleTime.Add(-time.Duration(i)*time.Hour), sampleTime))
+	}
+	b.saveCron(squidmesh.CronChange{NewFires: all})
+	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, Newest: 2}
+	require.Equal(b, []squidmesh.Fire{all[4], all[2], all[1], all[3]}, b.fires(q))
+	q.Keys = []squidmesh.TriggerKey{hourly}
+	require.Empty(b, b.fires(q))
+}
+
+func workersReportCron[TTx any](b *storeBench[TTx]) {
+	worker := b.register(long)
+	var now time.Time
+	b.write(func(ctx context.Context, tx TTx) {
+		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+		require.NoError(b, err)
+		now = locked.Now
+	})
+	check := func(triggers, fires bool, keys ...squidmesh.TriggerKey) {
+		b.Helper()
+		report := b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, Triggers: keys})
+		require.Equal(b, triggers, report.TriggersDue)
+		require.Equal(b, fires, report.FiresDue)
+	}
+	check(false, false, nightly, weekly)
+	b.saveCron(squidmesh.CronChange{
+		Register: []squidmesh.TriggerState{trigger(nightly, now.Add(-time.Second)), trigger(weekly, now.Add(time.Hour))},
+		NewFires: []squidmesh.Fire{pending(weekly, "a", now, now.Add(-time.Second)), pending(nightly, "b", now, now.Add(time.Hour))},
+	})
+	check(true, true, nightly, weekly)
+	check(true, false, nightly)
+	check(false, true, weekly)
+	check(false, false, hourly)
+	check(false, false)
+	paused := trigger(nightly, now.Add(-time.Second))
+	paused.Paused = true
+	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+	check(false, false, nightly)
+}
+
+func cronRollsBack[TTx any](b *storeBench[TTx]) {
+	err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+		_, err := b.store.SaveCron(ctx, tx, squidmesh.CronChange{
+			Register: []squidmesh.TriggerState{trigger(nightly, sampleTime)},
+			NewFires: []squidmesh.Fire{pending(nightly, "a", sampleTime, sampleTime)},
+		})
+		require.NoError(b, err)
+		return context.Canceled
+	})
+	require.ErrorIs(b, err, context.Canceled)
+	require.Empty(b, b.triggers(squidmesh.TriggerQuery{}))
+	require.Empty(b, b.fires(squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, Newest: 1}))
+}

@@ -1,0 +1,155 @@
+package squidmesh
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Missed says what becomes of the windows that passed while no process was there to fire them.
+//
+// A window that is due for no more than five seconds is not missed, and neither is the newest one for a minute. Of those that are
+// not fired, the newest is recorded as skipped.
+type Missed string
+
+// The policies for missed windows.
+const (
+	MissedLatest  Missed = ""         // the newest one fires, however late; the others do not
+	MissedSkip    Missed = "skip"     // none fires
+	MissedCatchUp Missed = "catch_up" // the newest ones fire, oldest first, at most [Trigger.CatchUp] of them
+)
+
+// Overlap says what becomes of a window when a run that an earlier one of the same trigger started has not ended.
+type Overlap string
+
+// The policies for overlapping windows. Runs that were started by other means do not count.
+const (
+	OverlapAllow    Overlap = ""          // another run starts
+	OverlapSkip     Overlap = "skip"      // the window starts no run
+	OverlapQueueOne Overlap = "queue_one" // the window waits for that run's end; while one waits, later ones are skipped
+)
+
+// maxCatchUp bounds [Trigger.CatchUp].
+const maxCatchUp = 1000
+
+// TriggerKey names a trigger.
+type TriggerKey struct {
+	Workflow string
+	Trigger  string
+}
+
+func (k TriggerKey) String() string { return k.Workflow + "/" + k.Trigger }
+
+// TriggerState is the row of a cron trigger. It is what fires: a process that starts writes its own definition into it, and the
+// definition written last holds for all.
+type TriggerState struct {
+	TriggerKey
+	Expression string
+	TimeZone   string
+	Missed     Missed
+	CatchUp    int
+	Overlap    Overlap
+
+	// NextAt is the next window; zero if there is none.
+	NextAt time.Time
+	Paused bool
+}
+
+// FireState says what became of a window.
+type FireState string
+
+// The states of a fire; the last three are final.
+const (
+	FirePending FireState = "pending" // its delivery is on the way
+	FireQueued  FireState = "queued"  // waits for the end of an earlier run
+	FireStarted FireState = "started" // a run was started
+	FireSkipped FireState = "skipped" // by a policy
+	FireRefused FireState = "refused" // no run can be started: see Reason
+)
+
+// open reports whether the fire may still start a run.
+func (s FireState) open() bool { return s == FirePending || s == FireQueued }
+
+// Fire is the row of one window of a trigger: at most one exists for a window, and it starts at most one run.
+type Fire struct {
+	TriggerKey
+
+	// Key is unique in the trigger: the wall-clock minute of the window with its zone; for "@every" and fires by hand the
+	// instant.
+	Key      string
+	SignalID string // unique in the trigger, too
+
+	WindowAt  time.Time
+	WindowEnd time.Time // the next window; zero if there is none
+	State     FireState
+	Reason    string // why it was skipped, refused or queued
+	RunID     RunID  // of the run that it started
+	FiredAt   time.Time
+
+	// RunStatus is where the run stands; empty if there is none, or no more.
+	RunStatus RunStatus
+
+	// LookAt is when the sweep looks after a fire that is open; Sent counts its deliveries, JobID is the last one.
+	LookAt time.Time
+	Sent   int
+	JobID  string
+}
+
+// TriggerQuery selects trigger rows.
+type TriggerQuery struct {
+	// Keys are the triggers. Nil selects all, or those of Workflow.
+	Keys     []TriggerKey
+	Workflow string
+
+	// Lock waits for the rows and locks them.
+	Lock bool
+
+	// DueBy selects of Keys those that are not paused and due by then, most overdue first, at most Limit; it locks them and
+	// leaves out what somebody else holds.
+	DueBy time.Time
+	Limit int
+}
+
+// FireQuery selects fires of the triggers Keys, by exactly one of its other fields.
+type FireQuery struct {
+	Keys []TriggerKey
+
+	// SignalID selects the fire with that signal, and locks it.
+	SignalID string
+
+	// LookBy selects the fires that the sweep should have looked after by then, longest first, at most Limit; it locks them and
+	// leaves out what somebody else holds.
+	LookBy time.Time
+	Limit  int
+
+	// Newest selects that many fires of each trigger, newest window first, without locks.
+	Newest int
+}
+
+// CronChange is what one transaction writes about triggers, in this order.
+type CronChange struct {
+	// Register inserts triggers, or changes the definitions of those that exist; NextAt then changes only together with the
+	// expression or the zone, and Paused not at all.
+	Register []TriggerState
+
+	// Triggers writes NextAt and Paused.
+	Triggers []TriggerState
+
+	// NewFires inserts fires whose key and signal are both new in their trigger.
+	NewFires []Fire
+
+	// Fires writes State, Reason, RunID, LookAt, Sent and JobID.
+	Fires []Fire
+}
+
+// signalID derives the id of a window: the same for all who deliver it.
+func signalID(key TriggerKey, w Window) string {
+	parts := []string{key.Workflow, key.Trigger, w.StartAt.UTC().Format(time.RFC3339Nano), w.EndAt.UTC().Format(time.RFC3339Nano)}
+	for i, p := range parts {
+		parts[i] = fmt.Sprintf("%d:%s", len(p), p)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "|")))
+	return "sha256:" + base64.RawURLEncoding.EncodeToString(sum[:])
+}
