@@ -257,6 +257,21 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 			on(Cron("c", "@daily", "", Payload[order](Defaults{"total": 1}))),
 			[]string{`cron_needs_default @ trigger "c": Payload`},
 		},
+		"policy of a manual trigger": {on(Trigger{Name: "s", Overlap: OverlapSkip}), []string{`not_applicable @ trigger "s"`}},
+		"unknown missed policy":      {on(Trigger{Name: "c", Cron: "@daily", Missed: "x"}), []string{`bad_missed @ trigger "c": Missed`}},
+		"unknown overlap policy":     {on(Trigger{Name: "c", Cron: "@daily", Overlap: "x"}), []string{`bad_overlap @ trigger "c": Overlap`}},
+		"catch up with nothing": {
+			on(Trigger{Name: "c", Cron: "@daily", Missed: MissedCatchUp}),
+			[]string{`out_of_range @ trigger "c": CatchUp`},
+		},
+		"catch up with too much": {
+			on(Trigger{Name: "c", Cron: "@daily", Missed: MissedCatchUp, CatchUp: 1001}),
+			[]string{`out_of_range @ trigger "c": CatchUp`},
+		},
+		"limit without catching up": {
+			on(Trigger{Name: "c", Cron: "@daily", Missed: MissedSkip, CatchUp: 1}),
+			[]string{`not_applicable @ trigger "c": CatchUp`},
+		},
 		"time zone": {on(Cron("c", "@daily", "Mars/Base", Contract{})), []string{`bad_time_zone @ trigger "c": TimeZone`}},
 		"time zone of a manual trigger": {
 			on(Trigger{Name: "s", TimeZone: "Local"}),

@@ -24,10 +24,15 @@ func (c *compiler) checkTriggers() {
 		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
 			c.report("bad_time_zone", place+": TimeZone", "%q is not an IANA time zone that this machine knows", t.TimeZone)
 		}
-		spec := TriggerSpec{Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload)}
+		spec := TriggerSpec{
+			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),
+			Missed: t.Missed, CatchUp: t.CatchUp, Overlap: t.Overlap,
+		}
 		spec.Defaults = c.compileDefaults(place+": Defaults", spec.Payload, t.Payload.defaults)
 		if t.Cron != "" {
 			c.checkCron(place, spec)
+		} else if t.Missed != "" || t.CatchUp != 0 || t.Overlap != "" {
+			c.report("not_applicable", place, "Missed, CatchUp and Overlap are for cron triggers")
 		}
 		c.triggers = append(c.triggers, spec)
 	}
@@ -41,6 +46,23 @@ func (c *compiler) checkCron(place string, t TriggerSpec) {
 		if _, ok := t.Defaults[f.Name]; f.Required && !ok {
 			c.report("cron_needs_default", place+": Payload", "nobody gives a cron trigger its payload, so field %q needs a default", f.Name)
 		}
+	}
+	switch t.Missed {
+	case MissedLatest, MissedSkip:
+		if t.CatchUp != 0 {
+			c.report("not_applicable", place+": CatchUp", "it is for Missed: MissedCatchUp")
+		}
+	case MissedCatchUp:
+		if t.CatchUp < 1 || t.CatchUp > maxCatchUp {
+			c.report("out_of_range", place+": CatchUp", "%d is not from 1 to %d", t.CatchUp, maxCatchUp)
+		}
+	default:
+		c.report("bad_missed", place+": Missed", "there is no policy %q", string(t.Missed))
+	}
+	switch t.Overlap {
+	case OverlapAllow, OverlapSkip, OverlapQueueOne:
+	default:
+		c.report("bad_overlap", place+": Overlap", "there is no policy %q", string(t.Overlap))
 	}
 }
 

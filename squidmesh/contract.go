@@ -19,7 +19,8 @@ type Defaults map[string]any
 // DynamicDefault is a default that is worked out when a run starts.
 type DynamicDefault string
 
-// The dynamic defaults. Both fit string keys (time.Time included, which takes only Now).
+// The dynamic defaults. Both fit string keys (time.Time included, which takes only Now). A run that a cron window starts takes the
+// window's time, so that a late or repeated delivery says the same.
 const (
 	// Now is the time of the start in UTC, as RFC 3339.
 	Now DynamicDefault = "$now"

@@ -70,11 +70,15 @@ func (j CompensationJob) Delivery() Delivery {
 	return Delivery{Version: DeliveryVersion, Kind: DeliverCompensation, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
 }
 
-// CronJob asks for the start of a run by a cron trigger.
+// CronJob asks for the start of a run by a cron trigger. The runtime enqueues one for each window that fires. A program with a
+// scheduler of its own may enqueue some too: those with the same SignalID, or without one with the same IntendedWindow, start one
+// run together; one with neither starts a run at each delivery.
 type CronJob struct {
 	Schedule
-	Workflow       string
-	Trigger        string
+	Workflow string
+	Trigger  string
+
+	// SignalID names what fired. Empty is derived from a complete IntendedWindow, the same for all who derive it.
 	SignalID       string
 	IntendedWindow *Window
 }

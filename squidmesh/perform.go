@@ -72,30 +72,3 @@ func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
 	rt.logger.Warn("squidmesh: delivery dropped", "kind", d.Kind, "run", d.RunID, "step", d.Step, "reason", reason, "error", err)
 	return Outcome{Kind: Drop, Reason: fmt.Sprintf("%s: %v", reason, err)}
 }
-
-// performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
-// delivered how often.
-func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
-	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron"}
-	switch {
-	case d.SignalID != "":
-		params.Key = "cron:" + d.Trigger + ":" + d.SignalID
-	case d.IntendedWindow != nil:
-		params.Key = "cron:" + d.Trigger + ":" + d.IntendedWindow.StartAt.UTC().Format(time.RFC3339)
-	}
-	s, err := rt.prepareStart(params)
-	if err != nil {
-		return rt.drop(d, "refused", err), nil
-	}
-	if s.trigger.Cron == "" {
-		return rt.drop(d, "refused", fmt.Errorf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)), nil
-	}
-	s.event.SignalID = d.SignalID
-	if d.IntendedWindow != nil {
-		s.event.WindowAt = d.IntendedWindow.StartAt
-	}
-	if _, err := rt.start(ctx, s); err != nil {
-		return Outcome{}, err
-	}
-	return Outcome{Kind: Done}, nil
-}

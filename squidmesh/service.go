@@ -71,7 +71,8 @@ func (rt *Runtime[TTx]) started() *service {
 }
 
 // Start registers this process as a worker, takes over what dead workers left, and starts the background tick. It writes the
-// specs of the registered workflows. Start before the queue's own client. It fails if the database does not answer.
+// specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are, and are fired by the
+// processes that know them. Start before the queue's own client. It fails if the database does not answer.
 func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -117,7 +118,10 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (Work
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Register: worker, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
 		})
-		return err
+		if err != nil || specs == nil {
+			return err
+		}
+		return rt.registerTriggers(ctx, tx, report.Now)
 	})
 	return report, err
 }
@@ -202,7 +206,7 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-			Overdue: overdueAfter, OverdueFrom: svc.overdue,
+			Overdue: overdueAfter, OverdueFrom: svc.overdue, Triggers: rt.cronKeys(),
 		})
 		fault.Hit("tick.before_commit")
 		return err
@@ -224,5 +228,5 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
 	}
-	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report))
+	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report), rt.cron(ctx, report))
 }

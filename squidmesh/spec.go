@@ -27,6 +27,9 @@ type TriggerSpec struct {
 	TimeZone string   `json:"time_zone,omitempty"`
 	Payload  Type     `json:"payload"` // an object
 	Defaults Defaults `json:"defaults,omitempty"`
+	Missed   Missed   `json:"missed,omitempty"`
+	CatchUp  int      `json:"catch_up,omitempty"`
+	Overlap  Overlap  `json:"overlap,omitempty"`
 }
 
 // StepSpec is a compiled [Step]. Children of blocks stand behind their block in the list.

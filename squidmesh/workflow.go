@@ -42,6 +42,16 @@ type Trigger struct {
 
 	// Payload is the contract of the run's input. The zero Contract accepts only the empty payload.
 	Payload Contract
+
+	// Missed says which windows fire late, after no process was there to fire them. Zero is [MissedLatest]. Only for cron
+	// triggers, as are the fields below; like steps' policies they are not part of the shape.
+	Missed Missed
+
+	// CatchUp is how many missed windows fire under [MissedCatchUp], from 1 to 1000.
+	CatchUp int
+
+	// Overlap says what happens when the run of an earlier window has not ended. Zero is [OverlapAllow].
+	Overlap Overlap
 }
 
 // Manual is a trigger that the program starts itself, with [Runtime.StartRun].
@@ -50,7 +60,11 @@ func Manual(name string, payload Contract) Trigger {
 }
 
 // Cron is a trigger that fires by the clock of a time zone ("" is UTC). Its payload is filled from defaults alone, so every
-// required field needs one.
+// required field needs one, and its dynamic defaults go by the window's time. Set the policies Missed and Overlap on the result, or
+// write the [Trigger] as a literal.
+//
+// The expression is about the wall clock: on the nights of a clock change a time that is skipped fires once, at the change, and one
+// that comes twice fires the first time only. "@every 1h" counts real time instead.
 func Cron(name, expression, timeZone string, payload Contract) Trigger {
 	return Trigger{Name: name, Cron: expression, TimeZone: timeZone, Payload: payload}
 }

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,7 +164,7 @@ func (rt *Runtime[TTx]) admitStart(ctx context.Context, tx TTx, w *writing, m *m
 		p = &pinned{spec: m.start.spec}
 	}
 	started := m.start.event
-	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, locked.Now); m.err != nil {
+	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
 		return nil
 	}
 	m.event = started

@@ -102,6 +102,7 @@ func (r *recorder[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.Work
 	if tick.Heartbeat != 0 && !r.passes(tick.Heartbeat) {
 		return squidmesh.WorkerReport{Alive: true}, nil
 	}
+	tick.Triggers = nil // cron deliveries come from the script alone
 	report, err := r.Store.Workers(ctx, tx, tick)
 	if report.Registered != 0 {
 		r.mu.Lock()

@@ -1,0 +1,543 @@
+package squidmesh_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
+)
+
+// cronQueue is an executor that keeps cron deliveries for the test to deliver, also those of transactions that rolled back. Steps
+// are lost.
+type cronQueue[TTx any] struct {
+	mu    sync.Mutex
+	jobs  int
+	crons []squidmesh.Delivery
+	fail  error
+}
+
+func (q *cronQueue[TTx]) job() (squidmesh.Metadata, error) {
+	q.jobs++
+	return squidmesh.Metadata{JobID: strconv.Itoa(q.jobs), Queue: "squidmesh"}, q.fail
+}
+
+func (q *cronQueue[TTx]) EnqueueStep(context.Context, TTx, squidmesh.StepJob) (squidmesh.Metadata, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.job()
+}
+
+func (q *cronQueue[TTx]) EnqueueSteps(context.Context, TTx, []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	return nil, errors.New("one step is enough")
+}
+
+func (q *cronQueue[TTx]) EnqueueCompensation(context.Context, TTx, squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+	return squidmesh.Metadata{}, errors.New("nothing is undone")
+}
+
+func (q *cronQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail == nil {
+		q.crons = append(q.crons, job.Delivery())
+	}
+	return q.job()
+}
+
+// take returns the deliveries since it was called last.
+func (q *cronQueue[TTx]) take() []squidmesh.Delivery {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	crons := q.crons
+	q.crons = nil
+	return crons
+}
+
+// probedQueue can tell that its jobs are still to come.
+type probedQueue[TTx any] struct{ *cronQueue[TTx] }
+
+func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, ids []string) (map[string]squidmesh.JobState, error) {
+	states := map[string]squidmesh.JobState{}
+	for _, id := range ids {
+		states[id] = squidmesh.JobState{State: "available", Deliverable: true}
+	}
+	return states, nil
+}
+
+// cronBench is a database whose clock stands still until the test moves it.
+type cronBench[TTx any] struct {
+	*testing.T
+	store squidmesh.Store[TTx]
+	queue *cronQueue[TTx]
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (b *cronBench[TTx]) clock(time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+// at sets the clock.
+func (b *cronBench[TTx]) at(text string) {
+	b.Helper()
+	now, err := time.Parse(time.RFC3339, text)
+	require.NoError(b, err)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = now
+}
+
+func (b *cronBench[TTx]) advance(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
+}
+
+// manualStore leaves cron triggers to the ticks of the test.
+type manualStore[TTx any] struct{ squidmesh.Store[TTx] }
+
+type manualTick struct{}
+
+func (s manualStore[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+	if ctx.Value(manualTick{}) == nil {
+		tick.Triggers = nil
+	}
+	return s.Store.Workers(ctx, tx, tick)
+}
+
+func (b *cronBench[TTx]) tickCron(rt *squidmesh.Runtime[TTx]) error {
+	return rt.TickCron(context.WithValue(b.Context(), manualTick{}, true))
+}
+
+// process starts a runtime.
+func (b *cronBench[TTx]) process(ex squidmesh.Executor[TTx], workflows ...squidmesh.Workflow) *squidmesh.Runtime[TTx] {
+	b.Helper()
+	rt, err := squidmesh.New(&squidmesh.Config[TTx]{
+		Store: manualStore[TTx]{b.store}, Executor: ex, Workflows: workflows, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(b, err)
+	require.NoError(b, rt.Start(b.Context()))
+	b.Cleanup(func() { require.NoError(b, rt.Stop(context.Background())) })
+	return rt
+}
+
+// tick lets a process look after its triggers, and returns what was enqueued since the last call.
+func (b *cronBench[TTx]) tick(rt *squidmesh.Runtime[TTx]) []squidmesh.Delivery {
+	b.Helper()
+	require.NoError(b, b.tickCron(rt))
+	return b.queue.take()
+}
+
+func (b *cronBench[TTx]) deliver(rt *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Outcome {
+	b.Helper()
+	outcome, err := rt.Perform(b.Context(), d)
+	require.NoError(b, err)
+	return outcome
+}
+
+func (b *cronBench[TTx]) trigger(rt *squidmesh.Runtime[TTx], name string) squidmesh.TriggerInspection {
+	b.Helper()
+	list, err := rt.ListTriggers(b.Context(), squidmesh.ListTriggersParams{})
+	require.NoError(b, err)
+	for _, t := range list {
+		if t.Trigger == name {
+			return t
+		}
+	}
+	b.Fatalf("no trigger %s", name)
+	return squidmesh.TriggerInspection{}
+}
+
+func (b *cronBench[TTx]) states(rt *squidmesh.Runtime[TTx], name string) (states []squidmesh.FireState) {
+	b.Helper()
+	for _, f := range b.trigger(rt, name).Fires {
+		states = append(states, f.State)
+	}
+	return states
+}
+
+func (b *cronBench[TTx]) runs(rt *squidmesh.Runtime[TTx]) []squidmesh.Run {
+	b.Helper()
+	page, err := rt.ListRuns(b.Context(), squidmesh.ListParams{})
+	require.NoError(b, err)
+	return page.Runs
+}
+
+func digest(triggers ...squidmesh.Trigger) squidmesh.Workflow {
+	return squidmesh.Workflow{
+		Name: "digest", Triggers: triggers,
+		Steps: []squidmesh.Step{{Name: "act", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })}},
+	}
+}
+
+func TestCron(t *testing.T) {
+	t.Parallel()
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		runCronTests(t, func(b *cronBench[pgx.Tx]) squidmesh.Store[pgx.Tx] {
+			return pgstore.New(dbtest.Postgres(b.T), &pgstore.Options{Clock: b.clock})
+		})
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		runCronTests(t, func(b *cronBench[*sql.Tx]) squidmesh.Store[*sql.Tx] {
+			return dbtest.SQLite(b.T, &sqlitestore.Options{Clock: b.clock})
+		})
+	})
+}
+
+func runCronTests[TTx any](t *testing.T, open func(b *cronBench[TTx]) squidmesh.Store[TTx]) {
+	for name, test := range map[string]func(*cronBench[TTx]){
+		"AWindowFiresOnce":                        windowFiresOnce[TTx],
+		"AFireWhoseJobIsLostIsSentAgain":          lostFireIsSentAgain[TTx],
+		"AFireWhoseJobIsToComeIsLeftAlone":        comingFireIsLeftAlone[TTx],
+		"ARefusedJobLeavesNothing":                refusedJobLeavesNothing[TTx],
+		"MissedWindowsGoByThePolicy":              missedWindows[TTx],
+		"OverlapSkip":                             overlapSkips[TTx],
+		"OverlapQueueOne":                         overlapQueuesOne[TTx],
+		"APausedTriggerHasNoWindows":              pausedTrigger[TTx],
+		"TheWindowsDateIsToday":                   windowsDateIsToday[TTx],
+		"ANewDefinitionTakesTheRowOver":           newDefinition[TTx],
+		"AProcessThatDoesNotKnowWaitsThenGivesUp": unknownWorkflow[TTx],
+		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
+		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := &cronBench[TTx]{T: t, queue: &cronQueue[TTx]{}}
+			b.at("2026-03-02T06:59:00Z") // a Monday
+			b.store = open(b)
+			test(b)
+		})
+	}
+}
+
+// windowFiresOnce: whoever ticks and delivers, one window is one fire and one run.
+func windowFiresOnce[TTx any](b *cronBench[TTx]) {
+	w := digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
+	one, two := b.process(b.queue, w), b.process(b.queue, w)
+	require.Empty(b, b.tick(one))
+	require.Equal(b, "2026-03-02T07:00:00Z", b.trigger(one, "nightly").Next[0].Format(time.RFC3339))
+
+	b.at("2026-03-02T07:00:00Z")
+	both := func(do func(rt *squidmesh.Runtime[TTx]) error) {
+		b.Helper()
+		done := make(chan error, 8)
+		for i := range cap(done) {
+			go func() { done <- do([]*squidmesh.Runtime[TTx]{one, two}[i%2]) }()
+		}
+		for range cap(done) {
+			require.NoError(b, <-done)
+		}
+	}
+	both(b.tickCron)
+	sent := b.queue.take()
+	require.Len(b, sent, 1)
+	require.Equal(b, "2026-03-02T07:00:00Z", sent[0].IntendedWindow.StartAt.Format(time.RFC3339))
+	require.Equal(b, "2026-03-03T07:00:00Z", sent[0].IntendedWindow.EndAt.Format(time.RFC3339))
+	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(one, "nightly"))
+
+	both(func(rt *squidmesh.Runtime[TTx]) error {
+		_, err := rt.Perform(b.Context(), sent[0])
+		return err
+	})
+	runs := b.runs(one)
+	require.Len(b, runs, 1)
+	require.Equal(b, "2026-03-02T07:00:00Z", runs[0].WindowAt.Format(time.RFC3339))
+	require.Equal(b, sent[0].SignalID, runs[0].SignalID)
+	fire := b.trigger(two, "nightly").Fires[0]
+	require.Equal(b, squidmesh.FireStarted, fire.State)
+	require.Equal(b, runs[0].ID, fire.RunID)
+	require.Equal(b, squidmesh.RunPending, fire.RunStatus)
+	b.at("2026-03-02T12:00:00Z")
+	require.Empty(b, b.tick(two))
+	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(two, "nightly").NextAt.Format(time.RFC3339))
+}
+
+// lostFireIsSentAgain: the process dies between the tick and the delivery, and the job with it.
+func lostFireIsSentAgain[TTx any](b *cronBench[TTx]) {
+	w := digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
+	first := b.process(b.queue, w)
+	b.at("2026-03-02T07:00:00Z")
+	sent := b.tick(first)
+	require.Len(b, sent, 1)
+	require.NoError(b, first.Stop(b.Context()))
+
+	next := b.process(b.queue, w)
+	b.advance(4 * time.Second)
+	require.Empty(b, b.tick(next))
+	b.advance(time.Second)
+	again := b.tick(next)
+	require.Equal(b, sent, again)
+	require.Empty(b, b.tick(next))
+	require.Equal(b, "fire_started", b.deliver(next, again[0]).Reason)
+	require.Equal(b, squidmesh.Done, b.deliver(next, sent[0]).Kind, "the job was only late")
+	require.Len(b, b.runs(next), 1)
+	b.advance(time.Hour)
+	require.Empty(b, b.tick(next))
+}
+
+func comingFireIsLeftAlone[TTx any](b *cronBench[TTx]) {
+	rt := b.process(probedQueue[TTx]{b.queue}, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T07:00:00Z")
+	require.Len(b, b.tick(rt), 1)
+	for range 5 {
+		b.advance(5 * time.Second)
+		require.Empty(b, b.tick(rt))
+	}
+}
+
+func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T07:00:00Z")
+	fail := func(err error) {
+		b.queue.mu.Lock()
+		defer b.queue.mu.Unlock()
+		b.queue.fail = err
+	}
+	fail(errors.New("queue is away"))
+	require.ErrorIs(b, b.tickCron(rt), squidmesh.ErrDispatch)
+	require.Empty(b, b.states(rt, "nightly"))
+	require.Equal(b, "2026-03-02T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
+	_, err := rt.FireTrigger(b.Context(), "digest", "nightly")
+	require.ErrorIs(b, err, squidmesh.ErrDispatch)
+	require.Empty(b, b.states(rt, "nightly"))
+	fail(nil)
+	require.Len(b, b.tick(rt), 1)
+}
+
+// missedWindows: the only process was away for a day.
+func missedWindows[TTx any](b *cronBench[TTx]) {
+	w := digest(
+		squidmesh.Trigger{Name: "latest", Cron: "0 * * * *"},
+		squidmesh.Trigger{Name: "skip", Cron: "0 * * * *", Missed: squidmesh.MissedSkip},
+		squidmesh.Trigger{Name: "catch_up", Cron: "0 * * * *", Missed: squidmesh.MissedCatchUp, CatchUp: 3},
+	)
+	require.NoError(b, b.process(b.queue, w).Stop(b.Context()))
+	b.at("2026-03-03T07:30:00Z")
+	rt := b.process(b.queue, w)
+	var fired []string
+	for _, d := range b.tick(rt) {
+		fired = append(fired, d.Trigger+" "+d.IntendedWindow.StartAt.Format("15:04"))
+	}
+	require.ElementsMatch(b, []string{"latest 07:00", "catch_up 05:00", "catch_up 06:00", "catch_up 07:00"}, fired)
+	skipped := b.trigger(rt, "skip").Fires
+	require.Len(b, skipped, 1)
+	require.Equal(b, squidmesh.FireSkipped, skipped[0].State)
+	require.Contains(b, skipped[0].Reason, "missed")
+	require.Len(b, b.trigger(rt, "catch_up").Fires, 4)
+	for _, name := range []string{"latest", "skip", "catch_up"} {
+		require.Equal(b, "2026-03-03T08:00:00Z", b.trigger(rt, name).NextAt.Format(time.RFC3339))
+	}
+	b.at("2026-03-03T08:00:00Z")
+	require.Len(b, b.tick(rt), 3+4, "and the four that nobody delivered are sent again")
+}
+
+func overlapSkips[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "hourly", Cron: "0 * * * *", Overlap: squidmesh.OverlapSkip}))
+	b.at("2026-03-02T07:00:00Z")
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
+	b.at("2026-03-02T08:00:00Z")
+	require.Equal(b, "fire_skipped", b.deliver(rt, b.tick(rt)[0]).Reason)
+	require.Contains(b, b.trigger(rt, "hourly").Fires[0].Reason, "overlap")
+	b.end(rt)
+	b.at("2026-03-02T09:00:00Z")
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
+	require.Len(b, b.runs(rt), 2)
+}
+
+// end ends all runs.
+func (b *cronBench[TTx]) end(rt *squidmesh.Runtime[TTx]) {
+	b.Helper()
+	for _, run := range b.runs(rt) {
+		if !run.Status.Terminal() {
+			_, err := rt.CancelRun(b.Context(), run.ID, squidmesh.CancelParams{})
+			require.NoError(b, err)
+		}
+	}
+}
+
+func overlapQueuesOne[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "hourly", Cron: "0 * * * *", Overlap: squidmesh.OverlapQueueOne}))
+	window := func(at string) string {
+		b.Helper()
+		b.at(at)
+		return b.deliver(rt, b.tick(rt)[0]).Reason
+	}
+	require.Equal(b, "fire_started", window("2026-03-02T07:00:00Z"))
+	require.Equal(b, "fire_queued", window("2026-03-02T08:00:00Z"))
+	require.Equal(b, "fire_skipped", window("2026-03-02T09:00:00Z"))
+	b.advance(time.Minute)
+	require.Empty(b, b.tick(rt), "the first run is at work still")
+	b.end(rt)
+	require.Empty(b, b.tick(rt))
+	b.advance(2 * time.Second)
+	sent := b.tick(rt)
+	require.Len(b, sent, 1)
+	require.Equal(b, "08:00", sent[0].IntendedWindow.StartAt.Format("15:04"))
+	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
+	require.Equal(b, []squidmesh.FireState{squidmesh.FireSkipped, squidmesh.FireStarted, squidmesh.FireStarted}, b.states(rt, "hourly"))
+	require.Equal(b, "fire_queued", window("2026-03-02T10:00:00Z"), "the place is free again")
+}
+
+func pausedTrigger[TTx any](b *cronBench[TTx]) {
+	ctx := b.Context()
+	rt := b.process(b.queue, digest(
+		squidmesh.Trigger{Name: "hourly", Cron: "0 * * * *", Missed: squidmesh.MissedCatchUp, CatchUp: 100},
+		squidmesh.Manual("by_hand", squidmesh.Contract{}),
+	))
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly"))
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly"))
+	require.True(b, b.trigger(rt, "hourly").Paused)
+	require.Empty(b, b.trigger(rt, "hourly").Next)
+	b.at("2026-03-02T10:30:00Z")
+	require.Empty(b, b.tick(rt))
+
+	fire, err := rt.FireTrigger(ctx, "digest", "hourly")
+	require.NoError(b, err)
+	again, err := rt.FireTrigger(ctx, "digest", "hourly")
+	require.NoError(b, err)
+	require.NotEqual(b, fire.SignalID, again.SignalID, "each call is a fire of its own")
+	byHand := b.queue.take()
+	require.Len(b, byHand, 2)
+	require.Equal(b, "fire_started", b.deliver(rt, byHand[0]).Reason)
+	require.Equal(b, "2026-03-02T10:30:00Z", b.runs(rt)[0].WindowAt.Format(time.RFC3339))
+
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly"))
+	require.Equal(b, "2026-03-02T11:00:00Z", b.trigger(rt, "hourly").Next[0].Format(time.RFC3339))
+	require.Empty(b, b.tick(rt), "a pause misses nothing")
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly"))
+
+	require.NoError(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		require.NoError(b, rt.PauseTriggerTx(ctx, tx, "digest", "hourly"))
+		require.NoError(b, rt.ResumeTriggerTx(ctx, tx, "digest", "hourly"))
+		_, err := rt.FireTriggerTx(ctx, tx, "digest", "hourly")
+		return err
+	}))
+	require.Len(b, b.queue.take(), 1)
+
+	for _, name := range []string{"by_hand", "hourl", ""} {
+		_, err = rt.FireTrigger(ctx, "digest", name)
+		require.ErrorIs(b, err, squidmesh.ErrUnknownTrigger)
+		require.ErrorIs(b, rt.PauseTrigger(ctx, "digest", name), squidmesh.ErrUnknownTrigger)
+		require.ErrorIs(b, rt.ResumeTrigger(ctx, "digest", name), squidmesh.ErrUnknownTrigger)
+	}
+	_, err = rt.ListTriggers(ctx, squidmesh.ListTriggersParams{Next: 101})
+	var input *squidmesh.InputError
+	require.ErrorAs(b, err, &input)
+}
+
+type dated struct {
+	Day string    `json:"day"`
+	At  time.Time `json:"at"`
+}
+
+// windowsDateIsToday: the window of 23:30 in Berlin is delivered on the next day.
+func windowsDateIsToday[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "30 23 * * *", "Europe/Berlin",
+		squidmesh.Payload[dated](squidmesh.Defaults{"day": squidmesh.Today, "at": squidmesh.Now}))))
+	b.at("2026-03-03T00:10:00Z")
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
+	run, err := rt.InspectRun(b.Context(), b.runs(rt)[0].ID, nil)
+	require.NoError(b, err)
+	require.JSONEq(b, `{"day":"2026-03-02","at":"2026-03-02T22:30:00Z"}`, string(run.Run.Payload))
+}
+
+func newDefinition[TTx any](b *cronBench[TTx]) {
+	old := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	require.NoError(b, old.Stop(b.Context()))
+	b.at("2026-03-02T07:30:00Z")
+	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 8 * * *", TimeZone: "Europe/Berlin"}))
+	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339), "the old window is void")
+	require.NoError(b, rt.Stop(b.Context()))
+
+	other := b.process(b.queue, squidmesh.Workflow{Name: "other", Triggers: []squidmesh.Trigger{
+		squidmesh.Manual("go", squidmesh.Contract{}), squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{}),
+	}, Steps: digest().Steps})
+	b.at("2026-03-03T07:00:00Z")
+	require.Empty(b, b.tick(other), "fired by those who know it")
+	require.False(b, b.trigger(other, "nightly").Registered)
+	require.True(b, b.trigger(other, "yearly").Registered)
+}
+
+func unknownWorkflow[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T07:00:00Z")
+	sent := b.tick(rt)
+	require.NoError(b, rt.Stop(b.Context()))
+	old := b.process(b.queue, digest(squidmesh.Manual("go", squidmesh.Contract{})))
+	require.Equal(b, "definition_unknown", b.deliver(old, sent[0]).Reason)
+	b.advance(time.Minute)
+	outcome := b.deliver(old, sent[0])
+	require.Equal(b, squidmesh.Drop, outcome.Kind)
+	require.Contains(b, outcome.Reason, "unknown trigger")
+	fire := b.trigger(old, "nightly").Fires[0]
+	require.Equal(b, squidmesh.FireRefused, fire.State)
+	require.Contains(b, fire.Reason, "unknown trigger")
+	require.Empty(b, b.runs(old))
+}
+
+// repeatedHour: in Berlin 02:30 comes twice in the night of 2026-10-25.
+func repeatedHour[TTx any](b *cronBench[TTx]) {
+	b.at("2026-10-24T22:00:00Z")
+	rt := b.process(probedQueue[TTx]{b.queue}, digest(squidmesh.Cron("nightly", "30 2 * * *", "Europe/Berlin", squidmesh.Contract{})))
+	var fired []squidmesh.Delivery
+	for range 10 {
+		b.advance(30 * time.Minute)
+		fired = append(fired, b.tick(rt)...)
+	}
+	require.Len(b, fired, 1)
+	require.Equal(b, "2026-10-25T00:30:00Z", fired[0].IntendedWindow.StartAt.Format(time.RFC3339))
+}
+
+// deliveriesFromElsewhere: a scheduler of the program's own enqueues cron jobs too.
+func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T07:00:00Z")
+	ours := b.tick(rt)[0]
+	theirs := ours
+	theirs.SignalID = ""
+	require.Equal(b, "fire_started", b.deliver(rt, theirs).Reason, "the window derives the same signal")
+	require.Equal(b, "fire_started", b.deliver(rt, ours).Reason)
+	require.Len(b, b.runs(rt), 1)
+
+	for _, d := range []squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}, {}, {}} {
+		d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
+		require.Equal(b, squidmesh.Done, b.deliver(rt, d).Kind)
+	}
+	require.Len(b, b.runs(rt), 1+1+2, "raw deliveries are a run each")
+}
+
+// A step can read the window that its run is for.
+func TestCron_StepsKnowTheirWindow(t *testing.T) {
+	t.Parallel()
+	seen := make(chan squidmesh.StepInfo, 1)
+	rt := startTest(t, squidmesh.Workflow{
+		Name: "digest", Triggers: []squidmesh.Trigger{squidmesh.Cron("nightly", "@yearly", "", squidmesh.Contract{})},
+		Steps: []squidmesh.Step{{Name: "act", Do: squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+			info, _ := squidmesh.Info(ctx)
+			seen <- info
+			return nil
+		})}},
+	})
+	fire, err := rt.FireTrigger(t.Context(), "digest", "nightly")
+	require.NoError(t, err)
+	info := <-seen
+	require.Equal(t, fire.WindowAt, info.WindowAt)
+	require.Equal(t, fire.SignalID, info.SignalID)
+}

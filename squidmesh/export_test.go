@@ -1,0 +1,16 @@
+package squidmesh
+
+import "context"
+
+// TickCron does what a tick does about cron triggers.
+func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
+	var report WorkerReport
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		report, err = rt.store.Workers(ctx, tx, WorkerTick{Lease: rt.traits.Lease, Triggers: rt.cronKeys(), Limit: 1})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return rt.cron(ctx, report)
+}

@@ -1,0 +1,289 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/fault"
+)
+
+const (
+	// onTime is how late a window may be without being missed; newestOnTime is the same for the newest one, so that a restart
+	// costs nothing.
+	onTime       = 5 * time.Second
+	newestOnTime = time.Minute
+
+	// lookAfter is when the sweep first looks after a fire; lookQueued is how often it looks whether a queued one may go.
+	lookAfter  = 5 * time.Second
+	lookQueued = 2 * time.Second
+
+	// overlapDepth is how many fires are looked at for a run that has not ended.
+	overlapDepth = 100
+)
+
+// cronTriggers are the rows of the registered cron triggers, with the first window of each after now.
+func (rt *Runtime[TTx]) cronTriggers(now time.Time) ([]TriggerState, error) {
+	var rows []TriggerState
+	for _, spec := range rt.Workflows() {
+		for _, t := range spec.triggers {
+			if t.Cron == "" {
+				continue
+			}
+			s, err := newSchedule(t.Cron, t.TimeZone)
+			if err != nil {
+				return nil, fmt.Errorf("trigger %s/%s: %w", spec.workflow, t.Name, err)
+			}
+			rows = append(rows, TriggerState{
+				TriggerKey: TriggerKey{spec.workflow, t.Name}, Expression: t.Cron, TimeZone: t.TimeZone,
+				Missed: t.Missed, CatchUp: t.CatchUp, Overlap: t.Overlap, NextAt: s.next(now),
+			})
+		}
+	}
+	return rows, nil
+}
+
+// cronKeys name the registered cron triggers: what this process fires.
+func (rt *Runtime[TTx]) cronKeys() []TriggerKey {
+	var keys []TriggerKey
+	for _, spec := range rt.Workflows() {
+		for _, t := range spec.triggers {
+			if t.Cron != "" {
+				keys = append(keys, TriggerKey{spec.workflow, t.Name})
+			}
+		}
+	}
+	return keys
+}
+
+// registerTriggers writes the registered cron triggers into their rows.
+func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.Time) error {
+	rows, err := rt.cronTriggers(now)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	if _, err := rt.store.SaveCron(ctx, tx, CronChange{Register: rows}); err != nil {
+		return fmt.Errorf("register %d triggers: %w", len(rows), err)
+	}
+	return nil
+}
+
+// cron fires what is due, and sends again what nobody delivers.
+func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) error {
+	var problems []error
+	if report.TriggersDue {
+		problems = append(problems, rt.inCronTx(ctx, rt.fireDue))
+	}
+	if report.FiresDue {
+		problems = append(problems, rt.inCronTx(ctx, rt.lookAfterFires))
+	}
+	return errors.Join(problems...)
+}
+
+func (rt *Runtime[TTx]) inCronTx(ctx context.Context, fn func(ctx context.Context, tx TTx, now time.Time) error) error {
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		now, err := rt.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		err = fn(ctx, tx, now)
+		fault.Hit("cron.before_commit")
+		return err
+	})
+	fault.Hit("cron.after_commit")
+	if err != nil {
+		return fmt.Errorf("cron: %w", err)
+	}
+	rt.waker.wake(rt.config.Queue)
+	return nil
+}
+
+// now is the database's time.
+func (rt *Runtime[TTx]) now(ctx context.Context, tx TTx) (time.Time, error) {
+	locked, err := rt.store.Lock(ctx, tx, LockQuery{})
+	return locked.Now, err
+}
+
+// fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
+// nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
+func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) error {
+	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys(), DueBy: now, Limit: sweepLimit})
+	if err != nil {
+		return err
+	}
+	var change CronChange
+	for _, row := range due {
+		s, err := newSchedule(row.Expression, row.TimeZone)
+		if err != nil {
+			rt.logger.Error("squidmesh: trigger cannot fire", "workflow", row.Workflow, "trigger", row.Trigger, "error", err)
+			continue
+		}
+		var fires []Fire
+		fires, row.NextAt = row.fires(s, now)
+		change.NewFires = append(change.NewFires, fires...)
+		change.Triggers = append(change.Triggers, row)
+	}
+	return rt.saveFires(ctx, tx, change, now)
+}
+
+// saveFires writes new fires, and sends those that were not there yet.
+func (rt *Runtime[TTx]) saveFires(ctx context.Context, tx TTx, change CronChange, now time.Time) error {
+	inserted, err := rt.store.SaveCron(ctx, tx, change)
+	if err != nil {
+		return err
+	}
+	return rt.send(ctx, tx, inserted, now)
+}
+
+// fires are the fires of a trigger that is due, and its window after them.
+func (row TriggerState) fires(s schedule, now time.Time) ([]Fire, time.Time) {
+	wanted := 1
+	switch row.Missed {
+	case MissedSkip:
+		wanted = 0
+	case MissedCatchUp:
+		wanted = row.CatchUp
+	}
+	windows := s.due(row.NextAt, now, max(wanted, int(onTime/time.Second)+1)+1)
+	if len(windows) == 0 {
+		return nil, s.next(now)
+	}
+	newest := windows[len(windows)-1]
+	if now.Sub(newest) <= newestOnTime {
+		wanted = max(wanted, 1)
+	}
+	var fires []Fire
+	for i, at := range windows {
+		switch left := len(windows) - i; {
+		case left <= wanted || now.Sub(at) <= onTime:
+			fires = append(fires, row.fire(s.key(at), s.window(at), now))
+		case i+1 == len(windows) || left-1 <= wanted || now.Sub(windows[i+1]) <= onTime: // the newest that does not fire
+			f := row.fire(s.key(at), s.window(at), now)
+			f.State, f.Reason, f.LookAt = FireSkipped, "missed: no process was there to fire it in time", time.Time{}
+			fires = append(fires, f)
+		}
+	}
+	return fires, s.next(newest)
+}
+
+func (row TriggerState) fire(key string, w Window, now time.Time) Fire {
+	return Fire{
+		TriggerKey: row.TriggerKey, Key: key, SignalID: signalID(row.TriggerKey, w), WindowAt: w.StartAt, WindowEnd: w.EndAt,
+		State: FirePending, FiredAt: now, LookAt: now.Add(lookAfter),
+	}
+}
+
+// send enqueues the deliveries of pending fires and notes their jobs.
+func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []Fire, now time.Time) error {
+	var batch Batch
+	var sent []Fire
+	for _, f := range fires {
+		if f.State != FirePending {
+			continue
+		}
+		job := CronJob{
+			Schedule: Schedule{Now: now, Queue: rt.config.Queue, Priority: 1}, Workflow: f.Workflow, Trigger: f.Trigger, SignalID: f.SignalID,
+			IntendedWindow: &Window{StartAt: f.WindowAt, EndAt: f.WindowEnd},
+		}
+		batch.Crons = append(batch.Crons, job)
+		sent = append(sent, f)
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	answer, err := rt.enqueueBatch(ctx, tx, batch)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %d cron jobs: %w", ErrDispatch, len(sent), err)
+	case len(answer.Crons) != len(sent):
+		return fmt.Errorf("%w: executor answered %d of %d cron jobs", ErrDispatch, len(answer.Crons), len(sent))
+	}
+	for i := range sent {
+		sent[i].JobID = answer.Crons[i].JobID
+		sent[i].LookAt = now.Add(min(lookAfter<<min(sent[i].Sent, 7), 10*time.Minute))
+		sent[i].Sent++
+	}
+	_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: sent})
+	return err
+}
+
+// lookAfterFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
+// ones go whose time has come.
+func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time) error {
+	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: rt.cronKeys(), LookBy: now, Limit: sweepLimit})
+	if err != nil {
+		return err
+	}
+	coming, err := rt.coming(ctx, tx, fires)
+	if err != nil {
+		return err
+	}
+	var again, later []Fire
+	for _, f := range fires {
+		switch {
+		case f.State == FireQueued:
+			busy, err := rt.overlapping(ctx, tx, f)
+			if err != nil {
+				return err
+			}
+			if busy.run || busy.queued {
+				f.LookAt = now.Add(lookQueued)
+				later = append(later, f)
+				continue
+			}
+			f.State, f.Reason, f.Sent = FirePending, "", 0
+			again = append(again, f)
+			later = append(later, f)
+		case coming[f.JobID]:
+			f.LookAt = now.Add(lookAfter)
+			later = append(later, f)
+		default:
+			again = append(again, f)
+		}
+	}
+	if len(later) > 0 {
+		if _, err := rt.store.SaveCron(ctx, tx, CronChange{Fires: later}); err != nil {
+			return err
+		}
+	}
+	return rt.send(ctx, tx, again, now)
+}
+
+// coming asks the executor which jobs will still be delivered; one that cannot tell says none.
+func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire) (map[string]bool, error) {
+	prober, ok := rt.executor.(Prober[TTx])
+	var ids []string
+	for _, f := range fires {
+		if f.JobID != "" {
+			ids = append(ids, f.JobID)
+		}
+	}
+	if !ok || len(ids) == 0 {
+		return nil, nil
+	}
+	states, err := prober.ProbeJobs(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+	}
+	coming := map[string]bool{}
+	for id, state := range states {
+		coming[id] = state.Deliverable
+	}
+	return coming, nil
+}
+
+// overlap is what stands in the way of a fire: an unfinished run of its trigger, or an earlier window that waits for one.
+type overlap struct {
+	run, queued bool
+}
+
+func (rt *Runtime[TTx]) overlapping(ctx context.Context, tx TTx, f Fire) (overlap, error) {
+	recent, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{f.TriggerKey}, Newest: overlapDepth})
+	var o overlap
+	for _, other := range recent {
+		o.run = o.run || other.RunStatus != "" && !other.RunStatus.Terminal()
+		o.queued = o.queued || other.State == FireQueued && other.WindowAt.Before(f.WindowAt)
+	}
+	return o, err
+}

@@ -1,0 +1,118 @@
+package squidmesh
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// schedule says when a cron trigger is due.
+//
+// An expression is about the wall clock of its zone, so it is asked for wall times, which then become instants by rules of our
+// own: a wall time that a clock change skips is due at the moment of the change, and one that comes twice is due the first
+// time. What is due at the same instant is one window. "@every" counts real time and knows no wall clock.
+type schedule struct {
+	cron  cron.Schedule
+	every time.Duration // of "@every", else zero
+	zone  *time.Location
+}
+
+func newSchedule(expression, timeZone string) (schedule, error) {
+	c, err := parseCron(expression)
+	if err != nil {
+		return schedule{}, fmt.Errorf("cron expression %q: %w", expression, err)
+	}
+	zone, err := time.LoadLocation(timeZone)
+	if err != nil {
+		return schedule{}, fmt.Errorf("time zone: %w", err)
+	}
+	s := schedule{cron: c, zone: zone}
+	if constant, ok := c.(cron.ConstantDelaySchedule); ok {
+		s.every = constant.Delay
+	}
+	return s, nil
+}
+
+// next is the first window after a moment; zero if there is none in the next five years.
+func (s schedule) next(after time.Time) time.Time {
+	if s.every > 0 {
+		return s.cron.Next(after.UTC())
+	}
+	wall := wallClock(after.In(s.zone))
+	for {
+		if wall = s.cron.Next(wall); wall.IsZero() {
+			return time.Time{}
+		}
+		if at := s.instant(wall); at.After(after) {
+			return at
+		}
+	}
+}
+
+// due returns the newest windows, at most limit, oldest first, of those from the window first on that are not after now.
+func (s schedule) due(first, now time.Time, limit int) []time.Time {
+	if first.IsZero() || first.After(now) {
+		return nil
+	}
+	if s.every > 0 {
+		n := int(now.Sub(first) / s.every)
+		var windows []time.Time
+		for i := max(0, n-limit+1); i <= n; i++ {
+			windows = append(windows, first.Add(time.Duration(i)*s.every))
+		}
+		return windows
+	}
+	// After a long time away only the newest windows matter, so they are looked for from the end, in ever larger spans.
+	for span := time.Hour; ; span *= 8 {
+		start := first
+		if cut := now.Add(-span); cut.After(first) {
+			start = s.next(cut)
+		}
+		var windows []time.Time
+		for at := start; !at.IsZero() && !at.After(now); at = s.next(at) {
+			windows = append(windows, at)
+		}
+		if len(windows) >= limit || start.Equal(first) || span > 40*365*24*time.Hour {
+			return windows[max(0, len(windows)-limit):]
+		}
+	}
+}
+
+// key names a window within its trigger so that no clock change, parser or second scheduler can fire it twice.
+func (s schedule) key(window time.Time) string {
+	if s.every > 0 {
+		return window.UTC().Format(time.RFC3339)
+	}
+	return window.In(s.zone).Format("2006-01-02T15:04 ") + s.zone.String()
+}
+
+// window is the period from a due time to the next one.
+func (s schedule) window(at time.Time) Window {
+	return Window{StartAt: at.UTC(), EndAt: s.next(at).UTC()}
+}
+
+// wallClock is what a clock shows, as if it stood in UTC, where every wall time exists once.
+func wallClock(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// instant is when the zone's clocks first show a wall time, or when they jump over it.
+func (s schedule) instant(wall time.Time) time.Time {
+	// Whatever changes around that time, the offsets of the days before and after are the ones in question.
+	var offsets []int
+	for _, away := range []time.Duration{-26 * time.Hour, 0, 26 * time.Hour} {
+		_, offset := wall.Add(away).In(s.zone).Zone()
+		offsets = append(offsets, offset)
+	}
+	slices.Sort(offsets)
+	for _, offset := range slices.Backward(offsets) { // the largest is the earliest
+		at := wall.Add(-time.Duration(offset) * time.Second)
+		if wallClock(at.In(s.zone)).Equal(wall) {
+			return at.UTC()
+		}
+	}
+	change, _ := wall.Add(-time.Duration(offsets[0]) * time.Second).In(s.zone).ZoneBounds()
+	return change.UTC()
+}

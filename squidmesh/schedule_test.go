@@ -1,0 +1,159 @@
+package squidmesh
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func instantOf(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return at
+}
+
+// On the nights of a clock change a wall time that does not exist fires once, at the change, and one that comes twice fires once.
+func TestSchedule_ClockChanges(t *testing.T) {
+	t.Parallel()
+	const berlin, newYork = "Europe/Berlin", "America/New_York"
+	for name, tc := range map[string]struct {
+		expression, zone, from string
+		want                   []string // in UTC
+	}{
+		"Berlin, 02:30 does not exist": {"30 2 * * *", berlin, "2026-03-28T00:00:00Z", []string{
+			"2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z",
+		}},
+		"Berlin, 02:30 comes twice": {"30 2 * * *", berlin, "2026-10-24T00:00:00Z", []string{
+			"2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z",
+		}},
+		"New York, 02:30 does not exist": {"30 2 * * *", newYork, "2026-03-07T00:00:00Z", []string{
+			"2026-03-07T07:30:00Z", "2026-03-08T07:00:00Z", "2026-03-09T06:30:00Z",
+		}},
+		"New York, 01:30 comes twice": {"30 1 * * *", newYork, "2026-10-31T00:00:00Z", []string{
+			"2026-10-31T05:30:00Z", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z",
+		}},
+		"Berlin, four skipped quarters are one": {"*/15 * * * *", berlin, "2026-03-29T00:30:00Z", []string{
+			"2026-03-29T00:45:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:15:00Z",
+		}},
+		"Berlin, an hour that comes twice": {"*/30 * * * *", berlin, "2026-10-25T00:00:00Z", []string{
+			"2026-10-25T00:30:00Z", "2026-10-25T02:00:00Z", "2026-10-25T02:30:00Z",
+		}},
+		"Berlin, asked within the second pass": {"30 2 * * *", berlin, "2026-10-25T01:10:00Z", []string{"2026-10-26T01:30:00Z"}},
+		"Berlin, real time":                    {"@every 1h", berlin, "2026-10-25T00:10:00Z", []string{"2026-10-25T01:10:00Z", "2026-10-25T02:10:00Z"}},
+		"Lord Howe, half an hour is skipped":   {"15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", []string{"2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"}},
+		"Apia, a whole day is skipped":         {"0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", []string{"2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"}},
+		"midnight does not exist":              {"0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z", []string{"2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"}},
+		"no zone":                              {"0 7 * * *", "", "2026-03-28T07:00:00Z", []string{"2026-03-29T07:00:00Z"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := newSchedule(tc.expression, tc.zone)
+			require.NoError(t, err)
+			keys := map[string]bool{}
+			at := instantOf(t, tc.from)
+			for _, want := range tc.want {
+				at = s.next(at)
+				require.Equal(t, want, at.UTC().Format(time.RFC3339))
+				require.False(t, keys[s.key(at)], s.key(at))
+				keys[s.key(at)] = true
+			}
+		})
+	}
+}
+
+// Whatever a scheduler thinks of a minute that comes twice, it has one key.
+func TestSchedule_KeyOfARepeatedMinute(t *testing.T) {
+	t.Parallel()
+	s, err := newSchedule("30 2 * * *", "Europe/Berlin")
+	require.NoError(t, err)
+	first := instantOf(t, "2026-10-25T00:30:00Z")
+	require.Equal(t, "2026-10-25T02:30 Europe/Berlin", s.key(first))
+	require.Equal(t, s.key(first), s.key(first.Add(time.Hour)))
+}
+
+// The newest windows are the same whether one counts from the beginning or looks from the end.
+func TestSchedule_DueIsTheTailOfAllWindows(t *testing.T) {
+	t.Parallel()
+	for _, expression := range []string{"@every 7s", "* * * * *", "*/20 * * * *", "30 2 * * *", "0 0 1 * *", "0 0 29 2 *"} {
+		s, err := newSchedule(expression, "Europe/Berlin")
+		require.NoError(t, err)
+		first := s.next(instantOf(t, "2024-01-31T22:00:00Z"))
+		for _, away := range []time.Duration{-time.Second, 0, time.Minute, 36 * time.Hour, 400 * 24 * time.Hour} {
+			now := first.Add(away)
+			var all []time.Time
+			for at := first; !at.After(now) && away <= 36*time.Hour; at = s.next(at) {
+				all = append(all, at)
+			}
+			for _, limit := range []int{1, 3, 50} {
+				due := s.due(first, now, limit)
+				if away <= 36*time.Hour {
+					require.Len(t, due, min(limit, len(all)), "%s %s", expression, away)
+				}
+				for i, at := range due {
+					if away <= 36*time.Hour {
+						require.Equal(t, all[len(all)-len(due)+i].UTC(), at.UTC(), "%s %s", expression, away)
+					}
+				}
+				if len(due) > 0 {
+					require.True(t, s.next(due[len(due)-1]).After(now), "%s %s", expression, away)
+				}
+			}
+		}
+	}
+}
+
+func TestTriggerState_FiresByPolicy(t *testing.T) {
+	t.Parallel()
+	hourly, nine := "0 * * * *", instantOf(t, "2026-03-02T09:00:00Z")
+	for name, tc := range map[string]struct {
+		expression string
+		missed     Missed
+		catchUp    int
+		late       time.Duration // after the window of nine o'clock, the first that is due
+		want       string        // f fires, s is skipped
+	}{
+		"on time":                         {hourly, MissedSkip, 0, time.Second, "f"},
+		"a restart":                       {hourly, MissedSkip, 0, 50 * time.Second, "f"},
+		"skip":                            {hourly, MissedSkip, 0, 2 * time.Minute, "s"},
+		"skip a day":                      {hourly, MissedSkip, 0, 23*time.Hour + time.Minute + time.Second, "s"},
+		"skip a day but not the last":     {hourly, MissedSkip, 0, 24 * time.Hour, "sf"},
+		"latest":                          {hourly, MissedLatest, 0, 2 * time.Minute, "f"},
+		"latest of a day":                 {hourly, MissedLatest, 0, 24 * time.Hour, "sf"},
+		"catch up with all":               {hourly, MissedCatchUp, 10, 3 * time.Hour, "ffff"},
+		"catch up with some":              {hourly, MissedCatchUp, 3, 24 * time.Hour, "sfff"},
+		"every second, a tick late":       {"@every 1s", MissedLatest, 0, 2 * time.Second, "fff"},
+		"every second, after a minute":    {"@every 1s", MissedLatest, 0, time.Minute, "sffffff"},
+		"every second, skip, after a day": {"@every 1s", MissedSkip, 0, 24 * time.Hour, "sffffff"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := newSchedule(tc.expression, "")
+			require.NoError(t, err)
+			row := TriggerState{TriggerKey: TriggerKey{"w", "t"}, Missed: tc.missed, CatchUp: tc.catchUp, NextAt: nine}
+			now := nine.Add(tc.late)
+			fires, next := row.fires(s, now)
+			got := ""
+			for i, f := range fires {
+				got += map[FireState]string{FirePending: "f", FireSkipped: "s"}[f.State]
+				require.Equal(t, f.State == FirePending, !f.LookAt.IsZero())
+				if i > 0 {
+					require.Equal(t, fires[i-1].WindowEnd, f.WindowAt)
+				}
+			}
+			require.Equal(t, tc.want, got)
+			require.True(t, next.After(now))
+			require.Equal(t, fires[len(fires)-1].WindowEnd, next)
+		})
+	}
+}
+
+func TestSignalID_IsTheOriginsDerivation(t *testing.T) {
+	t.Parallel()
+	w := Window{StartAt: instantOf(t, "2026-03-02T09:00:00Z"), EndAt: instantOf(t, "2026-03-02T10:00:00Z")}
+	id := signalID(TriggerKey{"digest", "nightly"}, w)
+	require.Regexp(t, `^sha256:[A-Za-z0-9_-]{43}$`, id)
+	require.Equal(t, id, signalID(TriggerKey{"digest", "nightly"}, Window{w.StartAt.In(time.FixedZone("x", 3600)), w.EndAt}))
+	require.NotEqual(t, id, signalID(TriggerKey{"digestn", "ightly"}, w))
+}
