@@ -118,7 +118,7 @@ func (f *fixture[TTx]) workflows() []squidmesh.Workflow {
 		}},
 		{Name: "saga", Triggers: triggers, Steps: []squidmesh.Step{
 			{Name: "reserve", Do: nothing, Undo: nothing, Next: "charge"},
-			{Name: "charge", Do: nothing, Undo: squidmesh.Effect(refund), Next: "ship"},
+			{Name: "charge", Do: nothing, Undo: squidmesh.Effect(refund), UndoRetry: squidmesh.Constant(1, 0), Next: "ship"},
 			{Name: "ship", Do: squidmesh.Effect(func(context.Context, mode) error { return errors.New("no ship") })},
 		}},
 		{Name: "review", Triggers: triggers, Steps: []squidmesh.Step{

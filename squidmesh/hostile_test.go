@@ -77,7 +77,11 @@ func TestHostileFunctions(t *testing.T) {
 			if strings.Contains(name, "its tx") {
 				output = ""
 			}
-			rt := startTest(t, only(c.act, output))
+			w := only(c.act, output)
+			if c.code != squidmesh.CodeTimeout {
+				w.Steps[0].Timeout = time.Minute // only those that time out are in a hurry
+			}
+			rt := startTest(t, w)
 			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
 			require.NoError(t, err)
 			ended, err := rt.AwaitRun(t.Context(), run.ID)
