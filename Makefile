@@ -17,6 +17,10 @@ help: ## Print what can be made
 test: ## Run all tests with the race detector, on SQLite and on a throw-away PostgreSQL
 	scripts/with-postgres $(GO) test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
+.PHONY: mutants
+mutants: ## Plant every bug of the list in the core, and require that a property finds it (make test plants a third)
+	MUTANTS=all $(GO) test -count=1 -timeout 60m ./internal/mutants
+
 .PHONY: lint
 lint: ## Check formatting, vet and staticcheck
 	@unformatted="$$(find . -name '*.go' -not -path '*/.*' -exec $(GO) run $(GOFUMPT) -l {} +)" || exit 1; \
