@@ -10,13 +10,24 @@ import (
 //
 // All statements of the hot path have an index for what they look up. But a connection plans a statement once, and a plan that was
 // made while the tables were small reads them from end to end; it stays in use until the next autovacuum, by when a busy
-// program may have written a million rows. The setting is taken back at the end of the batch, since the rest of the
+// program may have written a million rows. The settings are taken back at the end of the batch, since the rest of the
 // transaction may be the caller's. Both ways travel in the batch's own round trip.
+//
+// Nor are they compiled (jit): a scan that cannot be avoided then looks expensive enough for that, which was seen to take two
+// seconds for a statement of two milliseconds.
 type indexed struct{ pgx.Batch }
+
+// planned and unplanned are the settings and their end.
+var (
+	planned   = []string{"set local enable_seqscan = off", "set local jit = off"}
+	unplanned = []string{"set local enable_seqscan = default", "set local jit = default"}
+)
 
 func (b *indexed) add(sql string, args ...any) *pgx.QueuedQuery {
 	if b.Len() == 0 {
-		b.Queue("set local enable_seqscan = off")
+		for _, setting := range planned {
+			b.Queue(setting)
+		}
 	}
 	return b.Queue(sql, args...)
 }
@@ -27,9 +38,11 @@ func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	}
 	if p, ok := tx.(*pipelined); ok {
-		return p.send(ctx, b.QueuedQueries[1:]...) // the whole transaction has the setting
+		return p.send(ctx, b.QueuedQueries[len(planned):]...) // the whole transaction has the settings
 	}
-	b.Queue("set local enable_seqscan = default")
+	for _, setting := range unplanned {
+		b.Queue(setting)
+	}
 	return tx.SendBatch(ctx, &b.Batch).Close()
 }
 
@@ -37,7 +50,7 @@ func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
 // then: they must refuse by themselves, on the server, what must not be committed.
 func (b *indexed) sendLast(ctx context.Context, tx pgx.Tx) error {
 	if p, ok := tx.(*pipelined); ok && b.Len() > 0 {
-		p.held = append(p.held, b.QueuedQueries[1:]...)
+		p.held = append(p.held, b.QueuedQueries[len(planned):]...)
 		return nil
 	}
 	return b.send(ctx, tx)

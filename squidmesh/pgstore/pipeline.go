@@ -43,7 +43,9 @@ func (p *pipelined) send(ctx context.Context, queries ...*pgx.QueuedQuery) error
 	batch := &pgx.Batch{}
 	if !p.begun { // and all of it is planned without sequential scans; see indexed
 		batch.Queue("begin isolation level read committed read write")
-		batch.Queue("set local enable_seqscan = off")
+		for _, setting := range planned {
+			batch.Queue(setting)
+		}
 	}
 	batch.QueuedQueries = append(append(batch.QueuedQueries, p.held...), queries...)
 	p.begun, p.held = true, nil

@@ -125,3 +125,17 @@ func TestTick_FindsJoblessStepsByTheirOwnIndex(t *testing.T) {
 		return nil
 	}))
 }
+
+// The tick's many parts look expensive to the planner, which then compiles the statement for two seconds each second.
+func TestTick_IsNotCompiled(t *testing.T) {
+	t.Parallel()
+	store := pgstore.New(dbtest.Postgres(t), nil)
+	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		_, err := store.Workers(ctx, tx, squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "w"}, Lease: time.Minute, Limit: 10})
+		require.NoError(t, err)
+		var jit string
+		require.NoError(t, tx.QueryRow(ctx, "show jit").Scan(&jit))
+		require.Equal(t, "off", jit)
+		return nil
+	}))
+}

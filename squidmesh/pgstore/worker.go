@@ -30,6 +30,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	}
 
 	batch := &pgx.Batch{}
+	batch.Queue("set local jit = off") // the tick is large enough to tempt the planner, and was seen to be compiled for 2 s
 	alive := tick.Heartbeat
 	if tick.Register != nil {
 		queues, functions, err := abilities(tick.Register)
