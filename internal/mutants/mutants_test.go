@@ -61,6 +61,19 @@ func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
 	}
 }
 
+// TestMutants_TextsAreInTheCore is about all bugs, the ones that a plain run leaves out too.
+func TestMutants_TextsAreInTheCore(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, m := range mutants {
+		require.False(t, names[m.name], "two bugs are named %q", m.name)
+		names[m.name] = true
+		source, err := os.ReadFile(filepath.Join("../../squidmesh", m.file))
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(string(source), m.from), "%s: %s must hold exactly once:\n%s", m.name, m.file, m.from)
+	}
+}
+
 // overlay makes the core look patched to the go command, and without its other tests, which need databases to compile. It
 // returns the file that says so.
 func overlay(t *testing.T, core string, m mutant) string {
