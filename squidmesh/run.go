@@ -86,8 +86,8 @@ const (
 // Run is the row of a run.
 //
 // Its status follows from its rows, by precedence: cancelling (cancelled, not drained), compensating, running (something
-// claimed or due, timers included), retrying (only retries to come), paused (only decisions open), pending (nothing ever
-// claimed). Terminal means: no open rows, no further events.
+// claimed or due, timers included), retrying (only retries to come), paused (only decisions open). A run is pending, whatever is
+// due, until its first claim or decision. Terminal means: no open rows, no further events.
 type Run struct {
 	// Written once, at the start.
 	ID           RunID
@@ -218,7 +218,7 @@ type AuditEntry struct {
 type AuditData struct {
 	// Reached lists the rows that the transition made claimable, claimed or paused, with the attempt.
 	Reached []AuditReached `json:"reached,omitempty"`
-	// Closed lists other rows that it ended, as step/phase.
+	// Closed names the steps whose rows it ended besides, all of phase do.
 	Closed    []string        `json:"closed,omitempty"`
 	RunStatus RunStatus       `json:"run_status,omitempty"` // when it changed
 	Verdict   Verdict         `json:"verdict,omitempty"`    // when it was set
