@@ -84,16 +84,27 @@ func (b binding) invoke(ctx context.Context, tx any, input json.RawMessage, limi
 	if err != nil || !res.some {
 		return nil, res.route, err
 	}
-	output, err := json.Marshal(res.output)
+	output, err := encodeResult(res.output, limit)
 	if err != nil {
-		return nil, "", Fail(WithCode(CodeInvalidOutput, fmt.Errorf("encode result: %w", err)))
-	}
-	if len(output) > limit {
-		return nil, "", Fail(WithCode(CodeInvalidOutput,
-			fmt.Errorf("result of %d bytes exceeds the limit of %d: store it elsewhere and return a reference", len(output), limit)))
+		return nil, "", Fail(WithCode(CodeInvalidOutput, err))
 	}
 	if string(output) == "null" {
 		return nil, "", nil
 	}
 	return output, "", nil
+}
+
+// encodeResult encodes what a function returned, if the database and every reader will take it.
+func encodeResult(result any, limit int) (json.RawMessage, error) {
+	output, err := marshal(result)
+	if err != nil {
+		return nil, fmt.Errorf("encode result: %w", err)
+	}
+	if len(output) > limit {
+		return nil, fmt.Errorf("result of %d bytes exceeds the limit of %d: store it elsewhere and return a reference", len(output), limit)
+	}
+	if _, problems := walkJSON(output); len(problems) > 0 {
+		return nil, fmt.Errorf("encode result: %w", problems[0])
+	}
+	return output, nil
 }

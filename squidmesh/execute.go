@@ -142,7 +142,7 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 		fault.Hit("execute.begin")
 		output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
 		fault.Hit("execute.end")
-		result = returned{output: output, route: route, err: err}
+		result = returned{output: output, route: route, err: readable(err)}
 	}()
 	select {
 	case result := <-done:

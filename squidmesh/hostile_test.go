@@ -30,6 +30,13 @@ func only(do squidmesh.Action, output string) squidmesh.Workflow {
 
 type loop struct{ Next *loop }
 
+// rude cannot be encoded, and as an error it cannot be looked at when it is nil.
+type rude struct{ err error }
+
+func (*rude) MarshalJSON() ([]byte, error) { panic("not me") }
+func (r *rude) Error() string              { return r.err.Error() }
+func (r *rude) Unwrap() error              { return r.err }
+
 type angry struct{}
 
 func (angry) Error() string { panic("no text for you") }
@@ -57,6 +64,14 @@ func TestHostileFunctions(t *testing.T) {
 		"10 MB result":       {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), squidmesh.CodeInvalidOutput, "exceeds the limit"},
 		"cycle":              {do(func(context.Context) (any, error) { return circle, nil }), squidmesh.CodeInvalidOutput, "cycle"},
 		"function as result": {do(func(context.Context) (any, error) { return func() {}, nil }), squidmesh.CodeInvalidOutput, "unsupported type"},
+		"result that panics": {do(func(context.Context) (any, error) { return &rude{}, nil }), squidmesh.CodeInvalidOutput, "panicked: not me"},
+		"NUL in result":      {do(func(context.Context) (any, error) { return []string{"a\x00"}, nil }), squidmesh.CodeInvalidOutput, `[0]: \u0000 cannot be stored`},
+		"deep result": {do(func(context.Context) (any, error) {
+			return json.RawMessage(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), nil
+		}), squidmesh.CodeInvalidOutput, "nest deeper than 64"},
+		"two keys in result": {do(func(context.Context) (any, error) { return json.RawMessage(`{"a":1,"a":2}`), nil }), squidmesh.CodeInvalidOutput, "a: the key"},
+		"no JSON as result":  {do(func(context.Context) (any, error) { return json.RawMessage(`{`), nil }), squidmesh.CodeInvalidOutput, "unexpected end"},
+		"nil error type":     {do(func(context.Context) (any, error) { return nil, (*rude)(nil) }), squidmesh.CodeError, "cannot be had"},
 		"timeout":            {do(func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
 		"own context error":  {do(func(context.Context) (any, error) { return nil, context.Canceled }), squidmesh.CodeError, "canceled"},
 		"code of its own":    {do(func(context.Context) (any, error) { return nil, squidmesh.WithCode("declined", errors.New("no")) }), "declined", "no"},

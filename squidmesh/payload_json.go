@@ -52,6 +52,11 @@ func parseJSON(data []byte) (jsonValue, []FieldProblem) {
 	if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return jsonValue{}, []FieldProblem{{"", "trailing_data", "more follows after the end of the value"}}
 	}
+	return walkJSON(value)
+}
+
+// walkJSON is parseJSON for one value whose size and syntax have been checked.
+func walkJSON(value []byte) (jsonValue, []FieldProblem) {
 	p := jsonParser{data: value}
 	parsed := p.value("", 1)
 	return parsed, p.problems
@@ -220,6 +225,19 @@ func (v jsonValue) write(b *bytes.Buffer) {
 	default:
 		b.Write(v.raw)
 	}
+}
+
+// cleaned is the value with the texts in it as [clean] writes them.
+func (v jsonValue) cleaned() jsonValue {
+	v.text = clean(v.text, maxPayloadSize)
+	v.members, v.elems = slices.Clone(v.members), slices.Clone(v.elems)
+	for i, m := range v.members {
+		v.members[i] = jsonMember{clean(m.key, maxPayloadSize), m.value.cleaned()}
+	}
+	for i, elem := range v.elems {
+		v.elems[i] = elem.cleaned()
+	}
+	return v
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)

@@ -77,7 +77,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.service != nil {
-		return errors.New("runtime is started already")
+		return ErrStarted
 	}
 	svc := &service{ticked: make(chan struct{})}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -34,7 +34,8 @@ func insertKeepsEveryColumn[TTx any](b *storeBench[TTx]) {
 	full.Status, full.Verdict, full.Compensate, full.Version, full.Seq = squidmesh.RunFailed, squidmesh.VerdictFailed, true, 7, 8
 	full.Open, full.Retrying, full.FinishedAt = 3, 2, sampleTime.Add(time.Minute)
 	full.Reason = &squidmesh.StepError{
-		Step: "a", Phase: squidmesh.PhaseUndo, Attempt: 2, Code: "panic", Message: "it's 漢", Causes: []string{"x"}, Stack: "s", At: sampleTime,
+		Step: "a", Phase: squidmesh.PhaseUndo, Attempt: 2, Code: "panic", Message: "it's 漢", Causes: []string{"x"},
+		Details: json.RawMessage(`{"a":[1]}`), Stack: "s", At: sampleTime,
 	}
 	for _, run := range []squidmesh.Run{full, newRun("bare")} {
 		b.insert(run)

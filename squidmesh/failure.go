@@ -1,0 +1,231 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// StepError is the recorded failure of an attempt. Its texts are valid UTF-8 without control characters (those that a function's
+// error had are written as escapes such as \x00), and cut: message and stack at 8 KiB, ten causes at 819 bytes each.
+type StepError struct {
+	Step    string   `json:"step"`
+	Phase   Phase    `json:"phase,omitempty"` // empty is do
+	Attempt int      `json:"attempt"`
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Causes  []string `json:"causes,omitempty"` // messages of wrapped errors, outermost first
+
+	// Details are what [WithDetails] gave the error.
+	Details json.RawMessage `json:"details,omitempty"`
+	Stack   string          `json:"stack,omitempty"` // of a panic
+	At      time.Time       `json:"at"`
+}
+
+// Error codes of recorded failures that are not the step's own choice.
+const (
+	CodeError            = "error"             // the function returned an error
+	CodePanic            = "panic"             // it panicked
+	CodeExited           = "goexit"            // it ended its goroutine
+	CodeTimeout          = "timeout"           // its deadline passed
+	CodeInvalidInput     = "invalid_input"     // its input did not decode
+	CodeInvalidOutput    = "invalid_output"    // its result does not encode, or is too large
+	CodeUnknownRoute     = "unknown_route"     // a choice answered with a name that is no route
+	CodeWorkerLost       = "worker_lost"       // its workers died too often
+	CodeTransactionEnded = "transaction_ended" // it ended the transaction that it was lent
+	CodeRejected         = "rejected"          // an approval was rejected
+	CodeInterrupted      = "interrupted"       // its run was cancelled or failed meanwhile
+)
+
+// Limits of what is recorded of an error, in bytes.
+const (
+	maxMessage = 8 << 10
+	maxStack   = 8 << 10
+	maxDetails = 8 << 10
+	maxCode    = 100
+	maxCauses  = 10
+)
+
+// panicError is a panic of a step's function.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "panic: " + printed(e.value) }
+
+// printed formats a value whose own methods may panic.
+func printed(v any) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("(%T whose text cannot be had)", v)
+		}
+	}()
+	return fmt.Sprint(v)
+}
+
+var errNobodys = errors.New("no error is this one")
+
+// readable returns err, or a plain error in its place if one of its chain cannot be looked at without a panic, as a nil pointer to
+// an error type often cannot.
+func readable(err error) (readable error) {
+	defer func() {
+		if recover() != nil {
+			readable = errors.New(errorText(err))
+		}
+	}()
+	_ = errors.Is(err, errNobodys) // which looks at all of them
+	return err
+}
+
+// failedWith turns a function's error into its event.
+func failedWith(a Attempted, err error) Failed {
+	failed := Failed{Attempted: a, Error: describe(CodeError, err)}
+	var final *finalError
+	failed.Final = errors.As(err, &final)
+	var after *retryAfterError
+	if errors.As(err, &after) {
+		failed.RetryAfter = &after.after
+	}
+	var coded *codedError
+	if errors.As(err, &coded) && coded.code != "" {
+		failed.Error.Code = clean(coded.code, maxCode)
+	}
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		failed.Error.Code = CodePanic
+		failed.Error.Stack = clean(string(panicked.stack), maxStack)
+	}
+	return failed
+}
+
+// describe records an error as text that any database takes.
+func describe(code string, err error) StepError {
+	failure := StepError{Code: code, Message: clean(errorText(err), maxMessage)}
+	failure.Causes = causes(nil, failure.Message, err)
+	var detailed *detailedError
+	if errors.As(err, &detailed) {
+		failure.Details = encodeDetails(detailed.details)
+	}
+	return failure
+}
+
+// causes adds the messages of what err wraps, be it one error or several. An error that only marks another one has its message,
+// which is not repeated.
+func causes(found []string, last string, err error) []string {
+	var wrapped []error
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		wrapped = []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		wrapped = e.Unwrap()
+	}
+	for _, next := range wrapped {
+		if next == nil || len(found) == maxCauses {
+			continue
+		}
+		text := clean(errorText(next), maxMessage/maxCauses)
+		if text != last {
+			found = append(found, text)
+		}
+		found = causes(found, text, next)
+	}
+	return found
+}
+
+// errorText reads an error whose own method may panic.
+func errorText(err error) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("(%T whose text cannot be had)", err)
+		}
+	}()
+	return err.Error()
+}
+
+// encodeDetails encodes the details of an error, whatever they are.
+func encodeDetails(details any) json.RawMessage {
+	omitted := func(why string) json.RawMessage {
+		return json.RawMessage(`{"omitted":` + string(quote(why)) + `}`)
+	}
+	data, err := marshal(details)
+	if err != nil {
+		return omitted(clean(err.Error(), maxMessage/maxCauses))
+	}
+	if len(data) > maxDetails {
+		return omitted(fmt.Sprintf("%d bytes are more than %d", len(data), maxDetails))
+	}
+	doc, problems := walkJSON(data)
+	for _, p := range problems {
+		if p.Code == "too_deep" {
+			return omitted(p.Detail)
+		}
+	}
+	return doc.cleaned().canonical() // which mends the others
+}
+
+// marshal is json.Marshal, for values whose own methods may panic.
+func marshal(v any) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%T panicked: %s", v, printed(r))
+		}
+	}()
+	return json.Marshal(v)
+}
+
+// clean makes text that any database, log and terminal takes: control characters and what is not UTF-8 become escapes such as \x00.
+// It cuts the text at limit bytes.
+func clean(s string, limit int) string {
+	s = s[:min(len(s), limit+1)] // what is escaped only gets longer
+	var b strings.Builder
+	b.Grow(len(s))
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		text := s[:n]
+		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) && r != '\n' && r != '\t' {
+			text = escaped(text)
+		}
+		if b.Len()+len(text) > limit {
+			return cut(b.String(), limit)
+		}
+		b.WriteString(text)
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func escaped(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		fmt.Fprintf(&b, `\x%02x`, text[i])
+	}
+	return b.String()
+}
+
+// cut marks text as cut off, within the limit.
+func cut(s string, limit int) string {
+	end := min(len(s), limit-len("..."))
+	for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "..."
+}
+
+// maxEcho bounds how much of an input an error repeats.
+const maxEcho = 64
+
+// echo quotes an input in an error: cleaned, and at most its first 64 bytes.
+func echo(s string) string {
+	quoted := strconv.Quote(s[:min(len(s), maxEcho+1)])
+	quoted = quoted[1 : len(quoted)-1]
+	if len(quoted) > maxEcho {
+		quoted = cut(quoted, maxEcho)
+	}
+	return `"` + quoted + `"`
+}

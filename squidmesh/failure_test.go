@@ -1,0 +1,168 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"plain, with\n\tlines", 100, "plain, with\n\tlines"},
+		{"a\x00b", 100, `a\x00b`},
+		{"a\xffb", 100, `a\xffb`},
+		{"\x1b[31mred", 100, `\x1b[31mred`},
+		{"\u0085", 100, `\xc2\x85`},
+		{"größer", 100, "größer"},
+		{"1234567890", 10, "1234567890"},
+		{"12345678901", 10, "1234567..."},
+		{"123456789€", 10, "1234567..."},
+		{"12345678😀", 10, "1234567..."},
+		{"123456ß\x00", 10, "123456..."},
+	} {
+		require.Equal(t, c.want, clean(c.in, c.limit))
+	}
+}
+
+// Whatever comes in, what comes out is text that every database takes, and within its limit.
+func TestClean_AnyBytes(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.SliceOf(rapid.Byte()).Draw(t, "in")
+		limit := rapid.IntRange(3, 40).Draw(t, "limit")
+		out := clean(string(in), limit)
+		require.LessOrEqual(t, len(out), limit)
+		require.True(t, utf8.ValidString(out))
+		require.NotContains(t, out, "\x00")
+		echoed := echo(string(in))
+		require.LessOrEqual(t, len(echoed), maxEcho+2)
+		require.True(t, utf8.ValidString(echoed))
+	})
+}
+
+type cause struct{ err error }
+
+func (e *cause) Error() string { return "cause" }
+func (e *cause) Unwrap() error { return e.err }
+
+type rude struct{}
+
+func (rude) MarshalJSON() ([]byte, error) { panic("not me") }
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	inner := errors.New("inner")
+	for name, c := range map[string]struct {
+		err  error
+		want StepError
+	}{
+		"chain": {
+			fmt.Errorf("outer: %w", fmt.Errorf("middle: %w", inner)),
+			StepError{Message: "outer: middle: inner", Causes: []string{"middle: inner", "inner"}},
+		},
+		"marks are no causes": {Fail(WithCode("x", inner)), StepError{Code: "x", Message: "inner"}},
+		"several": {
+			errors.Join(inner, errors.New("other")),
+			StepError{Message: "inner\nother", Causes: []string{"inner", "other"}},
+		},
+		"no code":       {WithCode("", inner), StepError{Message: "inner"}},
+		"code with NUL": {WithCode("a\x00", inner), StepError{Code: `a\x00`, Message: "inner"}},
+		"details": {
+			fmt.Errorf("get: %w", WithDetails(map[string]any{"b": 1, "a": []string{"x"}}, inner)),
+			StepError{Message: "get: inner", Causes: []string{"inner"}, Details: json.RawMessage(`{"a":["x"],"b":1}`)},
+		},
+		"outer details": {WithDetails(1, WithDetails(2, inner)), StepError{Message: "inner", Details: json.RawMessage(`1`)}},
+		"details with NUL": {
+			WithDetails(map[string]string{"k\x00": "a\x00\x1b\xff"}, inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"k\\x00":"a\\x00\\x1b` + "\uFFFD" + `"}`)},
+		},
+		"details do not encode": {
+			WithDetails(func() {}, inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"json: unsupported type: func()"}`)},
+		},
+		"details panic": {
+			WithDetails(rude{}, inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"squidmesh.rude panicked: not me"}`)},
+		},
+		"details at the limit": {
+			WithDetails(strings.Repeat("x", maxDetails-2), inner),
+			StepError{Message: "inner", Details: quote(strings.Repeat("x", maxDetails-2))},
+		},
+		"details above it": {
+			WithDetails(strings.Repeat("x", maxDetails-1), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"8193 bytes are more than 8192"}`)},
+		},
+		"details too deep": {
+			WithDetails(json.RawMessage(strings.Repeat("[", 65)+strings.Repeat("]", 65)), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"objects and arrays nest deeper than 64"}`)},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.want.Code == "" {
+				c.want.Code = CodeError
+			}
+			require.Equal(t, c.want, failedWith(Attempted{}, readable(c.err)).Error)
+		})
+	}
+}
+
+// Recorded texts end at their limits.
+func TestDescribe_Limits(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{maxMessage - 1, maxMessage, maxMessage + 1} {
+		text := strings.Repeat("x", n)
+		message := describe(CodeError, errors.New(text)).Message
+		if n <= maxMessage {
+			require.Equal(t, text, message)
+		} else {
+			require.Equal(t, text[:maxMessage-3]+"...", message)
+		}
+	}
+	err := errors.New("0")
+	for i := range 2 * maxCauses {
+		err = fmt.Errorf("%d: %w", i+1, err)
+	}
+	require.Len(t, describe(CodeError, err).Causes, maxCauses)
+}
+
+// A nil pointer to an error type panics wherever it is looked at.
+func TestReadable(t *testing.T) {
+	t.Parallel()
+	var none *cause
+	plain := readable(none)
+	require.False(t, errors.Is(plain, errNobodys))
+	require.Equal(t, "cause", plain.Error())
+	err := errors.New("fine")
+	require.Same(t, err, readable(err))
+	require.NoError(t, readable(nil))
+}
+
+func TestCodeOf(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]string{
+		fmt.Errorf("run 1: %w", ErrNotFound):                  "not_found",
+		&RefusedError{Err: ErrFinished}:                       "finished",
+		&UnsafeReplayError{}:                                  "unsafe_replay",
+		fmt.Errorf("%w: %w", ErrDispatch, errors.New("full")): "dispatch_failed",
+		&InputError{}:                                         "invalid_argument",
+		fmt.Errorf("replay: %w", &PayloadError{}):             "invalid_payload",
+		&DefinitionError{}:                                    "invalid_definition",
+		&ConfigError{Problems: []error{&InputError{}}}:        "invalid_config",
+		errors.New("foreign"):                                 "",
+	} {
+		require.Equal(t, want, CodeOf(err), "%v", err)
+	}
+	require.Empty(t, CodeOf(nil))
+}
