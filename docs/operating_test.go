@@ -47,6 +47,7 @@ func check(ctx context.Context, pool *pgxpool.Pool) error {
 
 var observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) {
 	if o.Entry.Kind == squidmesh.AuditFailed {
-		slog.Warn("step failed", "run", o.Run.ID, "workflow", o.Run.Workflow, "step", o.Entry.Name)
+		slog.Warn("step failed", "run", o.Run.ID, "workflow", o.Run.Workflow, "step", o.Entry.Name,
+			"code", o.Data.Error.Code, "took", o.Measures.Function)
 	}
 })

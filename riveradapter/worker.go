@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,6 +71,7 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	if args.err != nil {
 		return river.JobCancel(clean(args.err))
 	}
+	args.Job = strconv.FormatInt(job.ID, 10)
 	outcome, err := w.rt.Perform(ctx, args.Delivery)
 	if err != nil {
 		return clean(err)

@@ -18,8 +18,9 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 }
 
 func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed, error) {
+	m.ctx, m.asked = ctx, time.Now()
 	if m.start == nil && grouped(m.event) || m.start != nil && m.start.event.Key == "" {
-		rt.submit(ctx, m)
+		rt.submit(m)
 		if !rt.resolve(ctx, m) {
 			return m.c, m.err
 		}
@@ -47,7 +48,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 		switch {
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
-			rt.settle(ctx, w)
+			rt.settle(w)
 			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
@@ -57,7 +58,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			}
 		case errors.Is(err, ErrDispatch) && (endOf(m.event) || claimOf(m.event)):
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
-			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", m.id, "error", err)
+			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
 		default:
 			return committed{}, err
@@ -151,7 +152,8 @@ func compact(data json.RawMessage) []byte {
 }
 
 // told does what follows a commit: running steps are told to stop, queues are woken, the observer hears of it.
-func (rt *Runtime[TTx]) told(ctx context.Context, c committed) {
+func (rt *Runtime[TTx]) told(m *member) {
+	c := m.c
 	if c.Empty() {
 		return
 	}
@@ -159,11 +161,7 @@ func (rt *Runtime[TTx]) told(ctx context.Context, c committed) {
 		rt.live.interrupt(c.Run.ID)
 	}
 	rt.wakeFor(c.Transition)
-	if rt.config.Observer != nil {
-		run := c.Run
-		run.Payload = nil
-		rt.config.Observer.Observe(context.WithoutCancel(ctx), Observation{Run: run, Entry: c.Audit[0], Jobs: c.jobs})
-	}
+	rt.observe(m)
 }
 
 // wakeFor wakes the queues of a committed transition's jobs, each when it is due.

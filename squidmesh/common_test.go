@@ -21,11 +21,17 @@ import (
 // exampleRuntime is a started runtime on SQLite, with the database that its store is in.
 type exampleRuntime struct {
 	*squidmesh.Runtime[*sql.Tx]
-	db *sql.DB
+	store *sqlitestore.Store
+	db    *sql.DB
 }
 
 // start sets up what the examples share: a SQLite file, the tables, the runtime, and River to deliver its work.
 func start(workflows ...squidmesh.Workflow) (rt exampleRuntime, stop func()) {
+	return startConfig(&squidmesh.Config[*sql.Tx]{Workflows: workflows})
+}
+
+// startConfig is start with more than workflows.
+func startConfig(config *squidmesh.Config[*sql.Tx]) (rt exampleRuntime, stop func()) {
 	ctx := context.Background()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	dir, err := os.MkdirTemp("", "squidmesh-example")
@@ -35,8 +41,12 @@ func start(workflows ...squidmesh.Workflow) (rt exampleRuntime, stop func()) {
 	check(migrations.UpAllSQLite(ctx, store.DB(), nil))
 
 	ex := riveradapter.New[*sql.Tx](nil)
-	rt.db = store.DB()
-	rt.Runtime, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{Store: store, Executor: ex, Workflows: workflows, Logger: quiet})
+	rt.store, rt.db = store, store.DB()
+	config.Store, config.Executor = store, ex
+	if config.Logger == nil {
+		config.Logger = quiet
+	}
+	rt.Runtime, err = squidmesh.New(config)
 	check(err)
 	workers := river.NewWorkers()
 	riveradapter.AddWorkers(workers, rt)

@@ -26,6 +26,7 @@ type StepInfo struct {
 	Step     string
 	Phase    Phase
 	Attempt  int
+	Job      string    // the id of the job that it runs under, which may serve several steps; empty if the executor does not say
 	Deadline time.Time // database time
 
 	// IdempotencyKey is the same for all attempts of this step of this run, and of no other: 36 to 110 printable characters.
@@ -65,7 +66,7 @@ func Failure(ctx context.Context) (StepError, bool) {
 	return *info.failure, true
 }
 
-// Logger is the runtime's logger with the run, workflow, step and attempt on every line. Outside a step it is slog.Default.
+// Logger is the runtime's logger with run, workflow, step, phase, attempt and job on every line. Outside a step it is slog.Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if info, ok := Info(ctx); ok {
 		return info.logger

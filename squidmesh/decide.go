@@ -181,6 +181,7 @@ func (d *decision) transition() Transition {
 		panic(fmt.Sprintf("squidmesh: encode audit entry: %v", err)) // plain data, and metadata that was checked
 	}
 	d.entry.Data = data
+	d.t.Data = d.data
 	d.t.Run = d.run
 	d.t.Audit = []AuditEntry{d.entry}
 	return d.t

@@ -13,6 +13,9 @@ func (d *decision) refuse(command string, err error, detail string) error {
 // decided records a decision about a row.
 func (d *decision) decided(kind AuditKind, row StepState, by Decision) {
 	d.record(kind, row.StepKey, row.Attempt)
+	if row.Status == StepPaused {
+		d.t.Ran = d.at.Sub(row.StartedAt)
+	}
 	d.entry.Actor = by.Actor
 	d.data.Comment, d.data.Metadata = by.Comment, by.Metadata
 }

@@ -111,6 +111,9 @@ func (d *decision) draining(st *StepSpec, phase Phase) bool {
 func (d *decision) cancelUnclaimed() {
 	for _, row := range d.all(PhaseDo) {
 		if row.Status == StepScheduled || row.Status == StepPaused {
+			if row.Status == StepPaused {
+				d.t.Ran = max(d.t.Ran, d.at.Sub(row.StartedAt))
+			}
 			d.put(d.finished(row, StepCancelled))
 			d.data.Closed = append(d.data.Closed, row.Name)
 		}

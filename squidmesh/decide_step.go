@@ -37,6 +37,7 @@ func (d *decision) claimed(e Claimed) {
 	}
 	st := d.spec.step(e.Name)
 	d.worker, d.executing = e.Attempted, st
+	d.t.Queued = d.now.Sub(row.DueAt)
 	if st.Kind == KindWait {
 		d.claims = true
 		row.StartedAt = d.at
@@ -96,6 +97,7 @@ func (d *decision) current(a Attempted) (StepState, bool) {
 		return StepState{}, false
 	}
 	d.worker, d.executing, d.ended = a, d.spec.step(a.Name), true
+	d.t.Ran = d.at.Sub(row.StartedAt)
 	return row, true
 }
 
@@ -267,6 +269,7 @@ func (d *decision) lost(e Lost) {
 
 func (d *decision) loseAttempt(row StepState) {
 	row.Losses++
+	d.t.Ran = d.at.Sub(row.StartedAt)
 	d.attempt(row, AttemptLost, nil)
 	d.record(AuditLost, row.StepKey, row.Attempt)
 	if row.Losses < maxLosses {

@@ -35,6 +35,10 @@ type Delivery struct {
 	Trigger        string  `json:"trigger,omitempty"`
 	SignalID       string  `json:"signal_id,omitempty"`
 	IntendedWindow *Window `json:"intended_window,omitempty"`
+
+	// Job is the id of the job that carried the delivery, for logs and observers. It is no part of the text: what calls
+	// [Runtime.Perform] fills it in, or leaves it empty.
+	Job string `json:"-"`
 }
 
 // Window is the period that a cron fire is for: from its own due time to the next one.

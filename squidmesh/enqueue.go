@@ -40,7 +40,9 @@ func (e enqueued) note(m Metadata) {
 			row.JobID, row.Queue = m.JobID, m.Queue
 		}
 	}
-	e.member.c.jobs = append(e.member.c.jobs, m)
+	e.member.c.jobs = append(e.member.c.jobs, Dispatched{
+		Metadata: m, StepKey: e.job.StepKey, Attempt: e.job.Attempt, Delay: e.job.schedule().Delay,
+	})
 }
 
 // enqueue hands over all jobs of a transaction. Its error wraps [ErrDispatch].
@@ -99,7 +101,7 @@ func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *writing) 
 	if err == nil || errors.Is(err, ErrTxUnusable) {
 		return err
 	}
-	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", "run", w.order[0].run.ID, "error", err)
+	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(w.order[0].members[0].about(), "error", err)...)
 	return rt.enqueueLater(ctx, tx, w)
 }
 

@@ -33,25 +33,27 @@ type execution struct {
 	claim  *Claim
 	step   *StepSpec
 	fn     binding
+	job    string // of the delivery that it runs under
 	input  json.RawMessage
 	limit  int
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	// timeout bounds the function, from its beginning: a FuncTx body may first have to wait for its transaction.
 	timeout time.Duration
+	took    time.Duration    // by the function
 	more    map[StepKey]bool // not nil: the worker may go on with a successor
 }
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
 // to stop; work is the context in which the end is recorded.
-func (rt *Runtime[TTx]) attempt(delivery, work context.Context, c committed, more bool) (committed, error) {
+func (rt *Runtime[TTx]) attempt(delivery, work context.Context, job string, c committed, more bool) (committed, error) {
 	p, err := rt.pinnedOf(c.Claim.Shape)
 	if err != nil {
 		return committed{}, err
 	}
 	x := &execution{
 		claim: c.Claim, step: p.spec.step(c.Claim.Name), fn: rt.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
-		input: c.input, limit: rt.config.MaxOutput,
+		job: job, input: c.input, limit: rt.config.MaxOutput,
 	}
 	if more {
 		x.more = p.runnable
@@ -62,7 +64,7 @@ func (rt *Runtime[TTx]) attempt(delivery, work context.Context, c committed, mor
 	if x.fn.kind == KindFuncTx {
 		next, err = rt.attemptTx(work, x)
 	} else {
-		next, err = rt.commit(work, x.claim.Run, x.event(rt.execute(x, nil)))
+		next, err = rt.commitMember(work, x.member(x.event(rt.execute(x, nil))))
 	}
 	if err != nil {
 		return committed{}, fmt.Errorf("record step %s of run %s: %w", x.claim.Name, x.claim.Run, err)
@@ -83,10 +85,9 @@ func (rt *Runtime[TTx]) pinnedOf(shape string) (*pinned, error) {
 func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (end func()) {
 	info := StepInfo{
 		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
-		Attempt: x.claim.Attempt, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, SignalID: run.SignalID,
+		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, SignalID: run.SignalID,
 		IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name, failure: x.claim.Cause,
-		logger: rt.logger.With("run", x.claim.Run, "workflow", x.claim.Workflow, "step", x.claim.Name,
-			"phase", x.claim.Phase, "attempt", x.claim.Attempt),
+		logger: rt.logger.With(x.about()...),
 	}
 	if x.claim.Phase == PhaseUndo {
 		info.IdempotencyKey += "-undo"
@@ -121,6 +122,8 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 	ctx, stop := context.WithTimeoutCause(x.ctx, x.timeout, errTimeout)
 	x.ctx = ctx // the end of it says what became of the attempt, also after it
 	defer stop()
+	began := time.Now()
+	defer func() { x.took = time.Since(began) }()
 	done := make(chan returned, 1)
 	go func() {
 		result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
@@ -130,19 +133,13 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 			}
 			done <- result
 		}()
-		if x.fn.kind == KindLog {
-			Logger(x.ctx).Log(x.ctx, x.step.Policy.Level, x.step.Policy.Message)
-			result = returned{}
-			return
-		}
 		ctx := x.ctx
 		if tx != nil {
 			ctx = context.WithValue(ctx, insideTxKey{}, true)
 		}
 		fault.Hit("execute.begin")
-		output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
+		result = rt.intercepted(ctx, x, tx)
 		fault.Hit("execute.end")
-		result = returned{output: output, route: route, err: readable(err)}
 	}()
 	select {
 	case result := <-done:
@@ -158,6 +155,38 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 		Logger(x.ctx).Error("squidmesh: step ignores the end of its context and was abandoned", "cause", context.Cause(x.ctx))
 		return returned{err: context.Cause(x.ctx), abandoned: true}
 	}
+}
+
+// intercepted calls the function, around it the interceptor. What the function did is not the interceptor's to hide; an error of its
+// own fails the attempt.
+func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any) returned {
+	if rt.config.Intercept == nil {
+		return x.call(ctx, tx)
+	}
+	result := returned{err: Fail(errors.New("Config.Intercept returned without having called next"))}
+	err := rt.config.Intercept(ctx, func(ctx context.Context) error {
+		result = x.call(ctx, tx)
+		return result.err
+	})
+	if result.err == nil {
+		result.err = readable(err)
+	}
+	return result
+}
+
+// call calls the function.
+func (x *execution) call(ctx context.Context, tx any) returned {
+	if x.fn.kind == KindLog {
+		Logger(ctx).Log(ctx, x.step.Policy.Level, x.step.Policy.Message)
+		return returned{}
+	}
+	output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
+	return returned{output: output, route: route, err: readable(err)}
+}
+
+// member is the end of the attempt on its way into the database.
+func (x *execution) member(end Event) *member {
+	return &member{id: x.claim.Run, event: end, job: x.job, took: x.took}
 }
 
 // attempted names the attempt in its closing event.
@@ -203,6 +232,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			result returned
 			called bool
 			event  Event
+			asked  = time.Now()
 		)
 		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 			called = true
@@ -225,7 +255,8 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			if bodyErr != nil && (result.abandoned || errors.Is(bodyErr, ErrTxUnusable) || errors.Is(bodyErr, ErrTransactionEnded)) {
 				return bodyErr
 			}
-			m := &member{id: x.claim.Run, event: event}
+			m := x.member(event)
+			m.ctx, m.asked = ctx, asked
 			var err error
 			w, err = rt.write(ctx, tx, []*member{m}, rt.enqueueOrLater)
 			c = m.c
@@ -246,7 +277,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		switch {
 		case err == nil:
 			fault.Hit("functx.after_commit")
-			rt.settle(ctx, w)
+			rt.settle(w)
 			return c, nil
 		case errors.Is(err, errStale):
 			return committed{}, nil
@@ -255,14 +286,14 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		case errors.Is(err, errRepeat):
 			Logger(started).Info("squidmesh: transaction of step is run again", "error", err)
 		case errors.Is(err, ErrTransactionEnded):
-			return rt.commit(ctx, x.claim.Run, Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)})
+			return rt.commitMember(ctx, x.member(Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
 		case called && result.err != nil:
 			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
-			return rt.commit(ctx, x.claim.Run, event)
+			return rt.commitMember(ctx, x.member(event))
 		case called:
 			// The body returned well, but its transaction could not commit and took the writes back: it starts anew.
 			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit", "error", err)
-			return rt.commit(ctx, x.claim.Run, x.released(err.Error()))
+			return rt.commitMember(ctx, x.member(x.released(err.Error())))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err

@@ -81,13 +81,15 @@ func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) error {
 	return errors.Join(problems...)
 }
 
-func (rt *Runtime[TTx]) inCronTx(ctx context.Context, fn func(ctx context.Context, tx TTx, now time.Time) error) error {
+// inCronTx runs fn in a transaction of its own, and tells the observer of the fires that it wrote first.
+func (rt *Runtime[TTx]) inCronTx(ctx context.Context, fn func(ctx context.Context, tx TTx, now time.Time) ([]Fire, error)) error {
+	var written []Fire
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		err = fn(ctx, tx, now)
+		written, err = fn(ctx, tx, now)
 		fault.Hit("cron.before_commit")
 		return err
 	})
@@ -96,6 +98,7 @@ func (rt *Runtime[TTx]) inCronTx(ctx context.Context, fn func(ctx context.Contex
 		return fmt.Errorf("cron: %w", err)
 	}
 	rt.waker.wake(rt.config.Queue)
+	rt.observeFires(ctx, written...)
 	return nil
 }
 
@@ -107,10 +110,10 @@ func (rt *Runtime[TTx]) now(ctx context.Context, tx TTx) (time.Time, error) {
 
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
 // nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
-func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) error {
+func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) ([]Fire, error) {
 	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys(), DueBy: now, Limit: sweepLimit})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var change CronChange
 	for _, row := range due {
@@ -127,13 +130,13 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) erro
 	return rt.saveFires(ctx, tx, change, now)
 }
 
-// saveFires writes new fires, and sends those that were not there yet.
-func (rt *Runtime[TTx]) saveFires(ctx context.Context, tx TTx, change CronChange, now time.Time) error {
+// saveFires writes new fires, sends those that were not there yet, and returns them.
+func (rt *Runtime[TTx]) saveFires(ctx context.Context, tx TTx, change CronChange, now time.Time) ([]Fire, error) {
 	inserted, err := rt.store.SaveCron(ctx, tx, change)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return rt.send(ctx, tx, inserted, now)
+	return inserted, rt.send(ctx, tx, inserted, now)
 }
 
 // fires are the fires of a trigger that is due, and its window after them.
@@ -210,14 +213,14 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []Fire, now time
 
 // lookAfterFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
 // ones go whose time has come.
-func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time) error {
+func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time) ([]Fire, error) {
 	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: rt.cronKeys(), LookBy: now, Limit: sweepLimit})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	coming, err := rt.coming(ctx, tx, fires)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var again, later []Fire
 	for _, f := range fires {
@@ -225,7 +228,7 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 		case f.State == FireQueued:
 			busy, err := rt.overlapping(ctx, tx, f)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if busy.run || busy.queued {
 				f.LookAt = now.Add(lookQueued)
@@ -244,10 +247,10 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 	}
 	if len(later) > 0 {
 		if _, err := rt.store.SaveCron(ctx, tx, CronChange{Fires: later}); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return rt.send(ctx, tx, again, now)
+	return nil, rt.send(ctx, tx, again, now)
 }
 
 // coming asks the executor which jobs will still be delivered; one that cannot tell says none.

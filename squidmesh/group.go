@@ -21,17 +21,16 @@ type group struct {
 	busy    bool
 }
 
-// submission is a member that somebody waits for.
+// submission is a member that somebody waits for. The batch uses the values of its context; the end of that does not end the batch.
 type submission struct {
 	*member
-	ctx  context.Context // whose values the batch may use; its end does not end the batch
 	done chan struct{}
 }
 
 // submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
 // (own).
-func (rt *Runtime[TTx]) submit(ctx context.Context, m *member) {
-	s := &submission{member: m, ctx: ctx, done: make(chan struct{})}
+func (rt *Runtime[TTx]) submit(m *member) {
+	s := &submission{member: m, done: make(chan struct{})}
 	g := &rt.group
 	g.mu.Lock()
 	g.waiting = append(g.waiting, s)
@@ -90,11 +89,11 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 		return
 	}
 	faultAt(members, "after_commit")
-	rt.settle(ctx, w)
+	rt.settle(w)
 }
 
 // settle does what follows a commit, for each of its members.
-func (rt *Runtime[TTx]) settle(ctx context.Context, w *writing) {
+func (rt *Runtime[TTx]) settle(w *writing) {
 	for _, r := range w.order {
 		if r.folded.Empty() {
 			if r.run.ID != (RunID{}) { // else a start whose key was taken
@@ -105,7 +104,7 @@ func (rt *Runtime[TTx]) settle(ctx context.Context, w *writing) {
 		rt.carrier.put(r.folded.Run, r.carried)
 		for _, m := range r.members {
 			if m.err == nil {
-				rt.told(ctx, m.c)
+				rt.told(m)
 			}
 		}
 	}
@@ -131,6 +130,6 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 		return true
 	}
 	m.own = nil
-	rt.told(ctx, m.c)
+	rt.told(m)
 	return false
 }

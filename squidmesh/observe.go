@@ -1,21 +1,72 @@
 package squidmesh
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Observer is told what happened, after the commit that made it so. It is called on the path of the work, from many
-// goroutines: it must be quick and must not call the runtime. Observations of one run may overtake each other; Entry.Seq gives
-// their order. Transactions that the caller commits are not observed.
+// goroutines: it must be quick and must not call the runtime. A panic of it is logged and goes no further. Observations of one
+// run may overtake each other; Entry.Seq gives their order. The context has the values of the one that the runtime was called
+// with, and no end.
+//
+// Transactions that the caller commits, those of the Tx methods, are not observed: whether they commit is not known here. A
+// process that dies between the commit and the call observes nothing.
+//
+// An observer may implement [DeliveryObserver] and [FireObserver] too.
 type Observer interface {
 	Observe(ctx context.Context, o Observation)
 }
 
-// Observation is one committed transition.
+// Observation is one committed transition: one audit entry, with everything that it made happen. It carries no payload, no
+// result and no metadata of a decision; texts in it went through [Config.Redact].
 type Observation struct {
-	Run   Run // without its payload
-	Entry AuditEntry
+	// Run is its row as the commit left it, without the payload. Before is its status until then; empty for a new run.
+	Run    Run
+	Before RunStatus
 
-	// Jobs are what the commit enqueued, as the executor reported it.
-	Jobs []Metadata
+	// Entry is the audit entry, Data what it tells besides its columns. Entry.Data and Entry.Output are empty here.
+	Entry AuditEntry
+	Data  AuditData
+
+	// Jobs are what the commit enqueued, as the executor reported it, with what each is for.
+	Jobs []Dispatched
+
+	// Job is the job under which this process worked: of claims, and of ends of attempts. It is empty if the executor does not
+	// say, and for everything else.
+	Job string
+
+	Measures Measures
+}
+
+// Measures are durations that belong to an [Observation]; zero where there is nothing to measure.
+type Measures struct {
+	// Queued is how long after its due time a delivery was claimed, by the database's clock.
+	Queued time.Duration
+
+	// Ran is how long the attempt ran that ended, or how long the decision was open that was made or cancelled, by the
+	// database's clock: from its claim or opening to the commit.
+	Ran time.Duration
+
+	// Function is how long the step's function took in this process, without any commit.
+	Function time.Duration
+
+	// Commit is how long it took to write the transition, from the request to the answer of COMMIT, with the wait for the commit
+	// before. Of a transactional step it is the whole transaction, with its function.
+	Commit time.Duration
+
+	// Delay is how long it is until the next attempt is due, of an attempt that failed and is retried.
+	Delay time.Duration
+}
+
+// Dispatched is a job that a commit enqueued.
+type Dispatched struct {
+	Metadata
+	StepKey
+	Attempt int
+
+	// Delay is how long after the commit's decision it is due; zero is at once.
+	Delay time.Duration
 }
 
 // ObserverFunc is an [Observer] made of a function.
@@ -23,3 +74,73 @@ type ObserverFunc func(ctx context.Context, o Observation)
 
 // Observe calls the function.
 func (f ObserverFunc) Observe(ctx context.Context, o Observation) { f(ctx, o) }
+
+// DeliveryObserver is an [Observer] that also hears of every delivery once it is answered, be there a transition or not: of
+// those that came late, twice or early, and of those that nobody can execute.
+type DeliveryObserver interface {
+	ObserveDelivery(ctx context.Context, o DeliveryObservation)
+}
+
+// DeliveryObservation is one answered delivery.
+type DeliveryObservation struct {
+	Delivery Delivery
+
+	// Outcome is the answer. Its Reason says why there was nothing to do, such as "stale" for a duplicate, or why the delivery
+	// comes again or was dropped.
+	Outcome Outcome
+
+	// Err is why there is no outcome: the infrastructure failed, and the delivery comes again.
+	Err error
+
+	// Took is how long it took, with everything that was executed under it.
+	Took time.Duration
+}
+
+// FireObserver is an [Observer] that also hears what becomes of cron windows, after the commit: of each fire when it is
+// written (pending, or skipped because it was missed), and when its delivery is decided (started, queued, skipped or refused).
+type FireObserver interface {
+	ObserveFire(ctx context.Context, f Fire)
+}
+
+// observe tells the observer of a member's transition.
+func (rt *Runtime[TTx]) observe(m *member) {
+	if rt.config.Observer == nil {
+		return
+	}
+	c := m.c
+	o := Observation{
+		Run: c.Run, Before: c.run.Status, Entry: c.Audit[0], Data: c.Data, Jobs: c.jobs, Job: m.job,
+		Measures: Measures{Queued: c.Queued, Ran: c.Ran, Function: m.took, Commit: time.Since(m.asked)},
+	}
+	o.Run.Payload, o.Entry.Data, o.Entry.Output, o.Data.Metadata = nil, nil, nil, nil
+	if o.Entry.Kind == AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
+		o.Measures.Delay = max(o.Data.Reached[0].DueAt.Sub(o.Entry.At), 0)
+	}
+	defer rt.observerPanicked()
+	rt.config.Observer.Observe(context.WithoutCancel(m.ctx), o)
+}
+
+func (rt *Runtime[TTx]) observeDelivery(ctx context.Context, o DeliveryObservation) {
+	if observer, ok := rt.config.Observer.(DeliveryObserver); ok {
+		defer rt.observerPanicked()
+		observer.ObserveDelivery(context.WithoutCancel(ctx), o)
+	}
+}
+
+func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...Fire) {
+	observer, ok := rt.config.Observer.(FireObserver)
+	if !ok {
+		return
+	}
+	defer rt.observerPanicked()
+	for _, f := range fires {
+		observer.ObserveFire(context.WithoutCancel(ctx), f)
+	}
+}
+
+// observerPanicked keeps a panic of the observer from the work that it observes. To be deferred.
+func (rt *Runtime[TTx]) observerPanicked() {
+	if r := recover(); r != nil {
+		rt.logger.Error("squidmesh: observer panicked", "panic", printed(r))
+	}
+}

@@ -18,6 +18,13 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	if err := outsideTx(ctx); err != nil {
 		return Outcome{}, err
 	}
+	began := time.Now()
+	outcome, err := rt.perform(ctx, d)
+	rt.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
+	return outcome, err
+}
+
+func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error) {
 	if err := d.validate(); err != nil {
 		return rt.drop(d, "bad_delivery", err), nil
 	}
@@ -48,7 +55,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 		}
 		event = Claimed{Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
 	}
-	c, err := rt.commit(work, id, event)
+	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return rt.drop(d, "unknown_run", err), nil
@@ -61,7 +68,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	slice := time.Now().Add(rt.config.TimeSlice)
 	for c.Claim != nil {
 		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && !svc.stopping()
-		if c, err = rt.attempt(ctx, work, c, more); err != nil {
+		if c, err = rt.attempt(ctx, work, d.Job, c, more); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -69,6 +76,6 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 }
 
 func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
-	rt.logger.Warn("squidmesh: delivery dropped", "kind", d.Kind, "run", d.RunID, "step", d.Step, "reason", reason, "error", err)
+	rt.logger.Warn("squidmesh: delivery dropped", append(d.about(), "reason", reason, "error", err)...)
 	return Outcome{Kind: Drop, Reason: fmt.Sprintf("%s: %v", reason, err)}
 }

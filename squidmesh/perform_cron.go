@@ -60,6 +60,7 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery) (pendingStart, error) {
 func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, s pendingStart, refusal error) (Outcome, error) {
 	var outcome Outcome
 	var w *writing
+	var decided []Fire
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other.
 		key := []TriggerKey{{d.Workflow, d.Trigger}}
@@ -97,18 +98,20 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, s pendingSt
 		if f.State == FireRefused {
 			outcome = Outcome{Kind: Drop, Reason: "refused: " + f.Reason}
 		}
-		_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: []Fire{f}})
+		decided = []Fire{f}
+		_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: decided})
 		return err
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
 	if outcome.Kind == Drop {
-		rt.logger.Warn("squidmesh: fire refused", "workflow", d.Workflow, "trigger", d.Trigger, "signal", d.SignalID, "reason", outcome.Reason)
+		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", outcome.Reason)...)
 	}
 	if w != nil {
-		rt.settle(ctx, w)
+		rt.settle(w)
 	}
+	rt.observeFires(ctx, decided...)
 	return outcome, nil
 }
 
@@ -139,6 +142,7 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy O
 		}
 	}
 	m := s.member()
+	m.ctx, m.asked = ctx, time.Now()
 	w, err := rt.write(ctx, tx, []*member{m}, rt.enqueue)
 	switch {
 	case err != nil:

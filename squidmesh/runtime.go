@@ -46,6 +46,11 @@ type Config[TTx any] struct {
 
 	// Observer, if set, is told what happened after each commit of this runtime's own. See [Observer].
 	Observer Observer
+
+	// Intercept, if set, is called around every step's function and undo, in its goroutine: for tracing, or for values that all steps
+	// need in their contexts. It calls next once, with its context or one made from it, and returns the error that it got;
+	// [Info] tells which step it is. An error of its own fails the attempt; the error of next cannot be hidden.
+	Intercept func(ctx context.Context, next func(ctx context.Context) error) error
 }
 
 // ConfigError lists everything that is wrong with a [Config]. Its parts are found with errors.As.

@@ -24,6 +24,13 @@ type Transition struct {
 	// Claim is the execution that the event's worker must now begin; nil for none.
 	Claim *Claim
 
+	// Data is what the audit entry tells, before it was encoded.
+	Data AuditData
+
+	// Queued is how long after its due time the delivery was claimed. Ran is how long the attempt ran that ended, or how long
+	// the decision was open that was made or cancelled. Nothing of either is written.
+	Queued, Ran time.Duration
+
 	// Outcome answers the delivery that caused the event.
 	Outcome Outcome
 

@@ -27,6 +27,7 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 		return Fire{}, err
 	}
 	rt.waker.wake(rt.config.Queue)
+	rt.observeFires(ctx, f)
 	return f, nil
 }
 
@@ -55,7 +56,7 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey) (Fi
 	}
 	f := row.fire("now:"+id.String(), s.window(now), now)
 	f.SignalID = f.Key
-	if err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
+	if _, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
 	}
 	return f, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // member is one event on its way into the database, alone or together with others.
@@ -13,6 +14,13 @@ type member struct {
 	id    RunID
 	event Event
 	start *pendingStart // of a member that starts a run instead
+
+	// For the observer: the context whose values it gets, the job under which the member comes, when it was asked for, and how
+	// long the step's function took.
+	ctx   context.Context
+	job   string
+	asked time.Time
+	took  time.Duration
 
 	c   committed
 	err error // the event was refused: nothing of it is written
@@ -22,7 +30,7 @@ type member struct {
 // committed is what one event led to.
 type committed struct {
 	Transition
-	jobs     []Metadata
+	jobs     []Dispatched
 	input    json.RawMessage // of the claim
 	run      Run             // the row as it was, for facts that never change
 	existing *Run            // of a start whose key was taken: the run that has it

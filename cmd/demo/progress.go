@@ -68,8 +68,7 @@ func (p *progress[TTx]) tell() {
 
 // news is what to print of an observation; empty for nothing.
 func (p *progress[TTx]) news(o squidmesh.Observation) (what, detail string) {
-	var data squidmesh.AuditData
-	_ = json.Unmarshal(o.Entry.Data, &data)
+	data := o.Data
 	if o.Run.Status.Terminal() && data.RunStatus == o.Run.Status {
 		return string(o.Run.Status), p.ending(o.Run)
 	}
