@@ -2,7 +2,6 @@ package docs
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -90,59 +89,50 @@ func TestPinnedRun_MeetsChangedFunctions(t *testing.T) {
 		}
 	}
 	before := w(squidmesh.Payload[amount](), squidmesh.Effect(func(context.Context, amount) error { return nil }))
-	var seen string
 	for name, c := range map[string]struct {
 		after squidmesh.Workflow
-		check func(t *testing.T, ended squidmesh.Run)
+		fits  bool
 	}{
-		"NewRequiredFieldIsZero": {
-			w(squidmesh.Payload[struct {
-				Cents    int    `json:"cents"`
-				Currency string `json:"currency"`
-			}](), squidmesh.Effect(func(_ context.Context, in struct {
-				Cents    int    `json:"cents"`
-				Currency string `json:"currency"`
-			},
-			) error {
-				seen = "currency " + in.Currency
-				return nil
-			})),
-			func(t *testing.T, ended squidmesh.Run) {
-				require.Equal(t, squidmesh.RunCompleted, ended.Status)
-				require.Equal(t, "currency ", seen)
-			},
+		"NewOptionalField": {w(squidmesh.Payload[struct {
+			Cents    int    `json:"cents"`
+			Currency string `json:"currency,omitempty"`
+		}](), squidmesh.Effect(func(context.Context, struct {
+			Cents    int    `json:"cents"`
+			Currency string `json:"currency,omitempty"`
 		},
-		"OtherTypeIsInvalidInput": {
-			w(squidmesh.Payload[struct {
-				Cents string `json:"cents"`
-			}](), squidmesh.Effect(func(context.Context, struct {
-				Cents string `json:"cents"`
-			},
-			) error {
-				return nil
-			})),
-			func(t *testing.T, ended squidmesh.Run) {
-				require.Equal(t, squidmesh.RunFailed, ended.Status)
-				require.Equal(t, squidmesh.CodeInvalidInput, ended.Reason.Code)
-			},
+		) error {
+			return nil
+		})), true},
+		"NewRequiredField": {w(squidmesh.Payload[struct {
+			Cents    int    `json:"cents"`
+			Currency string `json:"currency"`
+		}](), squidmesh.Effect(func(context.Context, struct {
+			Cents    int    `json:"cents"`
+			Currency string `json:"currency"`
 		},
+		) error {
+			return nil
+		})), false},
+		"OtherType": {w(squidmesh.Payload[struct {
+			Cents string `json:"cents"`
+		}](), squidmesh.Effect(func(context.Context, struct {
+			Cents string `json:"cents"`
+		},
+		) error {
+			return nil
+		})), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "test.db")
-			rt, stop := start(t, path, before)
-			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "pay", Payload: amount{Cents: 4990}})
+			t.Parallel()
+			pinned, err := squidmesh.Compile(before)
 			require.NoError(t, err)
-			stop()
-
-			rt, stop = start(t, path, c.after)
-			defer stop()
-			_, err = rt.AwaitRun(t.Context(), run.ID, squidmesh.RunPaused)
+			today, err := squidmesh.Compile(c.after)
 			require.NoError(t, err)
-			_, err = rt.UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ana"})
-			require.NoError(t, err)
-			ended, err := rt.AwaitRun(t.Context(), run.ID)
-			require.NoError(t, err)
-			c.check(t, ended)
+			require.NotEqual(t, pinned.Shape(), today.Shape())
+			key := squidmesh.StepKey{Name: "pay", Phase: squidmesh.PhaseDo}
+			runnable, unfit := pinned.Functions(today)
+			require.Equal(t, c.fits, runnable[key])
+			require.Equal(t, !c.fits, unfit[key])
 		})
 	}
 }

@@ -63,19 +63,10 @@ func flatten(steps []Step) []Step {
 	return all
 }
 
-// runnable says which steps of a pinned spec this process has functions for. A function of another kind does not count.
-func (r *registry) runnable(spec *Spec) map[StepKey]bool {
-	steps := map[StepKey]bool{}
-	for key, b := range r.functions[spec.workflow] {
-		st := spec.step(key.Name)
-		if st == nil {
-			continue
-		}
-		if key.Phase == PhaseDo && st.Kind == b.kind || key.Phase == PhaseUndo && st.UndoKind == b.kind {
-			steps[key] = true
-		}
-	}
-	return steps
+// pin says how this process runs a shape.
+func (r *registry) pin(spec *Spec) *pinned {
+	runnable, unfit := spec.Functions(r.specs[spec.workflow])
+	return &pinned{spec: spec, runnable: runnable, unfit: unfit}
 }
 
 // invoke calls a step's function and encodes what it returned.

@@ -62,18 +62,21 @@ func (f facts) with(c *compiler, steps ...int) facts {
 }
 
 // written are the keys that the step's result adds to the run's data.
-func (n node) written() []Field {
+func (n node) written() []Field { return writtenFields(n.Output, n.out) }
+
+// writtenFields are the keys that a result puts into the run's data, under the name of Output if there is one.
+func writtenFields(output string, result *Type) []Field {
 	switch {
-	case n.out == nil:
+	case result == nil:
 		return nil
-	case n.Output != "":
-		return []Field{{Name: n.Output, Required: true, Type: *n.out}}
-	case n.out.Kind != kindObject || n.out.Open:
+	case output != "":
+		return []Field{{Name: output, Required: true, Type: *result}}
+	case result.Kind != kindObject || result.Open:
 		return nil
-	case !n.out.Nullable:
-		return n.out.Fields
+	case !result.Nullable:
+		return result.Fields
 	}
-	fields := slices.Clone(n.out.Fields)
+	fields := slices.Clone(result.Fields)
 	for i := range fields {
 		fields[i].Required = false
 	}

@@ -45,8 +45,12 @@ func (d *decision) claimed(e Claimed) {
 		return
 	}
 	if !e.Runnable[e.StepKey] {
-		// The longer nobody knows the function, the less often it is asked for.
-		d.again(d.now.Add(min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)), "function_unknown")
+		reason := ReasonFunctionUnknown
+		if e.Unfit[e.StepKey] {
+			reason = ReasonFunctionIncompatible
+		}
+		// The longer nobody has the function, the less often it is asked for.
+		d.again(d.now.Add(min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)), string(reason))
 		return
 	}
 	d.record(AuditClaimed, row.StepKey, row.Attempt)

@@ -29,6 +29,8 @@ type Attempted struct {
 	Hold StepKey
 	// Runnable says which steps the worker has functions for. Nil forbids it to continue with a successor.
 	Runnable map[StepKey]bool
+	// Unfit says for which others it has functions that do not fit the run's shape.
+	Unfit map[StepKey]bool
 }
 
 // Claimed is the arrival of a delivery at a worker that would execute it. It is sent back if Runnable does not

@@ -29,6 +29,9 @@ const (
 	ReasonQueued              ReasonCode = "queued"
 	ReasonDispatchMissing     ReasonCode = "dispatch_missing"
 	ReasonWaitingDependencies ReasonCode = "waiting_dependencies"
+
+	ReasonFunctionUnknown      ReasonCode = "function_unknown"
+	ReasonFunctionIncompatible ReasonCode = "function_incompatible"
 )
 
 // RunAction is something an operator can do about a run now.

@@ -200,8 +200,9 @@ type specCache struct {
 // pinned is a shape as this process runs it.
 type pinned struct {
 	spec     *Spec
-	runnable map[StepKey]bool
-	saved    bool // the database is known to hold the shape
+	runnable map[StepKey]bool // the functions that this process can call
+	unfit    map[StepKey]bool // those that it has, and that do not fit the shape
+	saved    bool             // the database is known to hold the shape
 }
 
 func (c *specCache) get(shape string) *pinned {
@@ -238,7 +239,7 @@ func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, erro
 			spec = spec.WithPolicy(today)
 		}
 	}
-	p := &pinned{spec: spec, runnable: rt.registry.runnable(spec)}
+	p := rt.registry.pin(spec)
 	rt.specs.put(run.Shape, p)
 	return p, nil
 }

@@ -172,7 +172,9 @@ func (rt *Runtime[TTx]) markSaved(spec *Spec) {
 	if p := rt.specs.get(spec.shape); p != nil && p.saved {
 		return
 	}
-	rt.specs.put(spec.shape, &pinned{spec: spec, runnable: rt.registry.runnable(spec), saved: true})
+	p := rt.registry.pin(spec)
+	p.saved = true
+	rt.specs.put(spec.shape, p)
 }
 
 // checkText checks a short text of a caller.

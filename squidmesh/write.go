@@ -302,7 +302,7 @@ func workerOf(e Event) WorkerID {
 func equip(e Event, p *pinned) Event {
 	switch e := e.(type) {
 	case Claimed:
-		e.Runnable = p.runnable
+		e.Runnable, e.Unfit = p.runnable, p.unfit
 		return e
 	case Succeeded:
 		if e.Runnable != nil {

@@ -121,6 +121,12 @@ func variants[TTx any](p *squidmeshtest.Plays) map[string]squidmesh.Workflow {
 			{Name: "first", Do: p.Func(), Output: "first", Next: "third"},
 			{Name: "third", Do: p.Effect()},
 		}},
+		"sequence_with_plain_second": {Name: "sequence", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "first", Do: p.Func(), Output: "first", Next: "second"},
+			{Name: "second", Do: p.Effect(), Next: "note"},
+			{Name: "note", Do: squidmesh.Log(slog.LevelDebug, "nearly there"), Next: "third"},
+			{Name: "third", Do: p.Effect()},
+		}},
 		"retried_patiently": {Name: "retried", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "charge", Do: p.Func(), Output: "charge", Retry: squidmesh.Constant(10, time.Minute), Next: "ship"},
 			{Name: "ship", Do: p.Effect()},

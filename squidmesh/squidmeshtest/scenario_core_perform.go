@@ -24,8 +24,9 @@ func (d *coreDriver) Deliver(delivery squidmesh.Delivery) (Progress, error) {
 		if delivery.Kind == squidmesh.DeliverCompensation {
 			key.Phase = squidmesh.PhaseUndo
 		}
+		runnable, unfit := d.functions(id)
 		event = squidmesh.Claimed{Attempted: squidmesh.Attempted{
-			StepKey: key, Attempt: delivery.Attempt, Worker: d.worker, Hold: key, Runnable: d.runnable(id),
+			StepKey: key, Attempt: delivery.Attempt, Worker: d.worker, Hold: key, Runnable: runnable, Unfit: unfit,
 		}}
 	}
 	t, err := d.decide(id, event)
@@ -107,31 +108,16 @@ func (d *coreDriver) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bo
 	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
 }
 
-// runnable is every step of a run's definition whose function is registered today.
-func (d *coreDriver) runnable(id squidmesh.RunID) map[squidmesh.StepKey]bool {
-	steps := map[squidmesh.StepKey]bool{}
+// functions are those of a run's definition that are registered today.
+func (d *coreDriver) functions(id squidmesh.RunID) (runnable, unfit map[squidmesh.StepKey]bool) {
 	spec := d.pinned[id]
-	today := d.specs[spec.Workflow()]
-	for _, st := range today.Steps() {
-		pinned, ok := spec.Step(st.Name)
-		if !ok {
-			continue
-		}
-		switch st.Kind {
-		case squidmesh.KindFunc, squidmesh.KindFuncTx, squidmesh.KindChoose, squidmesh.KindLog:
-			steps[squidmesh.StepKey{Name: st.Name, Phase: squidmesh.PhaseDo}] = st.Kind == pinned.Kind
-		}
-		if st.HasUndo && st.UndoKind == pinned.UndoKind {
-			steps[squidmesh.StepKey{Name: st.Name, Phase: squidmesh.PhaseUndo}] = true
-		}
-	}
-	return steps
+	return spec.Functions(d.specs[spec.Workflow()])
 }
 
 func (d *coreDriver) attempted(c squidmesh.Claim) squidmesh.Attempted {
 	a := squidmesh.Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold}
 	if !d.config.DisableContinuation {
-		a.Runnable = d.runnable(c.Run)
+		a.Runnable, _ = d.functions(c.Run)
 	}
 	return a
 }

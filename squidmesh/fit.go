@@ -1,0 +1,171 @@
+package squidmesh
+
+import (
+	"fmt"
+	"slices"
+)
+
+// fit says whether a definition has the function that a step of a pinned shape needs, and whether it can be called there.
+type fit struct {
+	known   bool   // a function of that name and phase is there
+	differs string // what keeps it from being called; empty for nothing
+}
+
+func (f fit) runnable() bool { return f.known && f.differs == "" }
+
+// Functions says how far a program whose definition of the workflow is today's, nil for none, can execute runs that are pinned to s:
+// the steps and undos whose functions it has and can call, and those whose functions are there but do not fit. Waits, pauses,
+// approvals and blocks need no function and are in neither.
+func (s *Spec) Functions(today *Spec) (runnable, unfit map[StepKey]bool) {
+	runnable, unfit = map[StepKey]bool{}, map[StepKey]bool{}
+	for i := range s.steps {
+		for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+			key := StepKey{s.steps[i].Name, phase}
+			if !s.steps[i].executes(phase) {
+				continue
+			}
+			switch f := s.fit(today, key); {
+			case f.runnable():
+				runnable[key] = true
+			case f.known:
+				unfit[key] = true
+			}
+		}
+	}
+	return runnable, unfit
+}
+
+// executes reports whether a phase of the step is a function that a worker must have.
+func (st *StepSpec) executes(phase Phase) bool {
+	if phase == PhaseUndo {
+		return st.HasUndo
+	}
+	switch st.Kind {
+	case KindFunc, KindFuncTx, KindChoose, KindLog:
+		return true
+	default:
+		return false
+	}
+}
+
+// fit compares a function of the pinned shape s with that of today's definition, which may be nil. Functions are found by name,
+// so a run can meet one that was written for another shape. It fits if
+//
+//   - it is of the same kind,
+//   - it can read what the pinned step is given,
+//   - what it returns can be read by the pinned steps that read it, and hides nothing that they read from others,
+//   - it answers with no route that the pinned choice does not have.
+func (s *Spec) fit(today *Spec, key StepKey) fit {
+	if today == nil {
+		return fit{}
+	}
+	was, is := s.step(key.Name), today.step(key.Name)
+	switch {
+	case was == nil || is == nil || !is.executes(key.Phase):
+		return fit{}
+	case s.shape == today.shape:
+		return fit{known: true}
+	case key.Phase == PhaseUndo:
+		return fit{true, firstOf(
+			kindDiffers(was.UndoKind, is.UndoKind),
+			inputDiffers(was.UndoKeys, was.UndoInput, is.UndoInput),
+		)}
+	default:
+		return fit{true, firstOf(
+			kindDiffers(was.Kind, is.Kind),
+			inputDiffers(was.Keys, was.Input, is.Input),
+			s.resultDiffers(was, is),
+			routesDiffer(was, is),
+		)}
+	}
+}
+
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func kindDiffers(was, is Kind) string {
+	if was == is {
+		return ""
+	}
+	return fmt.Sprintf("it is %s and was %s", is, was)
+}
+
+// inputDiffers compares what the pinned step is given, the keys that it reads as it reads them, with what the function reads.
+func inputDiffers(keys []string, was, is *Type) string {
+	if is == nil {
+		return ""
+	}
+	given := Type{Kind: kindObject}
+	for _, key := range keys {
+		given.Fields = append(given.Fields, was.reads(key))
+	}
+	if s := disagreement("", given, *is); s != "" {
+		return "of its input, " + s
+	}
+	return ""
+}
+
+// reads is a key as the input reads it. What is opaque reads anything, and does without it.
+func (t *Type) reads(key string) Field {
+	if f, ok := t.field(key); ok {
+		return f
+	}
+	return Field{Name: key, Type: t.value()}
+}
+
+// resultDiffers holds the function's result against all that the pinned shape reads of it.
+func (s *Spec) resultDiffers(was, is *StepSpec) string {
+	wrote, writes := writtenFields(was.Output, was.Result), writtenFields(was.Output, is.Result)
+	for i := range s.steps {
+		reader := &s.steps[i]
+		for _, r := range []struct {
+			who           string
+			keys, sources []string
+			input         *Type
+		}{
+			{"step " + reader.Name, reader.Keys, reader.Sources, reader.Input},
+			{"the undo of " + reader.Name, reader.UndoKeys, reader.UndoSources, reader.UndoInput},
+		} {
+			if !slices.Contains(r.sources, was.Name) {
+				continue
+			}
+			for _, key := range r.keys {
+				_, did := fieldNamed(wrote, key)
+				written, does := fieldNamed(writes, key)
+				if !did && does {
+					return fmt.Sprintf("its result has key %q, which %s reads from elsewhere", key, r.who)
+				}
+				if !did {
+					continue
+				}
+				if d := disagreeingField("", written, does, r.input.reads(key)); d != "" {
+					return fmt.Sprintf("of its result, which %s reads, %s", r.who, d)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func fieldNamed(fields []Field, name string) (Field, bool) {
+	i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
+	if i < 0 {
+		return Field{}, false
+	}
+	return fields[i], true
+}
+
+func routesDiffer(was, is *StepSpec) string {
+	for _, route := range sortedKeys(is.Routes) {
+		if _, ok := was.Routes[route]; !ok {
+			return fmt.Sprintf("it may answer %q, which was no route", route)
+		}
+	}
+	return ""
+}
