@@ -506,7 +506,7 @@ where w.lost_at is null and w.lease_until < clock_timestamp() - /* grace */ 60 *
 
 -- name: due_rows_are_claimed
 -- timed
--- What is due has been claimed, if a living worker has the function. A paused or crowded queue breaks this too.
+-- What is due has been claimed, if a living worker has the run's definition. A paused or crowded queue breaks this too.
 -- why: A delivery that got lost must come again.
 with definition as (
     select s.shape, d.*
@@ -521,7 +521,7 @@ where s.status = 'scheduled' and s.due_at < clock_timestamp() - /* grace */ 60 *
     and exists (
         select 1 from /* schema */squidmesh_worker as w
         where w.lost_at is null and w.lease_until > clock_timestamp()
-            and (d.kind = 'wait' or s.phase = 'undo' or (w.functions::jsonb ? (r.workflow || '/' || s.name)))
+            and (d.kind = 'wait' or w.shapes::jsonb ? r.shape)
     );
 
 -- name: deadlines_are_kept

@@ -500,7 +500,7 @@ where w.lost_at is null and w.lease_until < unixepoch('subsec') * 1000000 - /* g
 
 -- name: due_rows_are_claimed
 -- timed
--- What is due has been claimed, if a living worker has the function. A paused or crowded queue breaks this too.
+-- What is due has been claimed, if a living worker has the run's definition. A paused or crowded queue breaks this too.
 -- why: A delivery that got lost must come again.
 with definition as (
     select s.shape, d.value ->> 'name' as name, d.value ->> 'kind' as kind, d.value ->> 'block' as block,
@@ -515,7 +515,7 @@ where s.status = 'scheduled' and s.due_at < unixepoch('subsec') * 1000000 - /* g
     and exists (
         select 1 from squidmesh_worker as w
         where w.lost_at is null and w.lease_until > unixepoch('subsec') * 1000000
-            and (d.kind = 'wait' or s.phase = 'undo' or exists (select 1 from json_each(w.functions) as f where f.value = r.workflow || '/' || s.name))
+            and (d.kind = 'wait' or exists (select 1 from json_each(w.shapes) as f where f.value = r.shape))
     );
 
 -- name: deadlines_are_kept

@@ -110,6 +110,9 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (Work
 			}
 		}
 	}
+	for _, spec := range rt.Workflows() {
+		worker.Shapes = append(worker.Shapes, spec.shape)
+	}
 	var report WorkerReport
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		if err := rt.saveSpecs(ctx, tx, specs); err != nil {

@@ -163,6 +163,10 @@ type WorkerTick struct {
 	OverdueFrom StepCursor
 	// Triggers are the cron triggers that the worker fires.
 	Triggers []TriggerKey
+
+	// Roster asks for the workers that are not lost, and for those that are but still hold something, in the order of their ids,
+	// and for nothing else. Such a tick writes nothing and works within View.
+	Roster bool
 	// Limit caps each list of the report.
 	Limit int
 }
@@ -179,6 +183,10 @@ type Worker struct {
 	Name      string
 	Queues    []string
 	Functions []string // workflow/step
+	Shapes    []string // of the definitions that its functions were written for; their specs are saved
+
+	// Kept by the store: when the lease ends, and when the worker was declared lost, zero for never.
+	LeaseUntil, LostAt time.Time
 }
 
 // WorkerReport is what a tick found.
@@ -198,4 +206,6 @@ type WorkerReport struct {
 	Overdue []StepState
 	// TriggersDue says that one of the triggers is due, FiresDue that a fire of theirs is to be looked after.
 	TriggersDue, FiresDue bool
+	// Roster answers the tick's Roster.
+	Roster []Worker
 }

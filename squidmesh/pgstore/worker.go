@@ -24,6 +24,10 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		}
 		now = stamp(s.now(database))
 	}
+	if tick.Roster {
+		err := s.roster(ctx, tx, now, tick.Limit, &report)
+		return report, err
+	}
 	lease := tick.Lease
 	if lease <= 0 {
 		lease = s.lease
@@ -33,13 +37,12 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	batch.Queue("set local jit = off") // the tick is large enough to tempt the planner, and was seen to be compiled for 2 s
 	alive := tick.Heartbeat
 	if tick.Register != nil {
-		queues, functions, err := abilities(tick.Register)
-		if err != nil {
-			return report, err
-		}
 		report.Registered = newWorkerID()
 		alive = report.Registered
-		batch.Queue(s.sql("Register"), int64(alive), tick.Register.Name, queues, functions, now, lease.Microseconds())
+		batch.Queue(s.sql("Register"), pgx.NamedArgs{
+			"id": int64(alive), "name": tick.Register.Name, "queues": list(tick.Register.Queues),
+			"functions": list(tick.Register.Functions), "shapes": list(tick.Register.Shapes), "now": now, "lease": lease.Microseconds(),
+		})
 		batch.Queue(s.sql("Forget"), now)
 	}
 	if tick.Resign != 0 {
@@ -64,17 +67,39 @@ func newWorkerID() squidmesh.WorkerID {
 	return squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
 }
 
-// abilities are what a worker can do, as documents.
-func abilities(w *squidmesh.Worker) (queues, functions string, err error) {
-	q, err := json.Marshal(append([]string{}, w.Queues...))
+// list is a document of texts.
+func list(texts []string) string {
+	data, err := json.Marshal(append([]string{}, texts...))
 	if err != nil {
-		return "", "", fmt.Errorf("encode queues: %w", err)
+		panic(fmt.Sprintf("pgstore: encode texts: %v", err)) // which always encode
 	}
-	f, err := json.Marshal(append([]string{}, w.Functions...))
+	return string(data)
+}
+
+// roster reads the workers that matter to somebody who looks, and the clock.
+func (s *Store) roster(ctx context.Context, tx pgx.Tx, now pgtype.Timestamptz, limit int, report *squidmesh.WorkerReport) error {
+	rows, err := tx.Query(ctx, s.sql("Roster"), now, limit)
 	if err != nil {
-		return "", "", fmt.Errorf("encode functions: %w", err)
+		return err
 	}
-	return string(q), string(f), nil
+	var (
+		at, lease, lost           pgtype.Timestamptz
+		id                        pgtype.Int8
+		name                      pgtype.Text
+		queues, functions, shapes []string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&at, &id, &name, &queues, &functions, &shapes, &lease, &lost}, func() error {
+		report.Now = when(at)
+		if id.Valid {
+			report.Roster = append(report.Roster, squidmesh.Worker{
+				ID: squidmesh.WorkerID(id.Int64), Name: name.String, Queues: queues, Functions: functions, Shapes: shapes,
+				LeaseUntil: when(lease), LostAt: when(lost),
+			})
+		}
+		queues, functions, shapes = nil, nil, nil
+		return nil
+	})
+	return err
 }
 
 func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {

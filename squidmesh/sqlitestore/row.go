@@ -59,6 +59,17 @@ func (d document) Scan(value any) error {
 	return nil
 }
 
+// texts reads a JSON array of texts.
+type texts struct{ list *[]string }
+
+func (t texts) Scan(value any) error {
+	v, ok := value.(string)
+	if !ok {
+		return fmt.Errorf("texts: %T is not text", value)
+	}
+	return json.Unmarshal([]byte(v), t.list)
+}
+
 // failure is the document of a recorded failure; nil for none.
 func failure(e *squidmesh.StepError) any {
 	if e == nil {

@@ -11,6 +11,11 @@ import (
 // Workers implements squidmesh.Store.
 func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
 	report := squidmesh.WorkerReport{Now: s.now()}
+	if tick.Roster {
+		var err error
+		report.Roster, err = query(ctx, tx, scanWorker, s.sql("Roster"), tick.Limit)
+		return report, err
+	}
 	now := micros(report.Now)
 	term := tick.Lease
 	if term <= 0 {
@@ -70,12 +75,22 @@ func (s *Store) register(ctx context.Context, tx *sql.Tx, w *squidmesh.Worker, n
 	if err != nil {
 		return 0, err
 	}
+	shapes, err := list(append([]string{}, w.Shapes...))
+	if err != nil {
+		return 0, err
+	}
 	id := squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
-	if _, err := tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, now, term); err != nil {
+	if _, err := tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, shapes, now, term); err != nil {
 		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, s.sql("Forget"), now)
 	return id, err
+}
+
+func scanWorker(rows *sql.Rows) (squidmesh.Worker, error) {
+	var w squidmesh.Worker
+	err := rows.Scan(&w.ID, &w.Name, texts{&w.Queues}, texts{&w.Functions}, texts{&w.Shapes}, instant{&w.LeaseUntil}, instant{&w.LostAt})
+	return w, err
 }
 
 func scanHold(rows *sql.Rows) (squidmesh.Hold, error) {

@@ -22,6 +22,7 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Workers_ListsAreCapped":                 workersListsAreCapped[TTx],
 		"Workers_TickTogether":                   workersTickTogether[TTx],
 		"Workers_HoldsGoWithTheTransition":       holdsGoWithTheTransition[TTx],
+		"Workers_TheRosterHasThoseThatMatter":    rosterHasThoseThatMatter[TTx],
 	}
 }
 
@@ -58,6 +59,49 @@ func (b *storeBench[TTx]) hold(worker squidmesh.WorkerID, names ...string) (squi
 	}
 	b.apply(t)
 	return t.Run, t.Held
+}
+
+// rosterHasThoseThatMatter: who lives, who is silent, and who is lost with steps in its hands.
+func rosterHasThoseThatMatter[TTx any](b *storeBench[TTx]) {
+	roster := func() squidmesh.WorkerReport {
+		b.Helper()
+		var report squidmesh.WorkerReport
+		require.NoError(b, b.store.View(b.Context(), func(ctx context.Context, tx TTx) (err error) {
+			report, err = b.store.Workers(ctx, tx, squidmesh.WorkerTick{Roster: true, Limit: 100})
+			return err
+		}))
+		return report
+	}
+	report := roster()
+	require.Empty(b, report.Roster)
+	require.WithinDuration(b, time.Now(), report.Now, time.Minute)
+
+	able := squidmesh.Worker{
+		Name: "host-1", Queues: []string{"default", "slow"}, Functions: []string{"checkout/a", "checkout/b"}, Shapes: []string{"3f", "a0"},
+	}
+	able.ID = b.tick(squidmesh.WorkerTick{Register: &able, Lease: long}).Registered
+	silent, idle, holder := b.register(long), b.register(long), b.register(long)
+	b.hold(holder, "a")
+	b.tick(squidmesh.WorkerTick{Resign: idle, Lease: long})
+	b.tick(squidmesh.WorkerTick{Resign: holder, Lease: long})
+	b.tick(squidmesh.WorkerTick{Heartbeat: silent, Lease: spent}) // last, since every other tick would declare it lost
+
+	report = roster()
+	seen := map[squidmesh.WorkerID]squidmesh.Worker{}
+	for _, w := range report.Roster {
+		seen[w.ID] = w
+	}
+	require.Len(b, seen, 3, "one that is lost and holds nothing is of no interest")
+	require.True(b, slices.IsSortedFunc(report.Roster, func(x, y squidmesh.Worker) int { return int(x.ID - y.ID) }))
+	living := seen[able.ID]
+	require.WithinDuration(b, report.Now.Add(long), living.LeaseUntil, time.Minute)
+	living.LeaseUntil = time.Time{}
+	require.Equal(b, able, living)
+	require.Contains(b, seen, holder)
+	require.False(b, seen[holder].LostAt.IsZero())
+	require.Contains(b, seen, silent)
+	require.True(b, seen[silent].LostAt.IsZero())
+	require.False(b, seen[silent].LeaseUntil.After(roster().Now))
 }
 
 func livingWorkerIsNotLost[TTx any](b *storeBench[TTx]) {

@@ -1,7 +1,16 @@
 -- name: Register
-insert into /* schema */squidmesh_worker (id, name, queues, functions, registered_at, lease_until)
-select $1, $2, $3::text::json, $4::text::json, at, at + $6::bigint * interval '1 microsecond'
-from (select coalesce($5::timestamptz, clock_timestamp()) as at) as now;
+insert into /* schema */squidmesh_worker (id, name, queues, functions, shapes, registered_at, lease_until)
+select @id, @name, @queues::text::json, @functions::text::json, @shapes::text::json, at, at + @lease::bigint * interval '1 microsecond'
+from (select coalesce(@now::timestamptz, clock_timestamp()) as at) as now;
+
+-- name: Roster
+-- Locks and changes nothing, so that it can be asked within View. Workers are few; holds are found by their primary key.
+select now.at, w.id, w.name, w.queues, w.functions, w.shapes, w.lease_until, w.lost_at
+from (select coalesce($1::timestamptz, clock_timestamp()) as at) as now
+left join /* schema */squidmesh_worker as w
+    on w.lost_at is null or exists (select from /* schema */squidmesh_hold as h where h.worker = w.id)
+order by w.id
+limit $2;
 
 -- name: Forget
 -- Workers that were lost a day ago and hold nothing. Locked rows are somebody else's business.

@@ -1,5 +1,13 @@
 -- name: Register
-insert into squidmesh_worker (id, name, queues, functions, registered_at, lease_until) values (?1, ?2, ?3, ?4, ?5, ?5 + ?6);
+insert into squidmesh_worker (id, name, queues, functions, shapes, registered_at, lease_until) values (?1, ?2, ?3, ?4, ?5, ?6, ?6 + ?7);
+
+-- name: Roster
+-- Changes nothing, so that it can be asked within View.
+select w.id, w.name, w.queues, w.functions, w.shapes, w.lease_until, coalesce(w.lost_at, 0)
+from squidmesh_worker as w
+where w.lost_at is null or exists (select 1 from squidmesh_hold as h where h.worker = w.id)
+order by w.id
+limit ?;
 
 -- name: Forget
 -- Workers that were lost a day ago and hold nothing.
