@@ -83,6 +83,23 @@ func (w *world) drawRunnable(maybeNil bool) map[StepKey]bool {
 	return known
 }
 
+// drawUnfit is some of what is not runnable.
+func (w *world) drawUnfit(runnable map[StepKey]bool) map[StepKey]bool {
+	unfit := w.knows()
+	for key := range w.knows() {
+		if runnable[key] {
+			delete(unfit, key)
+		}
+	}
+	for i := range w.spec.steps {
+		if len(unfit) > 0 && chance(w.t, 50, "unknown") {
+			delete(unfit, StepKey{w.spec.steps[i].Name, PhaseDo})
+			delete(unfit, StepKey{w.spec.steps[i].Name, PhaseUndo})
+		}
+	}
+	return unfit
+}
+
 // drawWorker is most often a living one.
 func (w *world) drawWorker() WorkerID {
 	if chance(w.t, 5, "any worker") {
@@ -112,7 +129,8 @@ func (w *world) actDeliver() {
 		}
 		w.now = latest(w.now, w.queue[i].at)
 	}
-	w.deliver(i, Attempted{Worker: w.drawWorker(), Runnable: w.drawRunnable(false)})
+	runnable := w.drawRunnable(false)
+	w.deliver(i, Attempted{Worker: w.drawWorker(), Runnable: runnable, Unfit: w.drawUnfit(runnable)})
 }
 
 func (w *world) actSucceed() {

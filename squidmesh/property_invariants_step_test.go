@@ -55,8 +55,12 @@ func ruleDeliveries(m *moment) string {
 			return say("a delivery before %s is answered with %+v", row.DueAt, out)
 		}
 	default:
-		if out.Kind != Again || out.Reason != "function_unknown" || out.After < time.Second || out.After > 30*time.Second {
-			return say("a delivery to who does not know the function is answered with %+v", out)
+		why := "function_unknown"
+		if e.Unfit[e.StepKey] {
+			why = "function_incompatible"
+		}
+		if out.Kind != Again || out.Reason != why || out.After < time.Second || out.After > 30*time.Second {
+			return say("a delivery to who cannot execute it is answered with %+v, not %s", out, why)
 		}
 	}
 	if out.Kind == Again && (out.After <= 0 || !out.At.Equal(m.now.Truncate(time.Microsecond).Add(out.After))) {

@@ -370,6 +370,11 @@ var mutants = []mutant{
 		`if false {`,
 	},
 	{
+		"unfit functions are unknown", "decide_step.go",
+		`if e.Unfit[e.StepKey] {`,
+		`if false {`,
+	},
+	{
 		"cancel is offered at the end", "explain.go",
 		"if !s.Run.Status.Terminal() {\n\t\ttry(ActionCancel",
 		"if true {\n\t\ttry(ActionCancel",
