@@ -32,8 +32,13 @@ type StepInfo struct {
 	// IdempotencyKey is the same for all attempts of this step of this run, and of no other: 36 to 110 printable characters.
 	IdempotencyKey string
 
-	// WindowAt is the due time of the cron fire that started the run; zero for other runs.
-	WindowAt time.Time
+	// WindowAt and WindowEnd are the period that the cron fire was for which started the run: from its due time to the next one.
+	// A late run must go by them and not by the clock. They are zero for other runs; WindowEnd also if no window follows. A replay
+	// keeps those of its source, and the next two.
+	WindowAt, WindowEnd time.Time
+	// ReceivedAt is the database's time when the cron delivery arrived that started the run.
+	ReceivedAt time.Time
+	// SignalID names what fired, the same for all deliveries of it. It is empty for other runs.
 	SignalID string
 
 	failure *StepError

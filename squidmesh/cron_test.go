@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -216,6 +217,7 @@ func runCronTests[TTx any](t *testing.T, open func(b *cronBench[TTx]) squidmesh.
 		"AProcessThatDoesNotKnowWaitsThenGivesUp": unknownWorkflow[TTx],
 		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
+		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -516,11 +518,76 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "fire_started", b.deliver(rt, ours).Reason)
 	require.Len(b, b.runs(rt), 1)
 
-	for _, d := range []squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}, {}, {}} {
-		d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
-		require.Equal(b, squidmesh.Done, b.deliver(rt, d).Kind)
+	theirs.SignalID = "theirs"
+	require.Equal(b, "fire_started", b.deliver(rt, theirs).Reason, "whatever they call it")
+	require.Len(b, b.runs(rt), 1)
+
+	eight, nine := b.now.Add(time.Hour), b.now.Add(2*time.Hour)
+	for name, tc := range map[string]struct {
+		deliveries []squidmesh.Delivery
+		runs       int
+	}{
+		"one signal":                {[]squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}}, 1},
+		"raw":                       {[]squidmesh.Delivery{{}, {IntendedWindow: &squidmesh.Window{}}}, 2},
+		"one window":                {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}, {IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}}, 1},
+		"one window, two signals":   {[]squidmesh.Delivery{{SignalID: "d", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}, {SignalID: "e", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}}, 1},
+		"the start of a window":     {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight}}, {IntendedWindow: &squidmesh.Window{StartAt: eight}}}, 1},
+		"the ends of two":           {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{EndAt: eight}}, {IntendedWindow: &squidmesh.Window{EndAt: nine}}}, 2},
+		"one signal, half a window": {[]squidmesh.Delivery{{SignalID: "f", IntendedWindow: &squidmesh.Window{StartAt: eight}}, {SignalID: "f"}}, 1},
+	} {
+		before := len(b.runs(rt))
+		for _, d := range tc.deliveries {
+			d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
+			require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, d), name)
+		}
+		require.Len(b, b.runs(rt), before+tc.runs, name)
 	}
-	require.Len(b, b.runs(rt), 1+1+2, "raw deliveries are a run each")
+	before := len(b.runs(rt))
+	for _, signal := range []string{"a\x00", strings.Repeat("x", 181)} {
+		outcome := b.deliver(rt, squidmesh.Delivery{
+			Version: 1, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "nightly", SignalID: signal,
+		})
+		require.Equal(b, squidmesh.Drop, outcome.Kind)
+		require.Contains(b, outcome.Reason, "signal_id")
+	}
+	require.Len(b, b.runs(rt), before)
+}
+
+// scheduleIsKept: what a run knows of its fire stands beside its payload, and a replay keeps it.
+func scheduleIsKept[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "Europe/Berlin", squidmesh.Contract{})))
+	b.at("2026-03-03T06:00:07Z")
+	fired := b.tick(rt)[0]
+	b.at("2026-03-03T06:00:30Z")
+	require.Equal(b, "fire_started", b.deliver(rt, fired).Reason)
+	schedule := func(id squidmesh.RunID) []string {
+		b.Helper()
+		in, err := rt.InspectRun(b.Context(), id, nil)
+		require.NoError(b, err)
+		require.JSONEq(b, "{}", string(in.Run.Payload))
+		trigger, ok := in.Spec.Trigger(in.Run.Trigger)
+		require.True(b, ok)
+		stamp := func(at time.Time) string { return at.Format(time.RFC3339) }
+		return []string{
+			trigger.Cron, trigger.TimeZone, stamp(in.Run.WindowAt), stamp(in.Run.WindowEnd), stamp(in.Run.ReceivedAt), in.Run.SignalID,
+		}
+	}
+	want := []string{
+		"0 7 * * *", "Europe/Berlin", "2026-03-03T06:00:00Z", "2026-03-04T06:00:00Z", "2026-03-03T06:00:30Z", fired.SignalID,
+	}
+	run := b.runs(rt)[0].ID
+	require.Equal(b, want, schedule(run))
+
+	b.end(rt)
+	b.at("2026-03-05T12:00:00Z")
+	replay, err := rt.ReplayRun(b.Context(), run, squidmesh.ReplayParams{})
+	require.NoError(b, err)
+	require.Equal(b, want, schedule(replay.ID))
+
+	byHand, err := rt.StartRun(b.Context(), squidmesh.StartParams{Workflow: "digest", Trigger: "nightly"})
+	require.NoError(b, err)
+	require.Zero(b, byHand.ReceivedAt)
+	require.Zero(b, byHand.WindowAt)
 }
 
 // A step can read the window that its run is for.
@@ -539,5 +606,7 @@ func TestCron_StepsKnowTheirWindow(t *testing.T) {
 	require.NoError(t, err)
 	info := <-seen
 	require.Equal(t, fire.WindowAt, info.WindowAt)
+	require.Equal(t, fire.WindowEnd, info.WindowEnd)
+	require.False(t, info.ReceivedAt.Before(fire.FiredAt))
 	require.Equal(t, fire.SignalID, info.SignalID)
 }

@@ -8,8 +8,8 @@ import (
 func (d *decision) started(e Started) {
 	d.run = Run{
 		ID: e.ID, Workflow: d.spec.workflow, Trigger: e.Trigger, Shape: d.spec.shape,
-		Key: e.Key, KeyHash: e.KeyHash, WindowAt: e.WindowAt, SignalID: e.SignalID, ReplayedFrom: e.ReplayedFrom,
-		Payload: e.Payload, CreatedAt: d.at, Status: RunPending, LastAt: d.at,
+		Key: e.Key, KeyHash: e.KeyHash, WindowAt: e.WindowAt, WindowEnd: e.WindowEnd, ReceivedAt: e.ReceivedAt, SignalID: e.SignalID,
+		ReplayedFrom: e.ReplayedFrom, Payload: e.Payload, CreatedAt: d.at, Status: RunPending, LastAt: d.at,
 	}
 	d.t.NewRun = true
 	d.entry.Run, d.entry.Actor = e.ID, e.Actor

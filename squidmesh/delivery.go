@@ -47,6 +47,9 @@ type Window struct {
 	EndAt   time.Time `json:"end_at"`
 }
 
+// complete reports whether both bounds are there.
+func (w *Window) complete() bool { return w != nil && !w.StartAt.IsZero() && !w.EndAt.IsZero() }
+
 // ParseDelivery reads what [Delivery] marshals to. Its error says what is wrong with the text; a delivery that does not parse
 // will never do so, so its job is to be dropped.
 func ParseDelivery(data []byte) (Delivery, error) {

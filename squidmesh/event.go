@@ -15,6 +15,8 @@ type Started struct {
 	Payload      json.RawMessage
 	Key, KeyHash string
 	WindowAt     time.Time
+	WindowEnd    time.Time
+	ReceivedAt   time.Time
 	SignalID     string
 	ReplayedFrom RunID
 	Actor        string

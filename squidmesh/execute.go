@@ -85,9 +85,9 @@ func (rt *Runtime[TTx]) pinnedOf(shape string) (*pinned, error) {
 func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (end func()) {
 	info := StepInfo{
 		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
-		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, SignalID: run.SignalID,
-		IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name, failure: x.claim.Cause,
-		logger: rt.logger.With(x.about()...),
+		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, WindowEnd: run.WindowEnd,
+		ReceivedAt: run.ReceivedAt, SignalID: run.SignalID, IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,
+		failure: x.claim.Cause, logger: rt.logger.With(x.about()...),
 	}
 	if x.claim.Phase == PhaseUndo {
 		info.IdempotencyKey += "-undo"

@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 )
 
@@ -71,20 +72,31 @@ func (j CompensationJob) Delivery() Delivery {
 }
 
 // CronJob asks for the start of a run by a cron trigger. The runtime enqueues one for each window that fires. A program with a
-// scheduler of its own may enqueue some too: those with the same SignalID, or without one with the same IntendedWindow, start one
-// run together; one with neither starts a run at each delivery.
+// scheduler of its own may enqueue some too: those with the same IntendedWindow, or without one with the same SignalID, start one
+// run together, also with the window that the runtime fires itself.
 type CronJob struct {
 	Schedule
 	Workflow string
 	Trigger  string
 
-	// SignalID names what fired. Empty is derived from a complete IntendedWindow, the same for all who derive it.
-	SignalID       string
+	// SignalID names what fired, in at most 180 printable characters. Empty is derived from a complete IntendedWindow, the same
+	// for all who derive it; without a window the job is given one of its own, so that it starts one run, however often it is
+	// delivered.
+	SignalID string
+
+	// IntendedWindow is the period that the run is for. Nil for none.
 	IntendedWindow *Window
 }
 
-// Delivery is what the job must carry.
+// Delivery is what the job must carry. Call it once for each job: see SignalID.
 func (j CronJob) Delivery() Delivery {
+	switch {
+	case j.SignalID != "":
+	case j.IntendedWindow.complete():
+		j.SignalID = signalID(TriggerKey{j.Workflow, j.Trigger}, *j.IntendedWindow)
+	case j.IntendedWindow == nil || *j.IntendedWindow == Window{}:
+		j.SignalID = "job:" + rand.Text()
+	}
 	return Delivery{
 		Version: DeliveryVersion, Kind: DeliverCron,
 		Workflow: j.Workflow, Trigger: j.Trigger, SignalID: j.SignalID, IntendedWindow: j.IntendedWindow,

@@ -228,6 +228,7 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 	if err != nil {
 		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, err)
 	}
-	s.event.ReplayedFrom, s.event.WindowAt, s.event.SignalID = source.ID, source.WindowAt, source.SignalID
+	s.event.ReplayedFrom, s.event.SignalID = source.ID, source.SignalID
+	s.event.WindowAt, s.event.WindowEnd, s.event.ReceivedAt = source.WindowAt, source.WindowEnd, source.ReceivedAt
 	return s, nil
 }

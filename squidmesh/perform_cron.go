@@ -1,25 +1,33 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 )
 
-// refusedAfter is how long a fire waits for a process that knows its workflow, as during a deploy.
-const refusedAfter = time.Minute
+const (
+	// refusedAfter is how long a fire waits for a process that knows its workflow, as during a deploy.
+	refusedAfter = time.Minute
+	// maxSignal caps signal ids: with the trigger's name they make an idempotency key.
+	maxSignal = 180
+)
 
 // performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
-// delivered how often. One whose signal is that of a fire decides that fire; others, from a scheduler of the program's own, just
-// start a run.
+// delivered how often. One whose signal or window is that of a fire decides that fire; others, from a scheduler of the program's
+// own, just start a run.
 func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
-	if w := d.IntendedWindow; d.SignalID == "" && w != nil && !w.StartAt.IsZero() && !w.EndAt.IsZero() {
-		d.SignalID = signalID(TriggerKey{d.Workflow, d.Trigger}, *w)
+	for field, text := range map[string]string{"workflow": d.Workflow, "trigger": d.Trigger, "signal_id": d.SignalID} {
+		if err := checkText(field, text, maxSignal, true); err != nil {
+			return rt.drop(d, "bad_delivery", err), nil
+		}
 	}
-	s, refusal := rt.prepareCron(d)
-	if d.SignalID != "" {
-		if outcome, err := rt.performFire(ctx, d, s, refusal); outcome.Kind != "" || err != nil {
+	signals := d.signals()
+	s, refusal := rt.prepareCron(d, signals)
+	for _, signal := range signals {
+		if outcome, err := rt.performFire(ctx, d, signal, s, refusal); outcome.Kind != "" || err != nil {
 			return outcome, err
 		}
 	}
@@ -32,14 +40,30 @@ func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, e
 	return Outcome{Kind: Done}, nil
 }
 
+// signals are the names under which a cron delivery may be known: its own signal, and the one of its window. The last one names its
+// run, so that one window starts one run, whoever calls it what.
+func (d Delivery) signals() []string {
+	var signals []string
+	if d.SignalID != "" {
+		signals = append(signals, d.SignalID)
+	}
+	if d.IntendedWindow.complete() {
+		if of := signalID(TriggerKey{d.Workflow, d.Trigger}, *d.IntendedWindow); of != d.SignalID {
+			signals = append(signals, of)
+		}
+	}
+	return signals
+}
+
 // prepareCron checks whether this process could start the run.
-func (rt *Runtime[TTx]) prepareCron(d Delivery) (pendingStart, error) {
+func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart, error) {
 	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron"}
+	window := cmp.Or(d.IntendedWindow, &Window{})
 	switch {
-	case d.SignalID != "":
-		params.Key = "cron:" + d.Trigger + ":" + d.SignalID
-	case d.IntendedWindow != nil:
-		params.Key = "cron:" + d.Trigger + ":" + d.IntendedWindow.StartAt.UTC().Format(time.RFC3339)
+	case len(signals) > 0:
+		params.Key = cronKey(d.Trigger, signals[len(signals)-1])
+	case *window != Window{}: // half a window is one, too
+		params.Key = cronKey(d.Trigger, window.StartAt.UTC().Format(time.RFC3339Nano)+"/"+window.EndAt.UTC().Format(time.RFC3339Nano))
 	}
 	s, err := rt.prepareStart(params)
 	if err != nil {
@@ -48,16 +72,19 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery) (pendingStart, error) {
 	if s.trigger.Cron == "" {
 		return s, fmt.Errorf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)
 	}
-	s.event.SignalID = d.SignalID
-	if d.IntendedWindow != nil {
-		s.event.WindowAt = d.IntendedWindow.StartAt
+	s.cron, s.event.WindowAt, s.event.WindowEnd = true, window.StartAt, window.EndAt
+	if len(signals) > 0 {
+		s.event.SignalID = signals[0]
 	}
 	return s, nil
 }
 
-// performFire decides the fire that a delivery is for, and starts its run in the same transaction. The zero Outcome says that there
-// is no such fire.
-func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, s pendingStart, refusal error) (Outcome, error) {
+// cronKey is the idempotency key of the run that a signal starts.
+func cronKey(trigger, signal string) string { return "cron:" + trigger + ":" + signal }
+
+// performFire decides the fire with that signal, and starts its run in the same transaction. The zero Outcome says that there is no
+// such fire.
+func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal string, s pendingStart, refusal error) (Outcome, error) {
 	var outcome Outcome
 	var w *writing
 	var decided []Fire
@@ -68,7 +95,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, s pendingSt
 		if err != nil {
 			return fmt.Errorf("lock trigger %s: %w", key[0], err)
 		}
-		fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: key, SignalID: d.SignalID})
+		fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: key, SignalID: signal})
 		if err != nil || len(fires) == 0 {
 			return err
 		}
@@ -90,7 +117,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, s pendingSt
 		if len(triggers) == 1 {
 			policy = triggers[0].Overlap
 		}
-		s.event.WindowAt = f.WindowAt
+		s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
 		if f, w, err = rt.decideFire(ctx, tx, f, policy, s, refusal, now); err != nil {
 			return err
 		}

@@ -93,11 +93,13 @@ type Run struct {
 	ID           RunID
 	Workflow     string
 	Trigger      string
-	Shape        string // the pinned Spec
-	Key          string // idempotency key; empty for none
-	KeyHash      string // what the payload was under that key
-	WindowAt     time.Time
-	SignalID     string
+	Shape        string    // the pinned Spec
+	Key          string    // idempotency key; empty for none
+	KeyHash      string    // what the payload was under that key
+	WindowAt     time.Time // of a cron run: the start of its window
+	WindowEnd    time.Time // the next window; zero if there is none
+	ReceivedAt   time.Time // when the cron delivery arrived that started it
+	SignalID     string    // of what fired
 	ReplayedFrom RunID
 	Payload      json.RawMessage
 	CreatedAt    time.Time

@@ -153,7 +153,24 @@ func TestSignalID_IsTheOriginsDerivation(t *testing.T) {
 	t.Parallel()
 	w := Window{StartAt: instantOf(t, "2026-03-02T09:00:00Z"), EndAt: instantOf(t, "2026-03-02T10:00:00Z")}
 	id := signalID(TriggerKey{"digest", "nightly"}, w)
-	require.Regexp(t, `^sha256:[A-Za-z0-9_-]{43}$`, id)
+	// Of "6:digest|7:nightly|20:2026-03-02T09:00:00Z|20:2026-03-02T10:00:00Z".
+	require.Equal(t, "sha256:sSVC1R6m06XKGhF-ub_gDaGrsljIep4tn1Qz73cXVTQ", id)
 	require.Equal(t, id, signalID(TriggerKey{"digest", "nightly"}, Window{w.StartAt.In(time.FixedZone("x", 3600)), w.EndAt}))
 	require.NotEqual(t, id, signalID(TriggerKey{"digestn", "ightly"}, w))
+}
+
+func TestCronJob_DeliveryHasASignal(t *testing.T) {
+	t.Parallel()
+	start, end := instantOf(t, "2026-03-02T09:00:00Z"), instantOf(t, "2026-03-02T10:00:00Z")
+	job := CronJob{Workflow: "digest", Trigger: "nightly", IntendedWindow: &Window{start, end}}
+	require.Equal(t, signalID(TriggerKey{"digest", "nightly"}, Window{start, end}), job.Delivery().SignalID)
+	job.SignalID = "mine"
+	require.Equal(t, "mine", job.Delivery().SignalID)
+	job.SignalID, job.IntendedWindow = "", &Window{StartAt: start}
+	require.Empty(t, job.Delivery().SignalID, "half a window names the run itself")
+	job.IntendedWindow = nil
+	one, two := job.Delivery().SignalID, job.Delivery().SignalID
+	require.NotEmpty(t, one)
+	require.NotEqual(t, one, two, "each job is a run of its own")
+	require.NoError(t, checkText("SignalID", one, maxSignal, false))
 }

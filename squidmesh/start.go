@@ -73,6 +73,7 @@ type pendingStart struct {
 	spec    *Spec
 	trigger TriggerSpec
 	payload json.RawMessage // as given
+	cron    bool            // asked for by a cron delivery
 	event   Started
 }
 

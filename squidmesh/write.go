@@ -172,6 +172,9 @@ func (rt *Runtime[TTx]) admitStart(ctx context.Context, tx TTx, w *writing, m *m
 		p = &pinned{spec: m.start.spec}
 	}
 	started := m.start.event
+	if m.start.cron {
+		started.ReceivedAt = locked.Now
+	}
 	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
 		return nil
 	}

@@ -69,6 +69,8 @@ func startColumns(runs []squidmesh.Run) []any {
 		column(runs, func(r *row) string { return r.Key }),
 		column(runs, func(r *row) string { return r.KeyHash }),
 		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.WindowAt) }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.WindowEnd) }),
+		column(runs, func(r *row) pgtype.Timestamptz { return stamp(r.ReceivedAt) }),
 		column(runs, func(r *row) string { return r.SignalID }),
 		column(runs, func(r *row) pgtype.UUID { return id(r.ReplayedFrom) }),
 		column(runs, func(r *row) pgtype.Text { return document(r.Payload) }),

@@ -70,18 +70,20 @@ func column[Row, T any](rows []Row, of func(*Row) T) pgtype.FlatArray[T] {
 // scanRun reads the columns Run and the payload.
 func scanRun(row pgx.CollectableRow) (squidmesh.Run, error) {
 	var (
-		run                                squidmesh.Run
-		windowAt, created, lastAt, finishd pgtype.Timestamptz
-		replayed                           pgtype.UUID
-		reason                             []byte
+		run                       squidmesh.Run
+		from, until, received     pgtype.Timestamptz
+		created, lastAt, finished pgtype.Timestamptz
+		replayed                  pgtype.UUID
+		reason                    []byte
 	)
-	err := row.Scan((*[16]byte)(&run.ID), &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, &windowAt,
-		&run.SignalID, &replayed, &created, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq, &lastAt,
-		&run.Open, &run.Retrying, &reason, &finishd, (*[]byte)(&run.Payload))
+	err := row.Scan((*[16]byte)(&run.ID), &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, &from,
+		&until, &received, &run.SignalID, &replayed, &created, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq, &lastAt,
+		&run.Open, &run.Retrying, &reason, &finished, (*[]byte)(&run.Payload))
 	if err != nil {
 		return squidmesh.Run{}, err
 	}
-	run.WindowAt, run.CreatedAt, run.LastAt, run.FinishedAt = when(windowAt), when(created), when(lastAt), when(finishd)
+	run.WindowAt, run.WindowEnd, run.ReceivedAt = when(from), when(until), when(received)
+	run.CreatedAt, run.LastAt, run.FinishedAt = when(created), when(lastAt), when(finished)
 	run.ReplayedFrom = replayed.Bytes
 	run.Reason, err = parseFailure(reason)
 	return run, err

@@ -17,8 +17,8 @@ import (
 func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run squidmesh.Run) (*squidmesh.Run, error) {
 	for {
 		tag, err := tx.Exec(ctx, s.sql("InsertRun"),
-			id(run.ID), run.Workflow, run.Trigger, run.Shape, run.Key, run.KeyHash, stamp(run.WindowAt), run.SignalID,
-			id(run.ReplayedFrom), document(run.Payload), stamp(run.CreatedAt),
+			id(run.ID), run.Workflow, run.Trigger, run.Shape, run.Key, run.KeyHash, stamp(run.WindowAt), stamp(run.WindowEnd),
+			stamp(run.ReceivedAt), run.SignalID, id(run.ReplayedFrom), document(run.Payload), stamp(run.CreatedAt),
 			string(run.Status), string(run.Verdict), run.Compensate, run.Version, run.Seq, stamp(run.LastAt), run.Open, run.Retrying,
 			failure(run.Reason), stamp(run.FinishedAt))
 		if err != nil || tag.RowsAffected() == 1 {

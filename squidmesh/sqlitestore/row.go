@@ -127,8 +127,8 @@ func query[Row any](ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) (Row, 
 func scanRun(rows *sql.Rows) (squidmesh.Run, error) {
 	var run squidmesh.Run
 	var reason json.RawMessage
-	err := rows.Scan(&run.ID, &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, instant{&run.WindowAt}, &run.SignalID,
-		&run.ReplayedFrom, instant{&run.CreatedAt}, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq,
+	err := rows.Scan(&run.ID, &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, instant{&run.WindowAt},
+		instant{&run.WindowEnd}, instant{&run.ReceivedAt}, &run.SignalID, &run.ReplayedFrom, instant{&run.CreatedAt}, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq,
 		instant{&run.LastAt}, &run.Open, &run.Retrying, document{&reason}, instant{&run.FinishedAt}, document{&run.Payload})
 	if err != nil {
 		return squidmesh.Run{}, err

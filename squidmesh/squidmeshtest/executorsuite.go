@@ -154,8 +154,8 @@ func (s *executorSuite[TTx]) metadataComeInOrderOfJobs() {
 
 func (s *executorSuite[TTx]) everyKindArrivesAsItWas() {
 	step, undo, whole, cron := s.stepJob("reserve", 2), s.compensationJob("reserve", 7), s.compensationJob("", 0), s.cronJob()
-	manual := s.cronJob()
-	manual.IntendedWindow = nil
+	manual, derived := s.cronJob(), s.cronJob()
+	manual.IntendedWindow, derived.SignalID = nil, ""
 	deliveries := s.work(done)
 	s.commit(func(ctx context.Context, tx TTx) error {
 		if _, err := s.Executor.EnqueueStep(ctx, tx, step); err != nil {
@@ -166,14 +166,14 @@ func (s *executorSuite[TTx]) everyKindArrivesAsItWas() {
 				return err
 			}
 		}
-		for _, job := range []squidmesh.CronJob{cron, manual} {
+		for _, job := range []squidmesh.CronJob{cron, manual, derived} {
 			if _, err := s.Executor.EnqueueCron(ctx, tx, job); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	want := []squidmesh.Delivery{step.Delivery(), undo.Delivery(), whole.Delivery(), cron.Delivery(), manual.Delivery()}
+	want := []squidmesh.Delivery{step.Delivery(), undo.Delivery(), whole.Delivery(), cron.Delivery(), manual.Delivery(), derived.Delivery()}
 	var got []squidmesh.Delivery
 	for range want {
 		got = append(got, s.next(deliveries))

@@ -122,7 +122,7 @@ func (r *report) check(v View) {
 // normal makes views comparable: times in UTC, JSON compact with sorted keys, nothing instead of empty.
 func normal(v View) View {
 	v.Run.Payload = sorted(v.Run.Payload)
-	for _, at := range []*time.Time{&v.Run.WindowAt, &v.Run.CreatedAt, &v.Run.LastAt, &v.Run.FinishedAt} {
+	for _, at := range []*time.Time{&v.Run.WindowAt, &v.Run.WindowEnd, &v.Run.ReceivedAt, &v.Run.CreatedAt, &v.Run.LastAt, &v.Run.FinishedAt} {
 		*at = at.UTC()
 	}
 	v.Run.Reason = utcError(v.Run.Reason)

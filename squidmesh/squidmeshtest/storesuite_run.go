@@ -29,7 +29,8 @@ func runTests[TTx any]() map[string]func(*storeBench[TTx]) {
 
 func insertKeepsEveryColumn[TTx any](b *storeBench[TTx]) {
 	full := newRun("checkout")
-	full.Key, full.KeyHash, full.WindowAt, full.SignalID, full.ReplayedFrom = "key 漢", "hash", sampleTime.Add(time.Hour), "signal", newRunID()
+	full.Key, full.KeyHash, full.SignalID, full.ReplayedFrom = "key 漢", "hash", "signal", newRunID()
+	full.WindowAt, full.WindowEnd, full.ReceivedAt = sampleTime.Add(time.Hour), sampleTime.Add(2*time.Hour), sampleTime.Add(time.Second)
 	full.Payload = json.RawMessage(sampleJSON)
 	full.Status, full.Verdict, full.Compensate, full.Version, full.Seq = squidmesh.RunFailed, squidmesh.VerdictFailed, true, 7, 8
 	full.Open, full.Retrying, full.FinishedAt = 3, 2, sampleTime.Add(time.Minute)

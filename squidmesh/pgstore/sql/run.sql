@@ -1,33 +1,35 @@
 -- name: Run
 -- The columns of a run except its payload.
 id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, window_at,
-    coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq, last_at, open, retrying,
-    reason, finished_at
+    window_end, received_at, coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq,
+    last_at, open, retrying, reason, finished_at
 
 -- name: InsertRun
 -- The only statement that writes the immutable columns. On a taken key it waits until the other transaction has ended.
 insert into /* schema */squidmesh_run (
-    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 ) values (
-    $1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, nullif($8, ''), $9, $10::text::json, $11,
-    $12, $13, $14, $15, $16, $17, $18, $19, $20::text::json, $21
+    $1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9, nullif($10, ''), $11, $12::text::json, $13,
+    $14, $15, $16, $17, $18, $19, $20, $21, $22::text::json, $23
 ) on conflict (workflow, key) where key is not null do nothing;
 
 -- name: InsertRuns
 -- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
 insert into /* schema */squidmesh_run (
-    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 )
 select
-    id, workflow, trigger, shape, nullif(key, ''), nullif(key_hash, ''), window_at, nullif(signal_id, ''), replayed_from, payload::json, created_at,
+    id, workflow, trigger, shape, nullif(key, ''), nullif(key_hash, ''), window_at, window_end, received_at, nullif(signal_id, ''),
+    replayed_from, payload::json, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason::json, finished_at
 from unnest(
-    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::uuid[], $10::text[], $11::timestamptz[],
-    $12::text[], $13::text[], $14::boolean[], $15::integer[], $16::integer[], $17::timestamptz[], $18::integer[], $19::integer[], $20::text[], $21::timestamptz[]
+    $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+    $9::timestamptz[], $10::text[], $11::uuid[], $12::text[], $13::timestamptz[], $14::text[], $15::text[], $16::boolean[], $17::integer[],
+    $18::integer[], $19::timestamptz[], $20::integer[], $21::integer[], $22::text[], $23::timestamptz[]
 ) as u (
-    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 )
 on conflict (id) do nothing;

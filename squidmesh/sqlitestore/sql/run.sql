@@ -1,29 +1,30 @@
 -- name: Run
 -- The columns of a run except its payload.
 id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, coalesce(window_at, 0) as window_at,
-    coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq, last_at, open, retrying,
-    reason, coalesce(finished_at, 0) as finished_at
+    coalesce(window_end, 0) as window_end, coalesce(received_at, 0) as received_at, coalesce(signal_id, '') as signal_id, replayed_from,
+    created_at, status, verdict, compensate, version, seq, last_at, open, retrying, reason, coalesce(finished_at, 0) as finished_at
 
 -- name: InsertRun
 -- The only statement that writes the immutable columns.
 insert into squidmesh_run (
-    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 ) values (
-    ?1, ?2, ?3, ?4, nullif(?5, ''), nullif(?6, ''), nullif(?7, 0), nullif(?8, ''), ?9, ?10, ?11,
-    ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, nullif(?21, 0)
+    ?1, ?2, ?3, ?4, nullif(?5, ''), nullif(?6, ''), nullif(?7, 0), nullif(?8, 0), nullif(?9, 0), nullif(?10, ''), ?11, ?12,
+    ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, nullif(?23, 0)
 ) on conflict (workflow, key) where key is not null do nothing;
 
 -- name: InsertRuns
 -- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
 insert into squidmesh_run (
-    id, workflow, trigger, shape, key, key_hash, window_at, signal_id, replayed_from, payload, created_at,
+    id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 )
 select
     value ->> 0, value ->> 1, value ->> 2, value ->> 3, nullif(value ->> 4, ''), nullif(value ->> 5, ''), nullif(value ->> 6, 0),
-    nullif(value ->> 7, ''), value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
-    value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, nullif(value ->> 20, 0)
+    nullif(value ->> 7, 0), nullif(value ->> 8, 0), nullif(value ->> 9, ''), value ->> 10, value ->> 11, value ->> 12, value ->> 13,
+    value ->> 14, value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20, value ->> 21,
+    nullif(value ->> 22, 0)
 from json_each(?)
 where true
 on conflict (id) do nothing;
