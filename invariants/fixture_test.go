@@ -70,10 +70,29 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	_, err = f.rt.CancelRun(t.Context(), f.runs["cancelled"], squidmesh.CancelParams{Compensate: true})
 	require.NoError(t, err)
 
+	f.cron(t)
+
 	f.start(t, "flow", "working")
 	f.tasks.Go(func() { f.drainUntil(t, nil) })
 	<-f.going
+	_, err = f.rt.FireTrigger(t.Context(), "digest", "yearly")
+	require.NoError(t, err)
 	return f
+}
+
+// cron starts a run by a fire, and one by a scheduler of somebody else's.
+func (f *fixture[TTx]) cron(t *testing.T) {
+	t.Helper()
+	_, err := f.rt.FireTrigger(t.Context(), "digest", "yearly")
+	require.NoError(t, err)
+	f.drain(t)
+	january := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	_, err = f.rt.Perform(t.Context(), squidmesh.Delivery{
+		Version: squidmesh.DeliveryVersion, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "yearly",
+		IntendedWindow: &squidmesh.Window{StartAt: january, EndAt: january.AddDate(1, 0, 0)},
+	})
+	require.NoError(t, err)
+	f.drain(t)
 }
 
 func (f *fixture[TTx]) start(t *testing.T, workflow, key string) {
@@ -120,6 +139,9 @@ func (f *fixture[TTx]) workflows() []squidmesh.Workflow {
 			{Name: "reserve", Do: nothing, Undo: nothing, Next: "charge"},
 			{Name: "charge", Do: nothing, Undo: squidmesh.Effect(refund), UndoRetry: squidmesh.Constant(1, 0), Next: "ship"},
 			{Name: "ship", Do: squidmesh.Effect(func(context.Context, mode) error { return errors.New("no ship") })},
+		}},
+		{Name: "digest", Triggers: []squidmesh.Trigger{squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{})}, Steps: []squidmesh.Step{
+			{Name: "send", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })},
 		}},
 		{Name: "review", Triggers: triggers, Steps: []squidmesh.Step{
 			{Name: "ask", Do: squidmesh.Approval(), Next: "pass", OnError: "refuse", Output: "approval"},

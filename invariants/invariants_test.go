@@ -59,7 +59,7 @@ func TestOptions(t *testing.T) {
 	for _, rule := range rules {
 		all.WriteString(rule.SQL)
 	}
-	require.NotRegexp(t, `[^.]squidmesh_(run|step|event|hold|worker|attempt|spec)\b`, strings.ReplaceAll(all.String(), "mesh.squidmesh_", "."))
+	require.NotRegexp(t, `[^.]squidmesh_(run|step|event|hold|worker|attempt|spec|trigger|fire)\b`, strings.ReplaceAll(all.String(), "mesh.squidmesh_", "."))
 	require.Contains(t, all.String(), "5 * interval '1 second'")
 	require.NotContains(t, all.String(), "/*")
 

@@ -164,5 +164,29 @@ var mutants = map[string][]string{
 		`update squidmesh_step set due_at = {old} where run_id = {pending}`,
 		`update squidmesh_step set due_at = {old} where run_id = {undoing} and phase = 'undo' and status = 'scheduled'`,
 	},
-	"deadlines_are_kept": {`update squidmesh_step set deadline_at = {old} where run_id = {working} and name = 'right'`},
+	"fire_has_its_run": {
+		`delete from squidmesh_run where key like 'cron:%'`,
+		`update squidmesh_fire set run_id = {done} where state = 'started'`,
+		`update squidmesh_run set window_at = {old} where signal_id like 'now:%'`,
+		`update squidmesh_run set replayed_from = {done} where signal_id like 'now:%'`,
+	},
+	"one_run_per_window": {`update squidmesh_run set workflow = 'digest', trigger = 'yearly', signal_id = 'other',
+		window_at = (select window_at from squidmesh_run where signal_id like 'sha256:%'),
+		window_end = (select window_end from squidmesh_run where signal_id like 'sha256:%') where id = {done}`},
+	"cron_run_has_arrival": {
+		`update squidmesh_run set received_at = null where signal_id like 'sha256:%'`,
+		`update squidmesh_run set received_at = {new} where signal_id like 'sha256:%'`,
+	},
+	"pending_fire_has_job": {
+		`update squidmesh_fire set job_id = null where state = 'pending'`,
+		`update squidmesh_fire set sent = 0 where state = 'pending'`,
+	},
+	"fire_has_reason": {
+		`update squidmesh_fire set state = 'queued' where state = 'pending'`,
+		`update squidmesh_fire set state = 'refused', look_at = null where state = 'pending'`,
+	},
+	"fire_has_trigger":            {`delete from squidmesh_trigger`},
+	"due_windows_are_fired":       {`update squidmesh_trigger set next_at = {old}`},
+	"open_fires_are_looked_after": {`update squidmesh_fire set look_at = {old} where state = 'pending'`},
+	"deadlines_are_kept":          {`update squidmesh_step set deadline_at = {old} where run_id = {working} and name = 'right'`},
 }

@@ -531,3 +531,98 @@ where s.status = 'scheduled' and s.due_at < clock_timestamp() - /* grace */ 60 *
 select s.run_id as run, s.name || ' ' || s.phase || ' attempt ' || s.attempt || ' is past its deadline' as what
 from /* schema */squidmesh_step as s
 where s.status = 'running' and s.deadline_at < clock_timestamp() - /* grace */ 60 * interval '1 second';
+
+-- name: fire_has_its_run
+-- A fire that has started a run points to a run of its trigger and window, which is no replay.
+-- why: It says of the window that all is done; retention takes both together.
+select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ' has started a run that is '
+    || case when r.id is null then 'not there' else 'of ' || r.workflow || '/' || r.trigger || ' or for another window' end as what
+from /* schema */squidmesh_fire as f
+left join /* schema */squidmesh_run as r on r.id = f.run_id
+where f.state = 'started' and (
+    r.id is null or r.workflow <> f.workflow or r.trigger <> f.name or r.replayed_from is not null
+    or r.window_at <> f.window_at or r.window_end <> f.window_end
+);
+
+-- name: one_run_per_window
+-- At most one run was started for a window of a trigger, apart from replays and from fires by hand.
+-- why: That is what cron promises, whatever is delivered twice.
+select cast(null as text) as run, count(*) || ' runs of ' || r.workflow || '/' || r.trigger || ' are for the window '
+    || cast(r.window_at as text) as what
+from /* schema */squidmesh_run as r
+where r.window_at is not null and r.window_end is not null and r.replayed_from is null and r.signal_id not like 'now:%'
+group by r.workflow, r.trigger, r.window_at, r.window_end
+having count(*) > 1;
+
+-- name: cron_run_has_arrival
+-- A run with a window or a signal says when its delivery arrived, which was not after its start.
+-- why: How late a window came is reckoned from it.
+select r.id as run, 'started by signal ' || coalesce(r.signal_id, 'none') || ', arrived ' || coalesce(cast(r.received_at as text), 'never') as what
+from /* schema */squidmesh_run as r
+where r.received_at is null and (r.window_at is not null or r.signal_id is not null) or r.received_at > r.created_at;
+
+-- name: pending_fire_has_job
+-- A fire that is pending has been handed to the executor.
+-- why: It is the only thing that brings its run about.
+select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ' is pending without a job' as what
+from /* schema */squidmesh_fire as f
+where f.state = 'pending' and (f.job_id is null or f.sent < 1);
+
+-- name: fire_has_reason
+-- A fire that has started no run, or waits, says why.
+-- why: Nobody else knows what became of the window.
+select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ' is ' || f.state || ' without a reason' as what
+from /* schema */squidmesh_fire as f
+where f.state in ('queued', 'skipped', 'refused') and f.reason is null;
+
+-- name: fire_has_trigger
+-- A fire is one of a trigger that was registered.
+-- why: The trigger's row is what fires and deliveries take turns on.
+select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ', which is no trigger' as what
+from /* schema */squidmesh_fire as f
+left join /* schema */squidmesh_trigger as t on t.workflow = f.workflow and t.name = f.name
+where t.name is null;
+
+-- name: due_windows_are_fired
+-- timed
+-- A window that is due has been fired, if a living worker has the workflow. A rollback that takes the trigger away breaks this too.
+-- why: A window that nobody fires is a report that nobody gets.
+with newest as (
+    select distinct on (s.workflow) s.workflow, s.body from /* schema */squidmesh_spec as s order by s.workflow, s.created_at desc
+),
+fired as (
+    select n.workflow, t.name
+    from newest as n
+    cross join lateral json_to_recordset(n.body -> 'triggers') as t (name text, cron text)
+    where t.cron is not null and exists (
+        select 1 from /* schema */squidmesh_worker as w
+        cross join lateral json_array_elements_text(w.functions) as k (name)
+        where w.lost_at is null and w.lease_until > clock_timestamp() and starts_with(k.name, n.workflow || '/')
+    )
+)
+select cast(null as text) as run, 'trigger ' || t.workflow || '/' || t.name || ' is due since ' || cast(t.next_at as text) as what
+from /* schema */squidmesh_trigger as t
+where not t.paused and t.next_at < clock_timestamp() - /* grace */ 60 * interval '1 second'
+    and exists (select 1 from fired as f where f.workflow = t.workflow and f.name = t.name);
+
+-- name: open_fires_are_looked_after
+-- timed
+-- A fire that is pending or queued is looked after when its time comes, if a living worker has the workflow.
+-- why: A delivery that got lost must come again, and a queued window must start.
+with newest as (
+    select distinct on (s.workflow) s.workflow, s.body from /* schema */squidmesh_spec as s order by s.workflow, s.created_at desc
+),
+fired as (
+    select n.workflow, t.name
+    from newest as n
+    cross join lateral json_to_recordset(n.body -> 'triggers') as t (name text, cron text)
+    where t.cron is not null and exists (
+        select 1 from /* schema */squidmesh_worker as w
+        cross join lateral json_array_elements_text(w.functions) as k (name)
+        where w.lost_at is null and w.lease_until > clock_timestamp() and starts_with(k.name, n.workflow || '/')
+    )
+)
+select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ' is ' || f.state || ', job ' || coalesce(f.job_id, 'none') as what
+from /* schema */squidmesh_fire as f
+where f.look_at < clock_timestamp() - /* grace */ 60 * interval '1 second'
+    and exists (select 1 from fired as k where k.workflow = f.workflow and k.name = f.name);
