@@ -57,6 +57,14 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "right", Do: p.Effect(), After: []string{"top"}},
 			{Name: "bottom", Do: write, After: []string{"left", "right"}},
 		}},
+		{Name: "uneven", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "slow", Do: p.Effect()},
+			{Name: "quick", Do: p.Effect()},
+			{Name: "after_quick", Do: p.Effect(), After: []string{"quick"}},
+			{Name: "nap", Do: squidmesh.Wait(time.Second), After: []string{"after_quick"}},
+			{Name: "after_nap", Do: p.Effect(), After: []string{"nap"}},
+			{Name: "end", Do: p.Effect(), After: []string{"slow", "after_nap"}},
+		}},
 		{Name: "guarded", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "block", Next: "done", OnError: "repair", Recovery: squidmesh.RecoveryUndo, Parallel: []squidmesh.Step{
 				{Name: "a", Do: p.Effect(), Retry: twice, Undo: p.Effect()},
@@ -79,6 +87,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "gate", Do: squidmesh.Pause(), Next: "last"},
 			{Name: "last", Do: p.Effect()},
 		}},
+		{Name: "stop", Triggers: manual, Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause()}}},
 		{Name: "review", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "prepare", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once, Next: "review"},
 			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "capture", OnError: "decline"},
