@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -179,4 +180,35 @@ func TestSQL_RecordsItself(t *testing.T) {
 	valid, err := m.Validate(t.Context())
 	require.NoError(t, err)
 	require.True(t, valid.OK, valid.Messages)
+}
+
+// What is written by hand must at least be a word that programs know.
+func TestTables_RefuseUnknownStatuses(t *testing.T) {
+	t.Parallel()
+
+	const run = "insert into squidmesh_run (id, workflow, trigger, shape, created_at, status, verdict, compensate, version, seq, last_at, open, retrying) "
+	const step = "insert into squidmesh_step (run_id, name, phase, status, attempt, failures, losses, missing) "
+	const id = "'00000000-0000-0000-0000-000000000001'"
+	pool := dbtest.Postgres(t)
+	db := dbtest.SQLite(t, nil).DB()
+	for name, statement := range map[string]string{
+		"run status":     run + "values (" + id + ", 'w', 't', 's', {now}, 'done', '', false, 1, 1, {now}, 0, 0)",
+		"verdict":        run + "values (" + id + ", 'w', 't', 's', {now}, 'running', 'maybe', false, 1, 1, {now}, 0, 0)",
+		"open":           run + "values (" + id + ", 'w', 't', 's', {now}, 'running', '', false, 1, 1, {now}, -1, 0)",
+		"step status":    step + "values (" + id + ", 'a', 'do', 'waiting', 1, 0, 0, 0)",
+		"phase":          step + "values (" + id + ", 'a', 'redo', 'running', 1, 0, 0, 0)",
+		"attempt's end":  "insert into squidmesh_attempt (run_id, name, phase, attempt, outcome, ended_at) values (" + id + ", 'a', 'do', 1, 'gone', {now})",
+		"hold's phase":   "insert into squidmesh_hold (worker, run_id, name, phase) values (1, " + id + ", 'a', '')",
+		"run without id": "insert into squidmesh_run (workflow) values ('w')",
+	} {
+		_, err := pool.Exec(t.Context(), strings.ReplaceAll(statement, "{now}", "now()"))
+		require.ErrorContains(t, err, "constraint", name)
+		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(statement, "{now}", "1"))
+		require.ErrorContains(t, err, "constraint", name)
+	}
+	good := run + "values (" + id + ", 'w', 't', 's', {now}, 'running', '', false, 1, 1, {now}, 0, 0)"
+	_, err := pool.Exec(t.Context(), strings.ReplaceAll(good, "{now}", "now()"))
+	require.NoError(t, err)
+	_, err = db.ExecContext(t.Context(), strings.ReplaceAll(good, "{now}", "1"))
+	require.NoError(t, err)
 }

@@ -141,6 +141,37 @@ func TestObserver_HearsOfJobs(t *testing.T) {
 	})
 }
 
+// What is rolled back has not happened, by whomever it is rolled back.
+func TestObserver_HearsNothingOfWhatRollsBack(t *testing.T) {
+	t.Parallel()
+
+	observed := &observations{}
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{fork()}, Observer: observed})
+	params := squidmesh.StartParams{Workflow: "fork"}
+	refused, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), Executor: refusing[pgx.Tx]{riveradapter.New(p.client)}, Workflows: []squidmesh.Workflow{fork()},
+		Observer: observed,
+	})
+	require.NoError(t, err)
+	_, err = refused.StartRun(t.Context(), params)
+	require.ErrorIs(t, err, errQueue)
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	gone, err := p.StartRunTx(t.Context(), tx, params)
+	require.NoError(t, err)
+	require.NoError(t, tx.Rollback(t.Context()))
+
+	run, err := p.StartRun(t.Context(), params)
+	require.NoError(t, err)
+	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
+	require.Eventually(t, func() bool {
+		all := observed.of(run.ID)
+		return len(all) > 0 && all[len(all)-1].Run.Status == squidmesh.RunCompleted
+	}, 10*time.Second, time.Millisecond)
+	require.Empty(t, observed.of(gone.ID))
+	require.Len(t, observed.all, len(observed.of(run.ID)), "of the refused run nobody knows the id")
+}
+
 // observations keeps what an observer hears.
 type observations struct {
 	mu  sync.Mutex

@@ -1,0 +1,74 @@
+package squidmesh_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// An attempt knows which one it is and when it ends. Its idempotency key is that of all attempts of the same step, phase and run,
+// and of no others.
+func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
+	t.Parallel()
+	infos := make(chan squidmesh.StepInfo, 10)
+	tell := func(err func(squidmesh.StepInfo) error) squidmesh.Action {
+		return squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+			info, ok := squidmesh.Info(ctx)
+			require.True(t, ok)
+			require.Equal(t, info.IdempotencyKey, squidmesh.IdempotencyKey(ctx))
+			_, bounded := ctx.Deadline()
+			require.True(t, bounded)
+			infos <- info
+			return err(info)
+		})
+	}
+	well := func(squidmesh.StepInfo) error { return nil }
+	rt := startTest(t, squidmesh.Workflow{
+		Name: "told", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+		Steps: []squidmesh.Step{
+			{
+				Name: "first", Retry: squidmesh.Constant(2, 0), Timeout: time.Minute, Next: "second", Undo: tell(well),
+				Do: tell(func(info squidmesh.StepInfo) error {
+					if info.Attempt == 1 {
+						return errors.New("busy")
+					}
+					return nil
+				}),
+			},
+			{Name: "second", Do: tell(func(squidmesh.StepInfo) error { return errors.New("no") })},
+		},
+	})
+	keys := map[string]bool{}
+	for range 2 {
+		run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "told"})
+		require.NoError(t, err)
+		_, err = rt.AwaitRun(t.Context(), run.ID)
+		require.NoError(t, err)
+
+		first, again, second, undo := <-infos, <-infos, <-infos, <-infos
+		require.Equal(t, []int{1, 2, 1, 1}, []int{first.Attempt, again.Attempt, second.Attempt, undo.Attempt})
+		require.Equal(t, []string{"first", "first", "second", "first"}, []string{first.Step, again.Step, second.Step, undo.Step})
+		require.Equal(t, squidmesh.PhaseUndo, undo.Phase)
+		for _, info := range []squidmesh.StepInfo{first, again, second, undo} {
+			require.Equal(t, run.ID, info.RunID)
+			require.Equal(t, "told", info.Workflow)
+			require.Equal(t, "go", info.Trigger)
+			require.Regexp(t, `^[ -~]{36,110}$`, info.IdempotencyKey)
+		}
+		require.WithinDuration(t, time.Now().Add(time.Minute), first.Deadline, 30*time.Second)
+		require.Equal(t, first.IdempotencyKey, again.IdempotencyKey)
+		for _, key := range []string{first.IdempotencyKey, second.IdempotencyKey, undo.IdempotencyKey} {
+			require.False(t, keys[key], "%s was another one's", key)
+			keys[key] = true
+		}
+	}
+
+	_, ok := squidmesh.Info(t.Context())
+	require.False(t, ok)
+	require.Empty(t, squidmesh.IdempotencyKey(t.Context()))
+}
