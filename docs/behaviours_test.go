@@ -1,0 +1,174 @@
+package docs
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// areas are the pages of the list of behaviours, and how many numbers each has.
+var areas = []struct {
+	letter, page string
+	numbers      int
+}{
+	{"L", "weaknesses", 60},
+}
+
+var (
+	behaviour = regexp.MustCompile(`^\| ([A-Z])(\d+)([a-z]?) \| (.+) \| (.+) \|$`)
+	evidence  = regexp.MustCompile("`((?:scenario|rule):[^`]+|[a-z0-9]+\\.(?:Test|Example|Fuzz)[^`]*)`")
+	allOfIt   = regexp.MustCompile("^`[^`]+`(, `[^`]+`)*$")
+)
+
+// Each line of the list is shown by tests that exist, or says why squidmesh differs.
+func TestBehaviours_AreShownOrDiffer(t *testing.T) {
+	t.Parallel()
+	known := readEvidence(t)
+	for _, area := range areas {
+		t.Run(area.page, func(t *testing.T) {
+			t.Parallel()
+			shown, differ := 0, 0
+			last := label{}
+			for i, line := range strings.Split(read(t, filepath.Join("behaviours", area.page+".md")), "\n") {
+				if !strings.HasPrefix(line, "| "+area.letter) {
+					require.NotRegexp(t, `^\| [A-Z]\d`, line, "line %d is of another area", i+1)
+					continue
+				}
+				match := behaviour.FindStringSubmatch(line)
+				require.NotNil(t, match, "line %d is no row of three cells: %s", i+1, line)
+				number, err := strconv.Atoi(match[2])
+				require.NoError(t, err)
+				next := label{number, match[3]}
+				require.True(t, next.follows(last), "%s%s comes after %s%s", area.letter, next, area.letter, last)
+				last = next
+
+				cell := match[5]
+				reason, differs := strings.CutPrefix(cell, "differs: ")
+				found := evidence.FindAllStringSubmatch(cell, -1)
+				if differs {
+					differ++
+					require.Greater(t, len(reason), 10, "%s%s gives no reason", area.letter, next)
+				} else {
+					shown++
+					require.Regexp(t, allOfIt, cell, "%s%s has neither a reason nor a list of tests", area.letter, next)
+					require.Len(t, found, strings.Count(cell, "`")/2, "%s%s names what is no test, scenario or rule: %s", area.letter, next, cell)
+				}
+				for _, name := range found {
+					require.NoError(t, known.find(name[1]), "%s%s", area.letter, next)
+				}
+			}
+			require.Equal(t, area.numbers, last.number, "the last number of area %s", area.letter)
+			t.Logf("%d are shown, %d differ", shown, differ)
+		})
+	}
+}
+
+// label is a number, and a letter where one number has several lines.
+type label struct {
+	number int
+	letter string
+}
+
+func (l label) String() string { return fmt.Sprint(l.number) + l.letter }
+
+// follows reports whether no number and no letter is left out between two labels.
+func (l label) follows(last label) bool {
+	if l.number == last.number {
+		return last.letter != "" && l.letter != "" && l.letter[0] == last.letter[0]+1
+	}
+	return l.number == last.number+1 && (l.letter == "" || l.letter == "a")
+}
+
+// known is what a line can point to.
+type known struct {
+	functions map[string]bool            // tests and examples, by package and name
+	texts     map[string]map[string]bool // string literals of a package's tests
+	rules     string
+}
+
+const suites = "squidmeshtest"
+
+// readEvidence reads all tests of the module.
+func readEvidence(t *testing.T) known {
+	t.Helper()
+	k := known{
+		functions: map[string]bool{}, texts: map[string]map[string]bool{},
+		rules: read(t, "../squidmesh/property_invariants_test.go"),
+	}
+	dirs := map[string]string{}
+	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		pkg := filepath.Base(filepath.Dir(path))
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "..":
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go") && !(pkg == suites && strings.HasSuffix(path, ".go")):
+			return nil
+		}
+		dir := filepath.Dir(path)
+		if other := dirs[pkg]; other != "" && other != dir {
+			return fmt.Errorf("both %s and %s have tests, and the same name", other, dir)
+		}
+		dirs[pkg] = dir
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		if k.texts[pkg] == nil {
+			k.texts[pkg] = map[string]bool{}
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Recv == nil {
+					k.functions[pkg+"."+n.Name.Name] = true
+				}
+			case *ast.BasicLit:
+				if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+					k.texts[pkg][strings.TrimSuffix(text, "/")] = true
+				}
+			}
+			return true
+		})
+		return nil
+	}))
+	return k
+}
+
+// find reports what is missing of a scenario, a rule of the properties, or a test with its subtests. The name of a subtest must be
+// written in the tests of the package, or in a suite.
+func (k known) find(name string) error {
+	if script, ok := strings.CutPrefix(name, "scenario:"); ok {
+		found, _ := filepath.Glob("../testdata/scenarios/" + script)
+		if len(found) != 1 {
+			return fmt.Errorf("there is no scenario %s", script)
+		}
+		return nil
+	}
+	if rule, ok := strings.CutPrefix(name, "rule:"); ok {
+		if !strings.Contains(k.rules, `{"`+rule+`", rule`) {
+			return fmt.Errorf("there is no rule %q", rule)
+		}
+		return nil
+	}
+	parts := strings.Split(name, "/")
+	if !k.functions[parts[0]] {
+		return fmt.Errorf("there is no function %s", parts[0])
+	}
+	pkg, _, _ := strings.Cut(parts[0], ".")
+	if i := slices.IndexFunc(parts[1:], func(part string) bool { return !k.texts[pkg][part] && !k.texts[suites][part] }); i >= 0 {
+		return fmt.Errorf("there is no subtest %q of %s", parts[1+i], parts[0])
+	}
+	return nil
+}
