@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+func TestReplayRun_RefusedBatchLeavesNothing(t *testing.T) {
+	t.Parallel()
+
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{fork()}})
+	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "fork"})
+	require.NoError(t, err)
+	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), Executor: refusing[pgx.Tx]{riveradapter.New(p.client)}, Workflows: []squidmesh.Workflow{fork()},
+	})
+	require.NoError(t, err)
+	_, err = rt.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+	require.ErrorIs(t, err, squidmesh.ErrDispatch)
+	require.ErrorIs(t, err, errQueue)
+	page, err := p.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Len(t, page.Runs, 1)
+}
+
+// A caller who joins a start to his own transaction is told that the job was refused; nothing of the run is left when he rolls back.
+func TestRefusedStartTx_IsTheCallersToRollBack(t *testing.T) {
+	t.Parallel()
+
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{fork()}})
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), Executor: refusing[pgx.Tx]{riveradapter.New(p.client)}, Workflows: []squidmesh.Workflow{fork()},
+	})
+	require.NoError(t, err)
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		_, err := rt.StartRunTx(t.Context(), tx, squidmesh.StartParams{Workflow: "fork"})
+		return err
+	})
+	require.ErrorIs(t, err, squidmesh.ErrDispatch)
+	for _, table := range tables {
+		var rows int
+		require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from "+table).Scan(&rows))
+		require.Zero(t, rows, table)
+	}
+}
+
+// forgetful is a queue that says nothing of the last of several jobs.
+type forgetful[TTx any] struct{ noQueue[TTx] }
+
+func (f forgetful[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	return f.noQueue.EnqueueSteps(ctx, tx, jobs[1:])
+}
+
+func TestExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
+	t.Parallel()
+
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: forgetful[*sql.Tx]{}, Workflows: []squidmesh.Workflow{fork()},
+	})
+	require.NoError(t, err)
+	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "fork"})
+	require.ErrorIs(t, err, squidmesh.ErrDispatch)
+	require.ErrorContains(t, err, "answered 1 of 2 jobs")
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Empty(t, page.Runs)
+}
+
+// breaking is a queue that fails together with the transaction that it was given, as long as it is broken.
+type breaking struct {
+	noQueue[pgx.Tx]
+	broken atomic.Bool
+}
+
+func (b *breaking) EnqueueStep(ctx context.Context, tx pgx.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	if b.broken.Load() {
+		_, err := tx.Exec(ctx, "select 1/0")
+		return squidmesh.Metadata{}, errors.Join(errQueue, err)
+	}
+	return b.noQueue.EnqueueStep(ctx, tx, job)
+}
+
+// The queue fails with an SQL error, after which PostgreSQL takes nothing more in that transaction. What the step did is recorded
+// all the same, together with its writes if it is a FuncTx step, and its successor is sent later.
+func TestStep_WhoseSuccessorsJobBreaksTheTransactionIsKept(t *testing.T) {
+	t.Parallel()
+
+	for name, act := range map[string]squidmesh.Action{
+		"func": squidmesh.Effect(func(context.Context, struct{}) error { return nil }),
+		"func tx": squidmesh.EffectTx(func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
+			_, err := tx.Exec(ctx, "insert into note values (1)")
+			return err
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			pool := dbtest.Postgres(t)
+			_, err := pool.Exec(t.Context(), "create table note (n integer)")
+			require.NoError(t, err)
+			queue := &breaking{}
+			rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+				Store: pgstore.New(pool, nil), Executor: queue, Logger: slog.New(slog.DiscardHandler),
+				Workflows: []squidmesh.Workflow{{Name: "two", Triggers: byHand, Steps: []squidmesh.Step{
+					{Name: "first", Do: act, Next: "second"},
+					{Name: "second", Priority: 2, Do: nothing()}, // another priority: by a job of its own
+				}}},
+			})
+			require.NoError(t, err)
+			require.NoError(t, rt.Start(t.Context()))
+			t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "two"})
+			require.NoError(t, err)
+			deliver := func(step string) *squidmesh.Inspection {
+				_, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: step, Attempt: 1}.Delivery())
+				require.NoError(t, err)
+				in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+				require.NoError(t, err)
+				return in
+			}
+
+			queue.broken.Store(true)
+			in := deliver("first")
+			require.Equal(t, "completed", in.Steps[0].Status)
+			require.Empty(t, in.Attempts, "it was not executed twice")
+			require.Equal(t, "scheduled", in.Steps[1].Status)
+			require.Empty(t, in.Steps[1].Do.JobID)
+			if name == "func tx" {
+				var notes int
+				require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from note").Scan(&notes))
+				require.Equal(t, 1, notes)
+			}
+
+			queue.broken.Store(false)
+			require.Eventually(t, func() bool {
+				in, err := rt.InspectRun(t.Context(), run.ID, nil)
+				return err == nil && in.Steps[1].Do.JobID != ""
+			}, 20*time.Second, 10*time.Millisecond)
+			require.Equal(t, squidmesh.RunCompleted, deliver("second").Run.Status)
+		})
+	}
+}
