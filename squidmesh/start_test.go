@@ -1,0 +1,55 @@
+package squidmesh_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+func TestStartRun_TakesTheFirstManualTrigger(t *testing.T) {
+	t.Parallel()
+	w := standing(squidmesh.Pause())
+	w.Triggers = []squidmesh.Trigger{
+		squidmesh.Cron("nightly", "@yearly", "", squidmesh.Contract{}), squidmesh.Manual("one", squidmesh.Contract{}),
+		squidmesh.Manual("two", squidmesh.Contract{}),
+	}
+	cron := w
+	cron.Name, cron.Triggers = "cron", w.Triggers[:1]
+	rt := startTest(t, w, cron)
+	for _, tc := range []struct{ workflow, trigger, want string }{
+		{"only", "", "one"}, {"only", "two", "two"}, {"only", "nightly", "nightly"}, {"cron", "", "nightly"},
+	} {
+		run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: tc.workflow, Trigger: tc.trigger})
+		require.NoError(t, err)
+		require.Equal(t, tc.want, run.Trigger)
+	}
+	_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only", Trigger: "tow"})
+	require.ErrorIs(t, err, squidmesh.ErrUnknownTrigger)
+	require.ErrorContains(t, err, `did you mean "two"?`)
+}
+
+// A configuration is judged as a whole, before anything is opened or started.
+func TestNew_ListsEveryProblem(t *testing.T) {
+	t.Parallel()
+	_, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{Queue: "Slow Ones", MaxOutput: -1, Workflows: []squidmesh.Workflow{{Name: "Bad"}}})
+	var config *squidmesh.ConfigError
+	require.ErrorAs(t, err, &config)
+	for _, part := range []string{"Config.Store is missing", "Config.Executor is missing", "Config.Queue", "must not be negative", "Bad"} {
+		require.ErrorContains(t, err, part)
+	}
+	var definition *squidmesh.DefinitionError
+	require.ErrorAs(t, err, &definition)
+
+	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{})
+	require.ErrorContains(t, err, "Config.Workflows is empty")
+
+	w := only(squidmesh.EffectTx(func(context.Context, pgx.Tx, nothing) error { return nil }), "")
+	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{w, w}})
+	require.ErrorContains(t, err, `workflow "only" is registered twice`)
+	require.ErrorContains(t, err, `step "act" takes a transaction of type pgx.Tx, this runtime's store gives *sql.Tx`)
+}
