@@ -21,6 +21,14 @@ var areas = []struct {
 	letter, page string
 	numbers      int
 }{
+	{"A", "definitions", 132},
+	{"B", "executors", 33},
+	{"C", "attempts", 71},
+	{"D", "runs", 84},
+	{"E", "failures", 62},
+	{"F", "schedules", 18},
+	{"G", "observing", 19},
+	{"H", "tools", 14},
 	{"L", "weaknesses", 60},
 }
 

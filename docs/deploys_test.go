@@ -2,6 +2,7 @@ package docs
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -135,4 +136,46 @@ func TestPinnedRun_MeetsChangedFunctions(t *testing.T) {
 			require.Equal(t, !c.fits, unfit[key])
 		})
 	}
+}
+
+// What deploys.md says of what is gone: a run goes through its own definition, whatever today's program contains.
+func TestPinnedRun_OutlivesItsWorkflow(t *testing.T) {
+	t.Parallel()
+
+	path := filepath.Join(t.TempDir(), "test.db")
+	manual := []squidmesh.Trigger{squidmesh.Manual("asked", squidmesh.Contract{})}
+	pay := squidmesh.Workflow{Name: "pay", Triggers: manual, Steps: []squidmesh.Step{
+		{Name: "hold", Do: squidmesh.Pause(), Next: "pay"},
+		{Name: "pay", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })},
+	}}
+	other := squidmesh.Workflow{Name: "other", Triggers: manual, Steps: []squidmesh.Step{{Name: "hold", Do: squidmesh.Pause()}}}
+
+	rt, stop := start(t, path, pay)
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "pay"})
+	require.NoError(t, err)
+	stop()
+
+	rt, stop = start(t, path, other)
+	in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"paused", "waiting"}, []string{in.Steps[0].Status, in.Steps[1].Status})
+	require.Len(t, in.Audit, 1)
+	why, err := rt.ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, []squidmesh.RunAction{squidmesh.ActionUnblock, squidmesh.ActionCancel}, why.Actions)
+	after, err := rt.UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ana"})
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunRunning, after.Status)
+	outcome, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "pay", Attempt: 1}.Delivery())
+	require.NoError(t, err)
+	require.Equal(t, "function_unknown", outcome.Reason)
+	_, err = rt.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+	require.ErrorIs(t, err, squidmesh.ErrNotFinished)
+	stop()
+
+	rt, stop = start(t, path, pay)
+	defer stop()
+	ended, err := rt.AwaitRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, ended.Status)
 }
