@@ -82,7 +82,7 @@ func Checkout[TTx any](shop *Shop[TTx]) squidmesh.Workflow {
 				{Name: "report", Do: squidmesh.Effect(shop.Report), After: []string{"reserve", "score"}},
 			}},
 			{Name: "decide", Do: squidmesh.Choose(shop.Decide), Routes: map[string]string{"review": "review", "pass": "settle"}},
-			{Name: "review", Do: squidmesh.Approval(), Output: "approval", Next: "settle", OnError: "decline"},
+			{Name: "review", Do: squidmesh.Approval(), Output: "approval", Timeout: 72 * time.Hour, Next: "settle", OnError: "decline"},
 			{Name: "settle", Do: squidmesh.Wait(shop.Settle), Next: "capture"},
 			{Name: "capture", Do: squidmesh.Effect(shop.Capture), Next: "label"},
 			{Name: "label", Do: squidmesh.Effect(shop.Label), OnError: "decline"},

@@ -188,5 +188,8 @@ var mutants = map[string][]string{
 	"fire_has_trigger":            {`delete from squidmesh_trigger`},
 	"due_windows_are_fired":       {`update squidmesh_trigger set next_at = {old}`},
 	"open_fires_are_looked_after": {`update squidmesh_fire set look_at = {old} where state = 'pending'`},
-	"deadlines_are_kept":          {`update squidmesh_step set deadline_at = {old} where run_id = {working} and name = 'right'`},
+	"deadlines_are_kept": {
+		`update squidmesh_step set deadline_at = {old} where run_id = {working} and name = 'right'`,
+		`update squidmesh_step set deadline_at = {old} where run_id = {review} and status = 'paused'`,
+	},
 }

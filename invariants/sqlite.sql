@@ -36,12 +36,17 @@ where r.status in ('completed', 'failed', 'cancelled') and s.status in ('schedul
 
 -- name: terminal_run_is_let_go
 -- No living worker holds a run that has ended.
--- why: A hold is given up in the transaction that ends its attempt. Those of lost workers go a moment later.
+-- why: A hold is given up in the transaction that ends its attempt. Those of lost workers go a moment later, and that of an attempt
+-- which others recorded as timed out may stay as long as its worker.
 select r.id as run, 'held by worker ' || h.worker || ' at ' || h.name || ' ' || h.phase as what
 from squidmesh_run as r
 join squidmesh_hold as h on h.run_id = r.id
 join squidmesh_worker as w on w.id = h.worker and w.lost_at is null
-where r.status in ('completed', 'failed', 'cancelled');
+where r.status in ('completed', 'failed', 'cancelled')
+    and not exists (
+        select 1 from squidmesh_attempt as a
+        where a.run_id = h.run_id and a.worker = h.worker and a.outcome = 'failed' and a.error ->> 'code' = 'timeout'
+    );
 
 -- name: run_finish_time
 -- A run has a finish time if and only if it has ended, and it is not before its start.
@@ -250,18 +255,24 @@ where s.status = 'running'
 select h.run_id as run, 'held by worker ' || h.worker || ' at ' || h.name || ' ' || h.phase || ' for nothing' as what
 from squidmesh_hold as h
 left join squidmesh_worker as w on w.id = h.worker
-where w.id is null or w.lost_at is null and not exists (
-    select 1 from squidmesh_step as s where s.run_id = h.run_id and s.worker = h.worker and s.status = 'running'
-);
+where w.id is null or w.lost_at is null
+    and not exists (
+        select 1 from squidmesh_step as s where s.run_id = h.run_id and s.worker = h.worker and s.status = 'running'
+    )
+    and not exists (
+        select 1 from squidmesh_attempt as a
+        where a.run_id = h.run_id and a.worker = h.worker and a.outcome = 'failed' and a.error ->> 'code' = 'timeout'
+    );
 
 -- name: due_time
--- A row has a due time if and only if it is scheduled and waits for nothing else, and a deadline only while it is running.
+-- A row has a due time if and only if it is scheduled and waits for nothing else, and a deadline only while it is running or
+-- paused.
 -- why: Both are what the timers look for: a row without its due time is never delivered again.
 select s.run_id as run, s.name || ' ' || s.phase || ' is ' || s.status || ', missing ' || s.missing || ', due '
     || coalesce(cast(s.due_at as text), 'never') as what
 from squidmesh_step as s
 where (s.status = 'scheduled' and s.missing = 0) <> (s.due_at is not null)
-    or s.deadline_at is not null and s.status <> 'running' or s.missing < 0;
+    or s.deadline_at is not null and s.status not in ('running', 'paused') or s.missing < 0;
 
 -- name: step_finish_time
 -- A row that has reached its end says when, and one that is at work or to come has not ended.
@@ -520,11 +531,11 @@ where s.status = 'scheduled' and s.due_at < unixepoch('subsec') * 1000000 - /* g
 
 -- name: deadlines_are_kept
 -- timed
--- No attempt is at work past its deadline.
--- why: The worker records a timeout by itself, whatever the function does; where it does not, nobody would.
+-- No attempt is at work and no decision open past its deadline.
+-- why: The worker records a timeout by itself, whatever the function does, and else some other one does, as of decisions.
 select s.run_id as run, s.name || ' ' || s.phase || ' attempt ' || s.attempt || ' is past its deadline' as what
 from squidmesh_step as s
-where s.status = 'running' and s.deadline_at < unixepoch('subsec') * 1000000 - /* grace */ 60 * 1000000;
+where s.status in ('running', 'paused') and s.deadline_at < unixepoch('subsec') * 1000000 - /* grace */ 60 * 1000000;
 
 -- name: fire_has_its_run
 -- A fire that has started a run points to a run of its trigger and window, which is no replay.

@@ -135,11 +135,13 @@ func Log(level slog.Level, message string) Action {
 	return Action{kind: KindLog, level: level, message: message}
 }
 
-// Pause makes a step that stands until an operator calls [Runtime.UnblockRun].
+// Pause makes a step that stands until an operator calls [Runtime.UnblockRun], or until its [Step.Timeout] has passed: then it fails,
+// and its OnError is taken.
 func Pause() Action { return Action{kind: KindPause} }
 
 // Approval makes a step that stands until an operator calls [Runtime.ApproveRun], which goes on to Next, or
-// [Runtime.RejectRun], which goes on to OnError. It needs OnError. Its output is an [ApprovalResult].
+// [Runtime.RejectRun], which goes on to OnError, as it does by itself when its [Step.Timeout] has passed. It needs OnError. Its
+// output is an [ApprovalResult].
 func Approval() Action { return Action{kind: KindApproval, out: reflect.TypeFor[ApprovalResult]()} }
 
 // ApprovalResult is the output of an approval step.

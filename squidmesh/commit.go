@@ -73,7 +73,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 // until the service ends.
 func endOf(e Event) bool {
 	switch e.(type) {
-	case Succeeded, Failed, Released, Lost:
+	case Succeeded, Failed, Released, Lost, Expired:
 		return true
 	default:
 		return false

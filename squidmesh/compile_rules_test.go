@@ -61,8 +61,9 @@ func step(name string, change ...func(*Step)) Step {
 	return st
 }
 
-func next(name string) func(*Step)    { return func(st *Step) { st.Next = name } }
-func onError(name string) func(*Step) { return func(st *Step) { st.OnError = name } }
+func next(name string) func(*Step)        { return func(st *Step) { st.Next = name } }
+func onError(name string) func(*Step)     { return func(st *Step) { st.OnError = name } }
+func timeout(d time.Duration) func(*Step) { return func(st *Step) { st.Timeout = d } }
 func after(names ...string) func(*Step) {
 	return func(st *Step) { st.After = names }
 }
@@ -138,7 +139,12 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 			[]string{`bad_recovery @ step "a": Recovery`},
 		},
 		"approval without rejection": {of(step("a", do(Approval()))), []string{`no_error_route @ step "a": OnError`}},
-		"pause that fails":           {of(step("a", do(Pause()), onError("complete"))), []string{`not_applicable @ step "a": OnError`}},
+		"pause that never fails":     {of(step("a", do(Pause()), onError("complete"))), []string{`no_deadline @ step "a": OnError`}},
+		"pause with a deadline":      {of(step("a", do(Pause()), onError("complete"), timeout(720*time.Hour))), nil},
+		"approval with a deadline":   {of(step("a", do(Approval()), onError("complete"), timeout(720*time.Hour))), nil},
+		"decision open for a century": {
+			of(step("a", do(Pause()), timeout(100*365*24*time.Hour))), []string{`bad_timeout @ step "a": Timeout`},
+		},
 
 		"after on the spine": {
 			of(step("a", next("b")), step("b", after("a"))),

@@ -10,6 +10,9 @@ import (
 // maxTimeout leaves River, which gives our jobs 24 hours, the time to hear of a timeout.
 const maxTimeout = 23 * time.Hour
 
+// maxDecisionTimeout is ten years: nothing runs while a decision is open.
+const maxDecisionTimeout = 10 * 365 * 24 * time.Hour
+
 // option is a field of a step that not all kinds of steps have.
 type option struct {
 	field string
@@ -46,8 +49,8 @@ var takes = map[Kind][]string{
 	KindChoose:   {"Routes", "Input", "Retry", "Timeout", "Queue", "Priority"},
 	KindLog:      {"Retry", "Timeout", "Queue", "Priority"},
 	KindWait:     {"Queue", "Priority"},
-	KindPause:    {},
-	KindApproval: {"Output"},
+	KindPause:    {"Timeout"},
+	KindApproval: {"Output", "Timeout"},
 	KindBlock:    {},
 }
 
@@ -56,8 +59,6 @@ func spineTakes(k Kind) []string {
 	switch k {
 	case KindChoose: // leads on by Routes
 		return []string{"OnError", "Recovery"}
-	case KindPause: // cannot fail
-		return []string{"Next"}
 	default:
 		return []string{"Next", "OnError", "Recovery"}
 	}
@@ -145,8 +146,6 @@ func (n node) refusal(field string) string {
 		return "only a Choose function answers with a route"
 	case n.kind == KindChoose && field == "Next":
 		return "a choice leads on by its Routes"
-	case n.kind == KindPause && (field == "OnError" || field == "Recovery"):
-		return "a pause cannot fail; an Approval can be rejected"
 	case n.kind == KindBlock:
 		return fmt.Sprintf("a block has no %s: set it on its children", field)
 	default:
@@ -170,6 +169,10 @@ func (c *compiler) checkDecision(i int) {
 	case KindApproval:
 		if n.OnError == "" && n.block < 0 {
 			c.report("no_error_route", c.place(i, "OnError"), "an approval needs a step, or complete, that follows a rejection")
+		}
+	case KindPause:
+		if n.OnError != "" && n.Timeout == 0 {
+			c.report("no_deadline", c.place(i, "OnError"), "a pause fails only when its Timeout has passed, and it has none")
 		}
 	case KindWait:
 		if n.Do.wait <= 0 {
@@ -246,8 +249,12 @@ func (c *compiler) checkPolicy(i int) {
 	n := c.nodes[i]
 	c.checkRetry(c.place(i, "Retry"), n.Retry)
 	c.checkRetry(c.place(i, "UndoRetry"), n.UndoRetry)
-	c.checkTimeout(c.place(i, "Timeout"), n.Timeout)
-	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout)
+	longest := maxTimeout
+	if n.kind == KindPause || n.kind == KindApproval {
+		longest = maxDecisionTimeout
+	}
+	c.checkTimeout(c.place(i, "Timeout"), n.Timeout, longest)
+	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout, maxTimeout)
 	if n.Queue != "" && !validQueue(n.Queue) {
 		c.report("bad_queue", c.place(i, "Queue"), "name %q is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", n.Queue)
 	}
@@ -274,9 +281,9 @@ func (c *compiler) checkRetry(place string, r Retry) {
 	}
 }
 
-func (c *compiler) checkTimeout(place string, d time.Duration) {
-	if d < 0 || d > maxTimeout {
-		c.report("bad_timeout", place, "%s is not from 0 to %s", d, maxTimeout)
+func (c *compiler) checkTimeout(place string, d, longest time.Duration) {
+	if d < 0 || d > longest {
+		c.report("bad_timeout", place, "%s is not from 0 to %s", d, longest)
 	}
 }
 

@@ -46,6 +46,8 @@ func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) 
 		d.released(e)
 	case Lost:
 		d.lost(e)
+	case Expired:
+		d.expired(e)
 	case Redelivered:
 		d.redelivered(e)
 	case Compensated:

@@ -76,20 +76,22 @@ func (d *decision) rejected(e Rejected) error {
 	if err != nil {
 		return err
 	}
-	d.decided(AuditRejected, row, e.Decision)
 	failure := &StepError{
 		Step: row.Name, Attempt: row.Attempt, Code: CodeRejected, Message: "rejected by " + e.Actor, At: d.at,
 	}
 	if e.Comment != "" {
 		failure.Message += ": " + e.Comment
 	}
+	d.declined(st, row, failure)
+	d.decided(AuditRejected, row, e.Decision)
+	return nil
+}
+
+// declined fails a step whose decision went against it.
+func (d *decision) declined(st *StepSpec, row StepState, failure *StepError) {
 	d.data.Error = failure
 	d.attempt(row, AttemptFailed, failure)
-	d.run.Reason = failure
-	d.put(d.finished(row, StepFailed))
-	d.data.Target, d.data.Recovery = st.OnError, st.Recovery
-	d.reach(st.OnError, st.Name)
-	return nil
+	d.failFinally(st, row, failure)
 }
 
 // cancelled sets the verdict. A run that is on its way to an end already only notes who asked.

@@ -21,6 +21,9 @@ func (d *decision) reach(target, cause string) {
 		}
 	case KindPause, KindApproval:
 		row.Status, row.StartedAt = StepPaused, d.at
+		if st.Policy.Timeout > 0 {
+			row.DeadlineAt = d.now.Add(st.Policy.Timeout)
+		}
 		d.pausing = true
 		d.put(row)
 	default:

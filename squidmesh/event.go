@@ -66,6 +66,16 @@ type Lost struct {
 	Holds  []StepKey
 }
 
+// Expired says that the deadline of an attempt, or of an open decision, has passed and nobody ended it. A decision that was left open
+// fails its step. An attempt is given expireAfter more, in which its own process records the timeout; then it has timed out
+// whatever its worker says later.
+type Expired struct {
+	StepKey
+	Attempt int
+	// Holds are what the attempt's worker holds of the run. They go if it is at work on nothing else there.
+	Holds []StepKey
+}
+
 // Redelivered replaces the delivery of a scheduled attempt, because its job, JobID, is gone or never was (empty). The attempt stays,
 // and of several processes that miss the job one replaces it.
 type Redelivered struct {
@@ -122,6 +132,7 @@ func (Succeeded) event()    {}
 func (Failed) event()       {}
 func (Released) event()     {}
 func (Lost) event()         {}
+func (Expired) event()      {}
 func (Redelivered) event()  {}
 func (Compensated) event()  {}
 func (Unblocked) event()    {}

@@ -190,6 +190,38 @@ func ExampleApproval() {
 	// completed
 }
 
+// A decision that nobody takes in time fails its step, and OnError says what follows.
+func ExamplePause() {
+	rt, stop := start(squidmesh.Workflow{
+		Name:     "listing",
+		Triggers: []squidmesh.Trigger{squidmesh.Manual("offered", squidmesh.Payload[Order]())},
+		Steps: []squidmesh.Step{
+			{Name: "confirm", Do: squidmesh.Pause(), Timeout: 100 * time.Millisecond, Next: "publish", OnError: "withdraw"},
+			{Name: "publish", Do: squidmesh.Effect(func(ctx context.Context, in Order) error {
+				fmt.Println("publishing", in.ID)
+				return nil
+			})},
+			{Name: "withdraw", Do: squidmesh.Effect(func(ctx context.Context, in Order) error {
+				why, _ := squidmesh.Failure(ctx)
+				fmt.Printf("withdrawing %s: %s: %s\n", in.ID, why.Code, why.Message)
+				return nil
+			})},
+		},
+	})
+	defer stop()
+
+	ctx := context.Background()
+	run, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "listing", Payload: Order{ID: "1001"}})
+	if err != nil {
+		panic(err)
+	}
+	ended, err := rt.AwaitRun(ctx, run.ID)
+	fmt.Println(ended.Status, err)
+	// Output:
+	// withdrawing 1001: decision_expired: nobody decided within 100ms
+	// completed <nil>
+}
+
 // When a run fails, what completed is undone in reverse order.
 func Example_saga() {
 	say := func(what string) func(context.Context, Order) error {

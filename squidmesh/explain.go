@@ -161,11 +161,13 @@ func (ex *Explanation) active(spec *Spec, rows []StepState, now time.Time) {
 	ex.Since = ex.sinceLast(row)
 	switch {
 	case row.Status == StepPaused && spec.step(row.Name).Kind == KindApproval:
-		ex.reason(ReasonWaitingApproval, row.Name, "The run waits for somebody to approve or reject %s.", row.Name)
+		ex.Until = row.DeadlineAt
+		ex.reason(ReasonWaitingApproval, row.Name, "The run waits for somebody to approve or reject %s%s.", row.Name, pastDeadline(spec, row))
 	case row.Status == StepPaused:
-		ex.reason(ReasonWaitingUnblock, row.Name, "The run is paused at %s until somebody unblocks it.", row.Name)
+		ex.Until = row.DeadlineAt
+		ex.reason(ReasonWaitingUnblock, row.Name, "The run is paused at %s until somebody unblocks it%s.", row.Name, pastDeadline(spec, row))
 	case row.Status == StepRunning && now.After(row.DeadlineAt):
-		ex.Until = row.DeadlineAt.Add(abandonAfter)
+		ex.Until = row.DeadlineAt.Add(expireAfter)
 		ex.reason(ReasonRunningPastTimeout, row.Name, "Step %s has been running past its timeout, attempt %d.", row.Name, row.Attempt)
 	case row.Status == StepRunning:
 		ex.Until = row.DeadlineAt
@@ -184,6 +186,20 @@ func (ex *Explanation) active(spec *Spec, rows []StepState, now time.Time) {
 		ex.reason(ReasonQueued, row.Name, "Step %s is due and waits in queue %s for a worker.", row.Name, row.Queue)
 	default:
 		ex.reason(ReasonWaitingDependencies, "", "The run waits for steps that have not completed.")
+	}
+}
+
+// pastDeadline says what follows when nobody takes an open decision in time.
+func pastDeadline(spec *Spec, row StepState) string {
+	switch onError := spec.step(row.Name).OnError; {
+	case row.DeadlineAt.IsZero():
+		return ""
+	case onError == "":
+		return "; past its deadline the run fails"
+	case onError == Complete:
+		return "; past its deadline the run completes"
+	default:
+		return "; past its deadline it goes on to " + onError
 	}
 }
 

@@ -39,6 +39,7 @@ const (
 	CodeWorkerLost       = "worker_lost"       // its workers died too often
 	CodeTransactionEnded = "transaction_ended" // it ended the transaction that it was lent
 	CodeRejected         = "rejected"          // an approval was rejected
+	CodeDecisionExpired  = "decision_expired"  // nobody decided a pause or an approval before its Timeout
 	CodeInterrupted      = "interrupted"       // its run was cancelled or failed meanwhile
 )
 

@@ -11,16 +11,17 @@ import (
 type mood map[string]int
 
 var moods = []mood{
-	{"deliver": 8, "succeed": 8, "fail": 2, "release": 1, "declare": 1, "sweep": 2, "resolve": 4, "cancel": 1, "command": 2, "duplicate": 1, "forge": 1, "zombie": 2, "drop": 1, "redeliver": 2, "compensated": 1, "clock": 3, "refuse": 1, "deploy": 1},
+	{"deliver": 8, "succeed": 8, "fail": 2, "release": 1, "declare": 1, "sweep": 2, "resolve": 4, "expire": 2, "cancel": 1, "command": 2, "duplicate": 1, "forge": 1, "zombie": 2, "drop": 1, "redeliver": 2, "compensated": 1, "clock": 3, "refuse": 1, "deploy": 1},
 	{"deliver": 8, "succeed": 8, "fail": 1, "resolve": 4},
 	{"deliver": 8, "succeed": 2, "fail": 8, "resolve": 4, "command": 2, "zombie": 1, "release": 2, "clock": 1},
+	{"deliver": 8, "succeed": 4, "fail": 1, "resolve": 1, "expire": 5, "zombie": 3, "cancel": 1, "declare": 1, "sweep": 1},
 	{"deliver": 8, "succeed": 2, "fail": 1, "declare": 6, "sweep": 7, "zombie": 3, "resolve": 3, "cancel": 1},
 	{"deliver": 8, "succeed": 6, "fail": 1, "cancel": 4, "command": 2, "sweep": 2, "declare": 1, "resolve": 4, "release": 1, "zombie": 1},
 	{"deliver": 8, "spoil": 8, "cancel": 1, "resolve": 1, "command": 1},
 }
 
 var undoMoods = []mood{
-	{"deliver": 8, "spoil": 4, "fail": 4, "resolve": 3, "command": 1, "compensated": 1, "declare": 1, "sweep": 1, "release": 1, "zombie": 1},
+	{"deliver": 8, "spoil": 4, "fail": 4, "expire": 3, "resolve": 3, "command": 1, "compensated": 1, "declare": 1, "sweep": 1, "release": 1, "zombie": 1},
 	{"deliver": 8, "spoil": 8, "resolve": 1, "command": 1},
 	{"deliver": 8, "ruin": 9, "resolve": 2},
 }
@@ -34,6 +35,7 @@ var acts = map[string]func(*world){
 	"declare":     (*world).actDeclare,
 	"sweep":       (*world).actSweep,
 	"resolve":     (*world).actResolve,
+	"expire":      (*world).actExpire,
 	"cancel":      (*world).actCancel,
 	"command":     (*world).actCommand,
 	"duplicate":   (*world).actDuplicate,

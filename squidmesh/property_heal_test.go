@@ -16,6 +16,11 @@ func (w *world) heal() {
 		}
 		w.goOn()
 	}
+	for worker := WorkerID(1); worker < w.next; worker++ {
+		if w.cut[worker] && !w.lost[worker] {
+			w.declare(worker)
+		}
+	}
 	w.sweep()
 	if len(w.holds) > 0 {
 		w.t.Fatalf("holds balance: the run has ended and %v are still held", w.holds)

@@ -120,6 +120,9 @@ func ruleRecords(m *moment) string {
 		want := AttemptOutcome("")
 		_, rejected := m.event.(Rejected)
 		rejected = rejected && m.err == nil
+		if e, ok := m.event.(Expired); ok && e.StepKey == c.StepKey {
+			_, rejected = m.past(e)
+		}
 		switch e, failed := m.failure(); {
 		case rejected && c.before.Status == StepPaused:
 			want = AttemptFailed
@@ -236,11 +239,12 @@ func ruleAlive(m *moment) string {
 }
 
 // ruleHolds: a hold exists exactly for each delivery that is being worked on. Of lost workers whose take-over was told of
-// some holds only, the others may be left for another one.
+// some holds only, the others may be left for another one; and so may the hold of an attempt that expired while its worker was at
+// work on others of the run.
 func ruleHolds(m *moment) string {
 	_, lost := m.event.(Lost)
 	for _, hold := range m.t.Held {
-		if m.held[hold] {
+		if m.held[hold] && !m.world.cut[hold.Worker] {
 			return say("worker %d holds %v twice", hold.Worker, hold.StepKey)
 		}
 	}

@@ -208,6 +208,9 @@ func (m *moment) failure() (Failed, bool) {
 				return Failed{Attempted: e.Attempted, Final: true}, true
 			}
 		}
+	case Expired:
+		row, past := m.past(e)
+		return Failed{Attempted: Attempted{StepKey: e.StepKey, Attempt: e.Attempt}}, past && row.Status == StepRunning
 	}
 	return Failed{}, false
 }
@@ -267,6 +270,49 @@ func ruleLosses(m *moment) string {
 				return say("%v was lost %d times and is due %s late, at %s", c.StepKey, c.after.Losses, late, c.after.DueAt)
 			}
 		}
+	}
+	return ""
+}
+
+// past finds the row that an Expired is about, if its time is over: a decision's at its deadline, an attempt's ten seconds later.
+func (m *moment) past(e Expired) (StepState, bool) {
+	row, ok := m.before.Steps[e.StepKey]
+	if !ok || row.Attempt != e.Attempt || row.DeadlineAt.IsZero() {
+		return row, false
+	}
+	over := row.DeadlineAt
+	if row.Status == StepRunning {
+		over = over.Add(10 * time.Second)
+	}
+	return row, !m.now.Truncate(time.Microsecond).Before(over)
+}
+
+// ruleDeadlines: what is past its deadline fails when it is swept, and nothing else does. A decision's deadline counts from its opening.
+func ruleDeadlines(m *moment) string {
+	for _, c := range m.rows() {
+		opened := c.after.Status == StepPaused && c.Phase == PhaseDo && c.isNew
+		if open := c.policy().Timeout; opened && open > 0 && !c.after.DeadlineAt.Equal(m.now.Truncate(time.Microsecond).Add(open)) {
+			return say("%v may be open for %s, and is until %s", c.StepKey, open, c.after.DeadlineAt)
+		}
+	}
+	e, ok := m.event.(Expired)
+	if !ok {
+		return ""
+	}
+	row, past := m.past(e)
+	switch failure := m.data.Error; {
+	case past == m.t.Empty():
+		return say("at %s %+v is swept: it changes something is %v", m.now, row, !m.t.Empty())
+	case !past:
+		return ""
+	case failure == nil || failure.Step != row.Name || failure.Attempt != row.Attempt:
+		return say("%v expired, and the failure is %+v", e.StepKey, failure)
+	case row.Status == StepRunning:
+		if failure.Code != CodeTimeout {
+			return say("%v ran past its deadline, recorded is %s", e.StepKey, failure.Code)
+		}
+	case failure.Code != CodeDecisionExpired || m.t.Audit[0].Kind != AuditExpired || m.after.Steps[e.StepKey].Status != StepFailed:
+		return say("the decision %v expired, recorded is %s in %+v", e.StepKey, failure.Code, m.t.Audit[0])
 	}
 	return ""
 }

@@ -26,6 +26,7 @@ var rules = []rule{
 	{"claims say what to do", ruleClaim},
 	{"retries are as the policy grants", ruleRetries},
 	{"losses are capped and spread", ruleLosses},
+	{"deadlines are kept", ruleDeadlines},
 	{"released counts nothing", ruleReleased},
 	{"successes end well", ruleSuccesses},
 	{"joins count", ruleJoins},
@@ -239,7 +240,7 @@ func ruleColumns(m *moment) string {
 		switch {
 		case r.DueAt.IsZero() == due:
 			return say("%v is %s with missing %d, and due at %s", c.StepKey, r.Status, r.Missing, r.DueAt)
-		case r.DeadlineAt.IsZero() == c.works():
+		case r.DeadlineAt.IsZero() == (c.works() || r.Status == StepPaused && c.Phase == PhaseDo && c.st.Policy.Timeout > 0):
 			return say("%v is %s with the deadline %s", c.StepKey, r.Status, r.DeadlineAt)
 		case r.FinishedAt.IsZero() == ended:
 			return say("%v is %s and finished at %s", c.StepKey, r.Status, r.FinishedAt)

@@ -57,6 +57,38 @@ func (w *world) actResolve() {
 	}
 }
 
+// actExpire sweeps a row that has a deadline, when it has passed or too early; sometimes for another attempt.
+func (w *world) actExpire() {
+	var rows []StepState
+	for i := range w.spec.steps {
+		for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+			if row := w.snap.Steps[StepKey{w.spec.steps[i].Name, phase}]; !row.DeadlineAt.IsZero() {
+				rows = append(rows, row)
+			}
+		}
+	}
+	row, ok := pick(w.t, "row", rows)
+	if !ok {
+		return
+	}
+	switch number(w.t, "moment", 0, 9) {
+	case 0:
+		w.now = latest(w.now, row.DeadlineAt.Add(-time.Microsecond))
+	case 1:
+		w.now = latest(w.now, row.DeadlineAt)
+	default:
+		w.now = latest(w.now, row.DeadlineAt.Add(expireAfter))
+	}
+	e := Expired{StepKey: row.StepKey, Attempt: row.Attempt, Holds: w.holdsOf(row.Worker)}
+	if chance(w.t, 10, "another attempt") {
+		e.Attempt += oneOf(w.t, "by", -1, 1)
+	}
+	if row.Status == StepRunning && len(e.Holds) > 1 {
+		w.cut[row.Worker] = true
+	}
+	_, _ = w.decide(e)
+}
+
 func (w *world) actCancel() {
 	if chance(w.t, 60, "cancel after all") {
 		_, _ = w.decide(Cancelled{Decision: w.drawBy(), Compensate: chance(w.t, 60, "compensate")})

@@ -137,8 +137,13 @@ func drawSpineStep(t *rapid.T, f flavour, i, n int) Step {
 		case KindApproval:
 			st.Do, st.Output = Approval(), "approval_"+st.Name
 			st.Next, st.OnError = drawTarget(t, i, n), drawTarget(t, i, n)
+			st.Timeout = oneOf(t, "open for", 0, time.Minute, 90*24*time.Hour)
 		case KindPause:
 			st.Do, st.Next = Pause(), drawTarget(t, i, n)
+			st.Timeout = oneOf(t, "open for", 0, time.Minute, 90*24*time.Hour)
+			if st.Timeout > 0 && chance(t, f.onError, "on error") {
+				st.OnError = drawTarget(t, i, n)
+			}
 		default:
 			st.Do, st.Routes = Choose(nowhere), map[string]string{}
 			for r := range number(t, "routes", 1, 3) {

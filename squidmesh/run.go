@@ -131,7 +131,7 @@ type StepState struct {
 	Worker     WorkerID  // who runs it, or ran it last
 	Cause      string    // the step whose final failure led here
 	DueAt      time.Time // of a delivery; zero when no delivery is awaited
-	DeadlineAt time.Time // when the running attempt times out
+	DeadlineAt time.Time // when the running attempt times out, or the open decision expires; zero is never
 	JobID      string    // of the delivery that was enqueued last
 	Queue      string
 	StartedAt  time.Time // of the current or last attempt
@@ -196,6 +196,7 @@ const (
 	AuditUnblocked   AuditKind = "unblocked"
 	AuditApproved    AuditKind = "approved"
 	AuditRejected    AuditKind = "rejected"
+	AuditExpired     AuditKind = "expired" // nobody decided in time
 	AuditUndone      AuditKind = "undone"
 	AuditUndoFailed  AuditKind = "undo_failed"  // finally; awaits a decision
 	AuditUndoRetried AuditKind = "undo_retried" // by an operator

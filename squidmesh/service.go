@@ -30,6 +30,7 @@ type service struct {
 	later   map[deliveryID]retryAt // enqueues that failed
 	sent    map[deliveryID]retryAt // deliveries repeated without knowing what became of their jobs
 	overdue StepCursor             // how far a long backlog has been looked through
+	ticks   int
 }
 
 // enter admits a delivery.
@@ -209,7 +210,7 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-			Overdue: overdueAfter, OverdueFrom: svc.overdue, Triggers: rt.cronKeys(),
+			Overdue: overdueAfter, OverdueFrom: svc.overdue, Late: svc.late(), Triggers: rt.cronKeys(),
 		})
 		fault.Hit("tick.before_commit")
 		return err
@@ -231,5 +232,6 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
 	}
-	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report), rt.cron(ctx, report))
+	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report),
+		rt.expire(ctx, report), rt.cron(ctx, report))
 }

@@ -161,6 +161,8 @@ type WorkerTick struct {
 	// behind a step of an earlier report, so that a long backlog hides nothing.
 	Overdue     time.Duration
 	OverdueFrom StepCursor
+	// Late asks for the running attempts that are later than that past their deadline. Zero asks for none.
+	Late time.Duration
 	// Triggers are the cron triggers that the worker fires.
 	Triggers []TriggerKey
 
@@ -204,6 +206,10 @@ type WorkerReport struct {
 	Jobless []StepState
 	// Overdue are scheduled step rows with a job that should have been delivered by now.
 	Overdue []StepState
+	// Expired are open decisions whose deadline has passed, and running attempts as Late says; Held is what the workers of the
+	// latter hold of their runs.
+	Expired []StepState
+	Held    []Hold
 	// TriggersDue says that one of the triggers is due, FiresDue that a fire of theirs is to be looked after.
 	TriggersDue, FiresDue bool
 	// Roster answers the tick's Roster.

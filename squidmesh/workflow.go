@@ -116,7 +116,11 @@ type Step struct {
 	// Retry is the policy after a failed attempt. Zero means one attempt.
 	Retry Retry
 
-	// Timeout bounds one attempt. Zero means [DefaultTimeout]; it is always finite.
+	// Timeout bounds one attempt. Zero means [DefaultTimeout]; it is always finite, at most 23 hours.
+	//
+	// Of a [Pause] or an [Approval] it is how long the decision may stay open; zero is for ever. Then the step fails with
+	// [CodeDecisionExpired], and OnError says what follows. The time is set when the decision opens, and taken up within a
+	// second or two after it, as long as any process runs. Until then a decision is still accepted.
 	Timeout time.Duration
 
 	// Undo takes back what a completed Do did, when the run fails or is cancelled with Compensate. It reads what the

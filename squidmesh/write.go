@@ -62,11 +62,11 @@ type writtenRun struct {
 	folded  Transition
 }
 
-// write is the heart of every commit: lock, load, decide, enqueue, apply. A single member waits for its run; of several, those
-// whose runs somebody else holds are left to go on their own, so that a batch never waits. What is refused is noted on its
-// member; an error that is returned concerns all of them.
+// write is the heart of every commit: lock, load, decide, enqueue, apply. A single member waits for its run, unless it only sweeps;
+// of several, those whose runs somebody else holds are left to go on their own, so that a batch never waits. What is refused is
+// noted on its member; an error that is returned concerns all of them.
 func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, dispatch enqueueFunc[TTx]) (*writing, error) {
-	q := LockQuery{SkipLocked: len(members) > 1}
+	q := LockQuery{SkipLocked: len(members) > 1 || sweeps(members[0].event)}
 	for _, m := range members {
 		if m.start == nil {
 			q.Runs = append(q.Runs, m.id)
@@ -299,6 +299,13 @@ func workerOf(e Event) WorkerID {
 	default:
 		return 0
 	}
+}
+
+// sweeps reports whether an event comes from a tick that will find the same again, and that must not be held up: its worker's lease
+// depends on it.
+func sweeps(e Event) bool {
+	_, ok := e.(Expired)
+	return ok
 }
 
 // equip tells an event which steps of the run's shape its worker could go on with.

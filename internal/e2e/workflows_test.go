@@ -94,6 +94,14 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "capture", Do: p.Effect()},
 			{Name: "decline", Do: p.Func(), Output: "decline"},
 		}},
+		{Name: "patient", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "first", Do: p.Effect(), Undo: p.Effect(), Next: "gate"},
+			{Name: "gate", Do: squidmesh.Pause(), Timeout: 24 * time.Hour, Next: "review", OnError: "remind", Recovery: squidmesh.RecoveryCompensation},
+			{Name: "remind", Do: p.Func(), Output: "remind", Next: "review"},
+			{Name: "review", Do: squidmesh.Approval(), Timeout: 48 * time.Hour, Output: "review", Next: "last", OnError: "appeal"},
+			{Name: "appeal", Do: squidmesh.Pause(), Timeout: time.Hour, Next: "last"},
+			{Name: "last", Do: p.Effect()},
+		}},
 		{Name: "saga", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "reserve", Do: p.Effect(), Undo: write, UndoRetry: twice, Next: "prepare"},
 			{Name: "prepare", Next: "charge", Parallel: []squidmesh.Step{

@@ -125,6 +125,46 @@ var mutants = []mutant{
 		`if outcome == AttemptSucceeded {`,
 	},
 
+	// Deadlines.
+	{
+		"decisions expire early", "decide_expire.go",
+		`case row.Status == StepPaused && !d.now.Before(row.DeadlineAt):`,
+		`case row.Status == StepPaused:`,
+	},
+	{
+		"attempts expire with their deadline", "decide_expire.go",
+		`!d.now.Before(row.DeadlineAt.Add(expireAfter)):`,
+		`!d.now.Before(row.DeadlineAt):`,
+	},
+	{
+		"another attempt expires", "decide_expire.go",
+		`case !ok || row.Attempt != e.Attempt || row.DeadlineAt.IsZero():`,
+		`case !ok || row.DeadlineAt.IsZero():`,
+	},
+	{
+		"decisions stay open for ever", "decide_route.go",
+		`if st.Policy.Timeout > 0 {`,
+		`if false {`,
+	},
+	{
+		"an expired attempt counts as nothing", "decide_expire.go",
+		`	d.fail(d.spec.step(row.Name), row, Failed{Error: StepError{`,
+		`	row.Failures--
+	d.fail(d.spec.step(row.Name), row, Failed{Error: StepError{`,
+	},
+	{
+		"an expired attempt takes the holds of others", "decide_expire.go",
+		`if other.Status == StepRunning && other.Worker == row.Worker {
+				return`,
+		`if other.Status == StepRunning && other.Worker == row.Worker {
+				continue`,
+	},
+	{
+		"an expired attempt keeps its hold", "decide_expire.go",
+		`	for _, hold := range holds {`,
+		`	for _, hold := range holds[:0] {`,
+	},
+
 	// The graph.
 	{
 		"joins are off by one", "decide_route.go",

@@ -54,7 +54,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
 		"overdue": tick.Overdue.Microseconds(), "overdue_at": open(tick.OverdueFrom.DueAt, pgtype.NegativeInfinity),
-		"overdue_run": pgtype.UUID{Bytes: tick.OverdueFrom.Run, Valid: true},
+		"overdue_run": pgtype.UUID{Bytes: tick.OverdueFrom.Run, Valid: true}, "late": tick.Late.Microseconds(),
 	}).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return squidmesh.WorkerReport{}, err
@@ -125,6 +125,8 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 			report.FiresDue = true
 		case "orphan":
 			report.Orphans = append(report.Orphans, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
+		case "held":
+			report.Held = append(report.Held, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "verdict":
 			report.Verdicts = append(report.Verdicts, st.Run)
 		case "jobless":
@@ -133,6 +135,9 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 		case "overdue":
 			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
 			report.Overdue = append(report.Overdue, st)
+		case "expired":
+			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
+			report.Expired = append(report.Expired, st)
 		}
 		return nil
 	})

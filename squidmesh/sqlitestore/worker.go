@@ -61,8 +61,34 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if tick.Overdue > 0 {
 		report.Overdue, err = query(ctx, tx, scanStep, s.sql("Overdue"),
 			now-tick.Overdue.Microseconds(), micros(tick.OverdueFrom.DueAt), tick.OverdueFrom.Run, tick.Limit)
+		if err != nil {
+			return report, err
+		}
 	}
-	return report, err
+	return report, s.expired(ctx, tx, tick, now, &report)
+}
+
+// expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
+func (s *Store) expired(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick, now int64, report *squidmesh.WorkerReport) error {
+	var err error
+	if report.Expired, err = query(ctx, tx, scanStep, s.sql("ExpiredDecisions"), now, tick.Limit); err != nil || tick.Late <= 0 {
+		return err
+	}
+	late, err := query(ctx, tx, scanStep, s.sql("Late"), now-tick.Late.Microseconds(), tick.Limit)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	owners := make([][]any, len(late))
+	for i, row := range late {
+		owners[i] = []any{row.Worker, row.Run}
+	}
+	document, err := list(owners)
+	if err != nil {
+		return err
+	}
+	report.Expired = append(report.Expired, late...)
+	report.Held, err = query(ctx, tx, scanHold, s.sql("HeldBy"), document)
+	return err
 }
 
 // register inserts a worker under an id that survives JSON readers with 53-bit numbers.

@@ -197,7 +197,7 @@ func (d *coreDriver) decide(id squidmesh.RunID, e squidmesh.Event) (squidmesh.Tr
 	}
 	if d.refuse && len(t.Jobs) > 0 {
 		switch e.(type) {
-		case squidmesh.Claimed, squidmesh.Succeeded, squidmesh.Failed, squidmesh.Released, squidmesh.Lost:
+		case squidmesh.Claimed, squidmesh.Succeeded, squidmesh.Failed, squidmesh.Released, squidmesh.Lost, squidmesh.Expired:
 			t.Jobs = nil // what has ended must not be lost: its successors go without a job
 		default:
 			return squidmesh.Transition{}, squidmesh.ErrDispatch

@@ -180,12 +180,17 @@ func (d *coreDriver) Lose() error {
 // jobHorizon is how far ahead a worker sends deliveries.
 const jobHorizon = 24 * time.Hour
 
-// Tick sends what has no job.
+// Tick sends what has no job, and sweeps what has a deadline.
 func (d *coreDriver) Tick() error {
 	for _, id := range d.order {
 		page := d.book.pages[id]
 		for _, st := range d.pinned[id].Steps() {
 			for _, row := range rowsOf(page.view(), st.Name) {
+				if !row.DeadlineAt.IsZero() {
+					if err := d.expire(row); err != nil {
+						return err
+					}
+				}
 				if row.Status != squidmesh.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(jobHorizon)) {
 					continue
 				}
@@ -197,4 +202,19 @@ func (d *coreDriver) Tick() error {
 		}
 	}
 	return nil
+}
+
+// expire sweeps a row that has a deadline. Whether it has passed is the core's to say.
+func (d *coreDriver) expire(row squidmesh.StepState) error {
+	e := squidmesh.Expired{StepKey: row.StepKey, Attempt: row.Attempt}
+	for _, h := range d.holds {
+		if h.Run == row.Run && h.Worker == row.Worker {
+			e.Holds = append(e.Holds, h.StepKey)
+		}
+	}
+	t, err := d.decide(row.Run, e)
+	if t.Interrupt {
+		d.interrupt(row.Run)
+	}
+	return err
 }

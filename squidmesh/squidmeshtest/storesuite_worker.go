@@ -19,6 +19,8 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Workers_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
 		"Workers_ReportVerdictsOfTheirOwnRuns":   workersReportVerdicts[TTx],
 		"Workers_ReportStepsWithoutAJob":         workersReportJobless[TTx],
+		"Workers_ReportExpiredDecisions":         workersReportExpiredDecisions[TTx],
+		"Workers_ReportLateAttempts":             workersReportLateAttempts[TTx],
 		"Workers_ListsAreCapped":                 workersListsAreCapped[TTx],
 		"Workers_TickTogether":                   workersTickTogether[TTx],
 		"Workers_HoldsGoWithTheTransition":       holdsGoWithTheTransition[TTx],
@@ -189,12 +191,7 @@ func workersReportVerdicts[TTx any](b *storeBench[TTx]) {
 }
 
 func workersReportJobless[TTx any](b *storeBench[TTx]) {
-	var now time.Time
-	b.write(func(ctx context.Context, tx TTx) {
-		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
-		require.NoError(b, err)
-		now = locked.Now
-	})
+	now := b.databaseTime()
 	run := newRun("jobless")
 	b.insert(run)
 	jobless := func(name string, due time.Time) squidmesh.StepChange {
@@ -222,6 +219,69 @@ func workersReportJobless[TTx any](b *storeBench[TTx]) {
 	sent.Steps = []squidmesh.StepChange{overdue}
 	b.apply(sent)
 	require.Empty(b, b.tick(tick).Jobless)
+}
+
+// databaseTime reads the store's clock.
+func (b *storeBench[TTx]) databaseTime() (now time.Time) {
+	b.Helper()
+	b.write(func(ctx context.Context, tx TTx) {
+		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+		require.NoError(b, err)
+		now = locked.Now
+	})
+	return now
+}
+
+func workersReportExpiredDecisions[TTx any](b *storeBench[TTx]) {
+	now := b.databaseTime()
+	run := newRun("paused")
+	b.insert(run)
+	open := func(name string, status squidmesh.StepStatus, until time.Time) squidmesh.StepChange {
+		row := scheduled(run.ID, name, time.Time{})
+		row.JobID, row.Status, row.DeadlineAt = "", status, until
+		return row
+	}
+	old, recent := open("older", squidmesh.StepPaused, now.Add(-time.Hour)), open("newer", squidmesh.StepPaused, now.Add(-time.Minute))
+	t := next(run)
+	t.Steps = []squidmesh.StepChange{
+		recent, old, open("for_ever", squidmesh.StepPaused, time.Time{}), open("tomorrow", squidmesh.StepPaused, now.Add(24*time.Hour)),
+		open("running", squidmesh.StepRunning, now.Add(-time.Hour)),
+	}
+	b.apply(t)
+
+	worker := b.register(long)
+	require.Equal(b, []squidmesh.StepState{old.StepState, recent.StepState}, b.beat(worker).Expired, "the oldest first")
+
+	decided := next(t.Run)
+	old.New, old.Status, old.DeadlineAt = false, squidmesh.StepCompleted, time.Time{}
+	decided.Steps = []squidmesh.StepChange{old}
+	b.apply(decided)
+	require.Equal(b, []squidmesh.StepState{recent.StepState}, b.beat(worker).Expired)
+}
+
+func workersReportLateAttempts[TTx any](b *storeBench[TTx]) {
+	now := b.databaseTime()
+	wedged, other := b.register(long), b.register(long)
+	run, held := b.hold(wedged, "a", "b")
+	b.hold(wedged, "a") // another run, which is in time
+	running := func(name string, worker squidmesh.WorkerID, deadline time.Time) squidmesh.StepChange {
+		row := scheduled(run.ID, name, time.Time{})
+		row.JobID, row.Status, row.Worker, row.DeadlineAt = "", squidmesh.StepRunning, worker, deadline
+		return row
+	}
+	late := running("late", wedged, now.Add(-time.Hour))
+	t := next(run)
+	t.Steps = []squidmesh.StepChange{late, running("slow", wedged, now.Add(-time.Minute)), running("foreign", other, now.Add(-time.Hour))}
+	b.apply(t)
+
+	tick := squidmesh.WorkerTick{Heartbeat: other, Lease: long, Limit: 100, Late: 30 * time.Minute}
+	report := b.tick(tick)
+	require.Equal(b, []squidmesh.StepState{late.StepState}, report.Expired, "only what its worker holds the run for")
+	require.ElementsMatch(b, held, report.Held)
+	tick.Late = 0
+	report = b.tick(tick)
+	require.Empty(b, report.Expired)
+	require.Empty(b, report.Held)
 }
 
 func workersListsAreCapped[TTx any](b *storeBench[TTx]) {

@@ -29,7 +29,8 @@ update /* schema */squidmesh_worker set lost_at = coalesce($2::timestamptz, cloc
 -- One statement a second and process. Its parts share one snapshot, so what expired and beat change is taken from what they
 -- return. A worker whose row is locked is renewing its lease at this moment, so it is not expired: SKIP LOCKED, without
 -- which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
--- partial index.
+-- partial index, and so are open decisions with a deadline. Attempts past theirs are found by the holds, which are as many as there
+-- are deliveries at work: an index on the deadlines of attempts would cost every step more than this costs now and then.
 with now as materialized (
     select coalesce(@now::timestamptz, clock_timestamp()) as at
 ),
@@ -79,6 +80,20 @@ overdue as (
         and (s.due_at, s.run_id) > (@overdue_at::timestamptz, @overdue_run::uuid)
     order by s.due_at, s.run_id
     limit @limit
+),
+expired_decision as (
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
+    where s.open_until is not null and s.open_until <= now.at
+    order by s.open_until, s.run_id
+    limit @limit
+),
+late as (
+    select s as step, s.run_id, s.name, s.phase, s.worker
+    from (select distinct worker, run_id from /* schema */squidmesh_hold where @late::bigint > 0) as h
+    join /* schema */squidmesh_step as s on s.run_id = h.run_id and s.worker = h.worker, now
+    where s.status = 'running' and s.deadline_at <= now.at - @late::bigint * interval '1 microsecond'
+    order by s.deadline_at, s.run_id
+    limit @limit
 )
 select now.at, exists (select from beat), part, owner, run_id, name, phase,
     coalesce((step).status, ''), coalesce((step).attempt, 0), coalesce((step).failures, 0), coalesce((step).losses, 0),
@@ -95,6 +110,12 @@ from now, (
     union all
     select 'overdue', 0, run_id, name, phase, step from overdue
     union all
+    select 'expired', 0, run_id, name, phase, step from expired_decision
+    union all
+    select 'expired', 0, run_id, name, phase, step from late
+    union all
+    select 'held', worker, run_id, name, phase, null from /* schema */squidmesh_hold where (worker, run_id) in (select worker, run_id from late)
+    union all
     select 'trigger', 0, null, '', '', null where exists (
         select from /* schema */squidmesh_trigger as t, now
         where not t.paused and t.next_at <= now.at and (t.workflow, t.name) in (select * from /* include Keys */)
@@ -105,4 +126,4 @@ from now, (
         where f.look_at <= now.at and (f.workflow, f.name) in (select * from /* include Keys */)
     )
 ) as found
-order by part, (step).due_at, run_id, owner, name, phase;
+order by part, coalesce((step).due_at, (step).deadline_at), run_id, owner, name, phase;

@@ -52,3 +52,25 @@ from squidmesh_step
 where due_at is not null and job_id is not null and status = 'scheduled' and due_at < ? and (due_at, run_id) > (?, ?)
 order by due_at, run_id
 limit ?;
+
+-- name: ExpiredDecisions
+-- By an index that holds nothing else.
+select /* include Step */
+from squidmesh_step
+where open_until is not null and open_until <= ?
+order by open_until, run_id
+limit ?;
+
+-- name: Late
+-- Found by the holds: there is no index on the deadlines of attempts.
+select /* include Step */
+from squidmesh_step
+where (worker, run_id) in (select worker, run_id from squidmesh_hold) and status = 'running' and deadline_at <= ?
+order by deadline_at, run_id
+limit ?;
+
+-- name: HeldBy
+select worker, run_id, name, phase
+from squidmesh_hold
+where (worker, run_id) in (select value ->> 0, value ->> 1 from json_each(?))
+order by run_id, worker, name, phase;

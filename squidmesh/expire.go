@@ -1,0 +1,38 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// lateEvery is in how many ticks one looks for attempts past their deadline, since that reads the steps of every run at work.
+const lateEvery = 5
+
+// late asks for attempts past their deadline, now and then.
+func (s *service) late() (after time.Duration) {
+	if s.ticks%lateEvery == 0 {
+		after = expireAfter
+	}
+	s.ticks++
+	return after
+}
+
+// expire ends what went past its deadline: decisions that nobody took, and attempts that their workers, though alive, did not
+// record as timed out. Who holds a run's lock is at work on it, so that run is left for another tick.
+func (rt *Runtime[TTx]) expire(ctx context.Context, report WorkerReport) error {
+	var problems []error
+	for _, row := range report.Expired {
+		e := Expired{StepKey: row.StepKey, Attempt: row.Attempt}
+		for _, h := range report.Held {
+			if h.Run == row.Run && h.Worker == row.Worker {
+				e.Holds = append(e.Holds, h.StepKey)
+			}
+		}
+		if _, err := rt.commit(ctx, row.Run, e); err != nil {
+			problems = append(problems, fmt.Errorf("expire %s of run %s: %w", row.Name, row.Run, err))
+		}
+	}
+	return errors.Join(problems...)
+}
