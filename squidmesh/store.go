@@ -74,7 +74,7 @@ type Pipeliner[TTx any] interface {
 
 // StoreTraits are the facts about a store that the runtime must know.
 type StoreTraits struct {
-	// Dialect is "postgres" or "sqlite".
+	// Dialect is "postgres", "sqlite" or "memory".
 	Dialect string
 
 	// Lease is how long a worker may be silent before it can be declared lost.

@@ -1,0 +1,100 @@
+package memstore
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// state is the whole database at one moment. A committed one changes no more: a transaction works on a clone, whose values are
+// replaced, never changed.
+type state struct {
+	runs     map[squidmesh.RunID]*run
+	keys     map[runKey]squidmesh.RunID
+	specs    map[string][]byte // JSON by shape
+	holds    holds
+	workers  map[squidmesh.WorkerID]squidmesh.Worker
+	lastID   squidmesh.WorkerID
+	triggers map[squidmesh.TriggerKey]squidmesh.TriggerState
+	fires    map[squidmesh.TriggerKey]map[string]squidmesh.Fire // by their keys
+	rows     map[string]any                                     // of the program's own
+}
+
+// runKey is what a start is idempotent by.
+type runKey struct{ workflow, key string }
+
+// run is everything that is stored of a run.
+type run struct {
+	row      squidmesh.Run
+	steps    map[squidmesh.StepKey]squidmesh.StepState
+	attempts []squidmesh.AttemptRecord
+	audit    []squidmesh.AuditEntry // by Seq
+}
+
+func (s *state) clone() *state {
+	return &state{
+		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers),
+		lastID: s.lastID, triggers: cloned(s.triggers), fires: cloned(s.fires), rows: cloned(s.rows),
+	}
+}
+
+// cloned is a shallow copy that can be written to.
+func cloned[K comparable, V any](m map[K]V) map[K]V {
+	if m == nil {
+		return map[K]V{}
+	}
+	return maps.Clone(m)
+}
+
+// edit replaces a run by a copy that may be changed until the transaction's end; nil if there is no such run.
+func (s *state) edit(id squidmesh.RunID) *run {
+	old := s.runs[id]
+	if old == nil {
+		return nil
+	}
+	r := &run{row: old.row, steps: maps.Clone(old.steps), attempts: slices.Clone(old.attempts), audit: slices.Clone(old.audit)}
+	s.runs[id] = r
+	return r
+}
+
+// insert adds the row of a new run.
+func (s *state) insert(row squidmesh.Run) {
+	row.Payload = bytes.Clone(row.Payload)
+	if len(row.Payload) == 0 {
+		row.Payload = nil
+	}
+	s.runs[row.ID] = &run{row: normal(row), steps: map[squidmesh.StepKey]squidmesh.StepState{}}
+	if row.Key != "" {
+		s.keys[runKey{row.Workflow, row.Key}] = row.ID
+	}
+}
+
+// bare is the row without the payload, as it is locked.
+func (r *run) bare() squidmesh.Run {
+	row := r.row
+	row.Payload = nil
+	return row
+}
+
+// output is the output of a completed step; nil if there is none.
+func (r *run) output(name string) json.RawMessage {
+	step, ok := r.steps[squidmesh.StepKey{Name: name, Phase: squidmesh.PhaseDo}]
+	if !ok || step.Status != squidmesh.StepCompleted {
+		return nil
+	}
+	for _, e := range r.audit {
+		if e.Seq == step.DoneSeq && e.Name == name {
+			return e.Output
+		}
+	}
+	return nil
+}
+
+// normal is a row with times as a database keeps them.
+func normal(row squidmesh.Run) squidmesh.Run {
+	row.WindowAt, row.CreatedAt, row.LastAt, row.FinishedAt = micros(row.WindowAt), micros(row.CreatedAt), micros(row.LastAt), micros(row.FinishedAt)
+	return row
+}

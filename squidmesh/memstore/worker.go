@@ -1,0 +1,136 @@
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// lost reports whether a worker was declared lost.
+func lost(w squidmesh.Worker) bool { return !w.LostAt.IsZero() }
+
+// Workers implements squidmesh.Store.
+func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+	report := squidmesh.WorkerReport{Now: s.now()}
+	if tick.Roster {
+		report.Roster = capped(tx.state.roster(), tick.Limit)
+		return report, tx.usable(ctx)
+	}
+	if err := tx.writable(ctx); err != nil {
+		return squidmesh.WorkerReport{}, err
+	}
+	term := tick.Lease
+	if term <= 0 {
+		term = lease
+	}
+	alive := tick.Heartbeat
+	if tick.Register != nil {
+		tx.state.lastID++
+		report.Registered, alive = tx.state.lastID, tx.state.lastID
+		row := *tick.Register
+		row.ID, row.LostAt = alive, time.Time{}
+		tx.state.workers[alive] = row
+		tx.state.forget(report.Now)
+	}
+	if w, known := tx.state.workers[tick.Resign]; known && !lost(w) {
+		w.LostAt = report.Now
+		tx.state.workers[tick.Resign] = w
+	}
+	if w, known := tx.state.workers[alive]; known && !lost(w) {
+		report.Alive, w.LeaseUntil = true, report.Now.Add(term)
+		tx.state.workers[alive] = w
+	}
+	for id, w := range tx.state.workers {
+		if id != alive && !lost(w) && (tick.LoseOthers || w.LeaseUntil.Before(report.Now)) {
+			w.LostAt = report.Now
+			tx.state.workers[id] = w
+		}
+	}
+	tx.state.care(alive, tick, &report)
+	return report, nil
+}
+
+// roster lists the workers that are not lost, and those that are but hold something.
+func (s *state) roster() []squidmesh.Worker {
+	var roster []squidmesh.Worker
+	for _, w := range s.workers {
+		if !lost(w) || s.holds.by(w.ID) {
+			roster = append(roster, w)
+		}
+	}
+	slices.SortFunc(roster, func(a, b squidmesh.Worker) int { return cmp.Compare(a.ID, b.ID) })
+	return roster
+}
+
+// forget drops the workers that were lost a day ago and hold nothing.
+func (s *state) forget(now time.Time) {
+	for id, w := range s.workers {
+		if lost(w) && now.Sub(w.LostAt) > 24*time.Hour && !s.holds.by(id) {
+			delete(s.workers, id)
+		}
+	}
+}
+
+// holds are the deliveries that workers are at work on.
+type holds map[squidmesh.Hold]bool
+
+// by reports whether a worker holds something.
+func (all holds) by(id squidmesh.WorkerID) bool {
+	for h := range all {
+		if h.Worker == id {
+			return true
+		}
+	}
+	return false
+}
+
+// care reports what needs care.
+func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report *squidmesh.WorkerReport) {
+	for h := range s.holds {
+		if lost(s.workers[h.Worker]) {
+			report.Orphans = append(report.Orphans, h)
+		}
+		if r := s.runs[h.Run]; h.Worker == alive && r != nil && r.row.Verdict != squidmesh.VerdictNone && !slices.Contains(report.Verdicts, h.Run) {
+			report.Verdicts = append(report.Verdicts, h.Run)
+		}
+	}
+	slices.SortFunc(report.Orphans, func(a, b squidmesh.Hold) int {
+		return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
+	})
+	slices.SortFunc(report.Verdicts, func(a, b squidmesh.RunID) int { return slices.Compare(a[:], b[:]) })
+
+	soon, late := report.Now.Add(tick.DueWithin), report.Now.Add(-tick.Overdue)
+	for _, r := range s.runs {
+		for _, step := range r.steps {
+			switch {
+			case step.Status != squidmesh.StepScheduled || step.DueAt.IsZero():
+			case step.JobID == "" && step.DueAt.Before(soon):
+				report.Jobless = append(report.Jobless, step)
+			case step.JobID != "" && tick.Overdue > 0 && step.DueAt.Before(late) && compareDue(step, tick.OverdueFrom) > 0:
+				report.Overdue = append(report.Overdue, step)
+			}
+		}
+	}
+	for _, steps := range [][]squidmesh.StepState{report.Jobless, report.Overdue} {
+		slices.SortFunc(steps, func(a, b squidmesh.StepState) int {
+			return cmp.Or(compareDue(a, squidmesh.StepCursor{DueAt: b.DueAt, Run: b.Run}), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
+		})
+	}
+	report.Orphans, report.Verdicts = capped(report.Orphans, tick.Limit), capped(report.Verdicts, tick.Limit)
+	report.Jobless, report.Overdue = capped(report.Jobless, tick.Limit), capped(report.Overdue, tick.Limit)
+	s.cronDue(tick.Triggers, report)
+}
+
+func compareDue(step squidmesh.StepState, place squidmesh.StepCursor) int {
+	return cmp.Or(step.DueAt.Compare(place.DueAt), slices.Compare(step.Run[:], place.Run[:]))
+}
+
+// compareRuns is the order of runs by their start.
+func compareRuns(row squidmesh.Run, at time.Time, id squidmesh.RunID) int {
+	return cmp.Or(row.CreatedAt.Compare(at), slices.Compare(row.ID[:], id[:]))
+}
+
+func capped[T any](list []T, limit int) []T { return list[:min(len(list), limit)] }
