@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/fault"
+	"github.com/squidmesh/squidmesh-go/internal/standin"
 )
 
 // abandonAfter is how long past its end a step's function may go on before the runtime records the end without it.
@@ -180,7 +181,7 @@ func (x *execution) call(ctx context.Context, tx any) returned {
 		Logger(ctx).Log(ctx, x.step.Policy.Level, x.step.Policy.Message)
 		return returned{}
 	}
-	output, route, err := x.fn.invoke(ctx, tx, x.input, x.limit)
+	output, route, err := standin.Invoke(ctx, func() ([]byte, string, error) { return x.fn.invoke(ctx, tx, x.input, x.limit) })
 	return returned{output: output, route: route, err: readable(err)}
 }
 

@@ -41,6 +41,10 @@ type Config[TTx any] struct {
 	// MaxOutput caps the encoded result of a step, in bytes. Defaults to 256 KiB.
 	MaxOutput int
 
+	// ManualTick leaves it to the program to call [Runtime.Tick]; by default a started runtime ticks once a second. It is for tests whose
+	// clock does not go by itself: without ticks no lease is renewed and nothing lost is found.
+	ManualTick bool
+
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 
@@ -140,7 +144,9 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	rt := &Runtime[TTx]{
 		store: c.Store, executor: c.Executor, traits: c.Store.Traits(), registry: reg, config: c, logger: c.Logger,
 	}
-	rt.waker.notify = rt.notifyQueues
+	if _, ok := c.Executor.(Waker); ok {
+		rt.waker.notify = rt.notifyQueues
+	}
 	return rt, nil
 }
 
@@ -180,13 +186,9 @@ func (rt *Runtime[TTx]) Queues() []string {
 func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.Queues()...) }
 
 func (rt *Runtime[TTx]) notifyQueues(queues []string) {
-	w, ok := rt.executor.(Waker)
-	if !ok {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := w.Wake(ctx, rt.store.Notify, queues); err != nil {
+	if err := rt.executor.(Waker).Wake(ctx, rt.store.Notify, queues); err != nil {
 		rt.logger.Warn("squidmesh: wake queues", "queues", queues, "error", err)
 	}
 }

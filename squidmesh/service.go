@@ -97,6 +97,10 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	rt.service = svc
+	if rt.config.ManualTick {
+		close(svc.ticked)
+		return nil
+	}
 	go rt.tickLoop(svc)
 	return nil
 }
@@ -191,6 +195,23 @@ func (rt *Runtime[TTx]) tickLoop(svc *service) {
 			}
 		}
 	}
+}
+
+// Tick does at once what a started runtime does every second: it renews the lease, takes over what dead workers left, sends what has no
+// job, and fires cron triggers. It is for runtimes with [Config.ManualTick], called by one goroutine at a time; it does nothing in a
+// runtime that is not started. Its error is the infrastructure's; the next tick makes up for it.
+func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
+	svc := rt.started()
+	if svc == nil {
+		return nil
+	}
+	if !rt.config.ManualTick {
+		return errors.New("runtime ticks by itself: set Config.ManualTick")
+	}
+	if err := outsideTx(ctx); err != nil {
+		return err
+	}
+	return rt.tick(svc)
 }
 
 func (rt *Runtime[TTx]) tick(svc *service) error {

@@ -12,7 +12,7 @@ const wakeCooldown = 5 * time.Millisecond
 // waker coalesces wake-ups of queues. It runs a goroutine only while there is something to tell, and the last call is never
 // lost.
 type waker struct {
-	notify func(queues []string)
+	notify func(queues []string) // nil if nobody wants to be woken
 
 	mu      sync.Mutex
 	queues  map[string]bool
@@ -20,6 +20,9 @@ type waker struct {
 }
 
 func (w *waker) wake(queues ...string) {
+	if w.notify == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.queues == nil {
@@ -37,7 +40,7 @@ func (w *waker) wake(queues ...string) {
 // wakeAt wakes after a delay, for deliveries that are due then. Timers of less than a minute are precise to the cooldown; later
 // ones are left to the queue's own polling.
 func (w *waker) wakeAt(after time.Duration, queues ...string) {
-	if after > time.Minute {
+	if w.notify == nil || after > time.Minute {
 		return
 	}
 	time.AfterFunc(after, func() { w.wake(queues...) })

@@ -27,6 +27,8 @@ const (
 	core    = module + "/squidmesh"
 	pg      = module + "/squidmesh/pgstore"
 	sqlite  = module + "/squidmesh/sqlitestore"
+	memory  = module + "/squidmesh/memstore"
+	kit     = module + "/squidmesh/squidmeshtest"
 	adapter = module + "/riveradapter"
 )
 
@@ -45,6 +47,8 @@ var forbidden = []struct {
 	{core, []string{pgx, river, modern}, "the runtime is generic over the host's transaction: with a driver or a queue of its own it could serve one host only"},
 	{pg, []string{river, modern, sqlite, adapter}, "a store keeps runs, whatever delivers them, and a PostgreSQL program should not link SQLite"},
 	{sqlite, []string{river, pgx, pg, adapter}, "a store keeps runs, whatever delivers them, and a SQLite program should not link pgx"},
+	{memory, []string{river, modern, pgx, pg, sqlite, adapter}, "what tests run on must need no database, nor link one"},
+	{kit, []string{river, modern, pgx, pg, sqlite, adapter}, "a program's tests link the driver of its own database, not all there are"},
 	{adapter, []string{pg, sqlite, modern}, "the adapter takes any transaction that River takes, so it may know no store"},
 }
 
@@ -65,11 +69,11 @@ func TestPackagesDoNotImportAcrossBorders(t *testing.T) {
 }
 
 // The core is what everybody links and what every rule of the runtime depends on: each dependency of it is one of all its
-// users, so the list is closed. uuid makes run ids, cron parses schedules, fault is empty in programs as they are shipped.
+// users, so the list is closed. uuid makes run ids, cron parses schedules, fault and standin do nothing in programs as they are shipped.
 func TestCoreImportsOnlyStandardLibraryUUIDAndCron(t *testing.T) {
 	t.Parallel()
 
-	allowed := []string{core, module + "/internal/fault", "github.com/google/uuid", "github.com/robfig/cron/v3"}
+	allowed := []string{core, module + "/internal/fault", module + "/internal/standin", "github.com/google/uuid", "github.com/robfig/cron/v3"}
 	for _, p := range list(t, "-deps", core) {
 		if within(p.ImportPath, core) {
 			require.NotContains(t, p.Imports, "database/sql", "%s: a transaction is a type parameter here", p.ImportPath)

@@ -53,12 +53,6 @@ type News struct {
 	Jobs []QueuedJob
 }
 
-// QueuedJob is a job of the hand-driven queue.
-type QueuedJob struct {
-	Delivery squidmesh.Delivery
-	DueAt    time.Time
-}
-
 // View is everything that is stored of a run.
 type View struct {
 	Run         squidmesh.Run

@@ -16,11 +16,14 @@ import (
 type storeDriver[TTx any] struct {
 	plays     *Plays
 	config    DriverConfig
-	recorder  *recorder[TTx]
-	queue     *scriptedQueue[TTx]
+	store     squidmesh.Store[TTx]
+	queue     *queue[TTx]
 	workflows []squidmesh.Workflow
 	variants  map[string]squidmesh.Workflow
-	clock     *handClock
+	clock     *clock
+
+	mu   sync.Mutex
+	news News
 
 	runtimes []*squidmesh.Runtime[TTx] // the last one is the worker
 	remote   *squidmesh.Runtime[TTx]   // another process, which executes nothing
@@ -42,16 +45,19 @@ type performance struct {
 	err    error
 }
 
-// handClock is a clock that stands still until it is moved.
-type handClock struct {
-	mu  sync.Mutex
-	now time.Time
+// scriptedStore lets every new worker take over at once, so that scripts need not wait for a lease, and leaves cron deliveries to
+// the script alone.
+type scriptedStore[TTx any] struct{ *process[TTx] }
+
+func (s scriptedStore[TTx]) Traits() squidmesh.StoreTraits {
+	traits := s.process.Traits()
+	traits.Exclusive = true
+	return traits
 }
 
-func (c *handClock) read(time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
+func (s scriptedStore[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+	tick.Triggers = nil
+	return s.process.Workers(ctx, tx, tick)
 }
 
 // NewStoreDriver makes a driver of a runtime on a fresh store, which open makes with the given clock.
@@ -61,9 +67,9 @@ func NewStoreDriver[TTx any](
 ) (Driver, error) {
 	d := &storeDriver[TTx]{
 		plays: plays, config: config, workflows: slices.Clone(workflows), variants: variants,
-		clock: &handClock{now: scenarioStart}, queue: &scriptedQueue[TTx]{},
+		clock: &clock{now: scenarioStart}, queue: &queue[TTx]{},
 	}
-	d.recorder = newRecorder(open(d.clock.read))
+	d.store = scriptedStore[TTx]{&process[TTx]{Store: open(d.clock.read), committed: d.note}}
 	if err := d.startRuntime(); err != nil {
 		return nil, err
 	}
@@ -72,8 +78,8 @@ func NewStoreDriver[TTx any](
 
 func (d *storeDriver[TTx]) newRuntime() (*squidmesh.Runtime[TTx], error) {
 	return squidmesh.New(&squidmesh.Config[TTx]{
-		Store: d.recorder, Executor: d.queue, Workflows: d.workflows, DisableContinuation: d.config.DisableContinuation,
-		TimeSlice: time.Hour, Logger: slog.New(slog.DiscardHandler),
+		Store: d.store, Executor: d.queue, Workflows: d.workflows, DisableContinuation: d.config.DisableContinuation,
+		TimeSlice: time.Hour, Logger: slog.New(slog.DiscardHandler), ManualTick: true,
 	})
 }
 
@@ -91,13 +97,26 @@ func (d *storeDriver[TTx]) startRuntime() error {
 
 func (d *storeDriver[TTx]) rt() *squidmesh.Runtime[TTx] { return d.runtimes[len(d.runtimes)-1] }
 
-func (d *storeDriver[TTx]) Now() time.Time { return d.clock.read(time.Time{}) }
-func (d *storeDriver[TTx]) News() News     { return d.recorder.take() }
+func (d *storeDriver[TTx]) Now() time.Time { return d.clock.time() }
+
+// note keeps what was committed for News.
+func (d *storeDriver[TTx]) note(n *notes) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.news.Transitions = append(d.news.Transitions, n.Transitions...)
+	d.news.Jobs = append(d.news.Jobs, n.Jobs...)
+}
+
+func (d *storeDriver[TTx]) News() News {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	news := d.news
+	d.news = News{}
+	return news
+}
 
 func (d *storeDriver[TTx]) Advance(by time.Duration) error {
-	d.clock.mu.Lock()
-	defer d.clock.mu.Unlock()
-	d.clock.now = d.clock.now.Add(by)
+	d.clock.advance(by)
 	return nil
 }
 
@@ -110,7 +129,7 @@ func (d *storeDriver[TTx]) RefuseJobs(refuse bool) error {
 func (d *storeDriver[TTx]) Lose() error { return d.startRuntime() }
 
 func (d *storeDriver[TTx]) Tick() error {
-	d.recorder.letTick()
+	_ = d.rt().Tick(context.Background()) // what it could not do, it tries again
 	return nil
 }
 

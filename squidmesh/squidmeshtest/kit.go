@@ -1,0 +1,200 @@
+package squidmeshtest
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
+)
+
+// Kit runs workflows for a test: the real [squidmesh.Runtime], on a clock that stands still until the kit moves it, with a queue that
+// the kit turns by hand. Everything happens within the kit's calls, one delivery after the other in the order in which they are due, so
+// the same test does the same each time, and a Wait of a month takes no time.
+//
+// A Kit is used by one goroutine, the test's own. Its methods fail the test rather than return errors; call [Kit.Runtime] for
+// what should be refused.
+type Kit[TTx any] struct {
+	t       testing.TB
+	ctx     context.Context // of what must go on after the test's own context has ended
+	options Options[TTx]
+	store   squidmesh.Store[TTx]
+	clock   *clock
+	queue   *queue[TTx]
+	faults  faults
+
+	process  *process[TTx]
+	runtime  *squidmesh.Runtime[TTx]
+	commits  int                                    // so far, of those that changed something
+	crashes  func(boundary string, after bool) bool // where processes die
+	unstable map[string]bool                        // steps whose outputs differ from run to run
+}
+
+// Options say what a kit is made of.
+type Options[TTx any] struct {
+	// Config is the runtime's configuration. Only Workflows are required. Store, Executor, TimeSlice and ManualTick are the kit's to set; the
+	// default of Logger is silence. DisableContinuation makes siblings take turns, and more commits to crash at.
+	Config squidmesh.Config[TTx]
+
+	// Open makes a store on an empty, migrated database, which must go by the given clock: pass it as the option Clock. It is called
+	// once. Whoever opened the store closes it, by testing.TB.Cleanup for instance. Required.
+	Open func(clock func(system time.Time) time.Time) squidmesh.Store[TTx]
+
+	// Start is where the clock begins. Defaults to 9:00 UTC on Monday, 2 March 2026.
+	Start time.Time
+}
+
+// New makes a kit on a store in memory. FuncTx steps are lent a [memstore.Tx], so workflows that have some must be generic over the
+// transaction; see [NewOn] for those that need a database. It stops at the test's end.
+func New(t testing.TB, workflows ...squidmesh.Workflow) *Kit[*memstore.Tx] {
+	t.Helper()
+	return NewOn(t, Options[*memstore.Tx]{
+		Config: squidmesh.Config[*memstore.Tx]{Workflows: workflows},
+		Open: func(clock func(time.Time) time.Time) squidmesh.Store[*memstore.Tx] {
+			return memstore.New(&memstore.Options{Clock: clock})
+		},
+	})
+}
+
+// NewOn makes a kit on a store of the test's choice, such as the program's own database. It stops at the test's end.
+func NewOn[TTx any](t testing.TB, options Options[TTx]) *Kit[TTx] {
+	t.Helper()
+	if options.Config.Logger == nil {
+		options.Config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Start.IsZero() {
+		options.Start = scenarioStart
+	}
+	k := &Kit[TTx]{
+		t: t, ctx: context.WithoutCancel(t.Context()), options: options, clock: &clock{now: options.Start}, queue: &queue[TTx]{},
+		faults: faults{}, unstable: map[string]bool{},
+	}
+	k.store = options.Open(k.clock.read)
+	k.begin()
+	t.Cleanup(k.close)
+	return k
+}
+
+// begin starts a process, as the one that takes over from those before it.
+func (k *Kit[TTx]) begin() {
+	k.t.Helper()
+	k.process = &process[TTx]{Store: k.store, committed: func(n *notes) {
+		k.queue.add(n.Jobs...)
+		if n.boundary() != "" {
+			k.commits++
+		}
+	}}
+	config := k.options.Config
+	config.Store, config.Executor, config.TimeSlice, config.ManualTick = k.process, k.queue, 24*time.Hour, true
+	var err error
+	k.runtime, err = squidmesh.New(&config)
+	if err != nil {
+		k.t.Fatalf("squidmeshtest: %v", err)
+	}
+	if err := k.runtime.Start(k.ctx); err != nil {
+		k.t.Fatalf("squidmeshtest: %v", err)
+	}
+	k.process.crashes = k.crashes
+}
+
+// end lets go of a process, be it dead or alive.
+func (k *Kit[TTx]) end() {
+	if err := k.runtime.Stop(k.ctx); err != nil && !k.process.dead.Load() {
+		k.t.Errorf("squidmeshtest: %v", err)
+	}
+}
+
+// close stops the kit; a second time it does nothing.
+func (k *Kit[TTx]) close() {
+	if k.runtime != nil {
+		k.end()
+	}
+	k.runtime = nil
+}
+
+// Runtime is the runtime under test, of the process that lives now: after a crash it is another one. The test may call it as the
+// program would; only what is due is left to the kit. In a process that crashes, calls fail with [ErrCrashed].
+func (k *Kit[TTx]) Runtime() *squidmesh.Runtime[TTx] {
+	k.revive()
+	return k.runtime
+}
+
+// Now is what the clock shows.
+func (k *Kit[TTx]) Now() time.Time { return k.clock.time() }
+
+// InTx runs fn in a transaction of the program's own and commits it, as the program would do around StartRunTx and its kind. If a crash
+// rolls it back, fn runs again.
+func (k *Kit[TTx]) InTx(fn func(ctx context.Context, tx TTx) error) {
+	k.t.Helper()
+	k.call("transaction", func() error {
+		return k.process.InTx(k.ctx, func(ctx context.Context, tx TTx) error {
+			notesOf(ctx).own = true
+			return fn(ctx, tx)
+		})
+	})
+}
+
+// View runs fn in a read-only transaction.
+func (k *Kit[TTx]) View(fn func(ctx context.Context, tx TTx) error) {
+	k.t.Helper()
+	if err := k.store.View(k.ctx, fn); err != nil {
+		k.t.Fatalf("squidmeshtest: view: %v", err)
+	}
+}
+
+// RefuseJobs makes the queue refuse all jobs, as a misconfigured or unreachable one does, until it is called with false.
+func (k *Kit[TTx]) RefuseJobs(refuse bool) { k.queue.setRefuse(refuse) }
+
+// Crash lets the process die between two deliveries: nothing of it is told to anybody. The next one begins at once, and takes over what
+// the dead one left once its lease has ended.
+func (k *Kit[TTx]) Crash() {
+	k.process.dead.Store(true)
+	k.revive()
+}
+
+// revive begins a new process if the last one is dead.
+func (k *Kit[TTx]) revive() {
+	if k.process.dead.Load() {
+		k.end()
+		k.begin()
+	}
+}
+
+// call makes a call on behalf of the program. If the process dies in it before its commit, the next process makes it again; if after it,
+// the caller is taken to look at what it led to, which call returns.
+func (k *Kit[TTx]) call(name string, fn func() error) *notes {
+	k.t.Helper()
+	for {
+		k.revive()
+		err := fn()
+		if k.process.dead.Load() {
+			if told := k.process.told.Load(); told != nil {
+				return told
+			}
+			continue
+		}
+		if err != nil {
+			k.t.Fatalf("squidmeshtest: %s: %v", name, err)
+		}
+		return nil
+	}
+}
+
+// functions lists the steps that a workflow has functions for.
+func (k *Kit[TTx]) functions(workflow string) []string {
+	var names []string
+	for _, spec := range k.runtime.Workflows() {
+		if spec.Workflow() != cmp.Or(workflow, spec.Workflow()) {
+			continue
+		}
+		for _, st := range spec.Steps() {
+			if callable(st.Kind) {
+				names = append(names, spec.Workflow()+"/"+st.Name)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,175 @@
+package squidmeshtest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// queue is an executor in memory, whose jobs are taken one by one. A job of a transaction of a [process] comes with its commit. Of
+// other transactions nothing is known, so their jobs are there at once: for a run that was rolled back they ask for nothing.
+type queue[TTx any] struct {
+	mu     sync.Mutex
+	jobs   []QueuedJob
+	last   int
+	refuse bool
+}
+
+// QueuedJob is a job of a queue that is turned by hand.
+type QueuedJob struct {
+	ID       string
+	Delivery squidmesh.Delivery
+	DueAt    time.Time // zero is at once
+	Priority int
+}
+
+var (
+	_ squidmesh.Executor[any] = (*queue[any])(nil)
+	_ squidmesh.Prober[any]   = (*queue[any])(nil)
+)
+
+var (
+	errRefused = errors.New("the test refuses jobs")
+	queueName  = regexp.MustCompile(`^[a-z0-9_-]+$`)
+)
+
+func (q *queue[TTx]) setRefuse(refuse bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refuse = refuse
+}
+
+// enqueue notes a job with its transaction. The delivery goes through JSON, as it does in a real queue.
+func (q *queue[TTx]) enqueue(ctx context.Context, schedule squidmesh.Schedule, d squidmesh.Delivery) (squidmesh.Metadata, error) {
+	if !queueName.MatchString(schedule.Queue) {
+		return squidmesh.Metadata{}, fmt.Errorf("queue %q: no queue can have this name", schedule.Queue)
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		return squidmesh.Metadata{}, err
+	}
+	if d, err = squidmesh.ParseDelivery(data); err != nil {
+		return squidmesh.Metadata{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refuse {
+		return squidmesh.Metadata{}, errRefused
+	}
+	q.last++
+	job := QueuedJob{ID: strconv.Itoa(q.last), Delivery: d, DueAt: schedule.DueAt, Priority: schedule.Priority}
+	if n := notesOf(ctx); n != nil {
+		n.Jobs = append(n.Jobs, job)
+	} else {
+		q.jobs = append(q.jobs, job)
+	}
+	return squidmesh.Metadata{JobID: job.ID, Queue: schedule.Queue, Worker: "test", ScheduledAt: cmp.Or(schedule.DueAt, schedule.Now)}, nil
+}
+
+// EnqueueStep implements squidmesh.Executor.
+func (q *queue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	return q.enqueue(ctx, job.Schedule, job.Delivery())
+}
+
+// EnqueueSteps implements squidmesh.Executor.
+func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	var all []squidmesh.Metadata
+	for _, job := range jobs {
+		m, err := q.enqueue(ctx, job.Schedule, job.Delivery())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// EnqueueCompensation implements squidmesh.Executor.
+func (q *queue[TTx]) EnqueueCompensation(ctx context.Context, _ TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+	return q.enqueue(ctx, job.Schedule, job.Delivery())
+}
+
+// EnqueueCron implements squidmesh.Executor.
+func (q *queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+	return q.enqueue(ctx, job.Schedule, job.Delivery())
+}
+
+// ProbeJobs implements squidmesh.Prober: a job that was taken does not come again.
+func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, jobIDs []string) (map[string]squidmesh.JobState, error) {
+	var own []QueuedJob
+	if n := notesOf(ctx); n != nil {
+		own = n.Jobs
+	}
+	states := map[string]squidmesh.JobState{}
+	for _, id := range jobIDs {
+		if q.has(id) || slices.ContainsFunc(own, func(job QueuedJob) bool { return job.ID == id }) {
+			states[id] = squidmesh.JobState{State: "queued", Deliverable: true}
+		}
+	}
+	return states, nil
+}
+
+// has reports whether a job is still to be taken.
+func (q *queue[TTx]) has(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, job := range q.jobs {
+		if job.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// add puts jobs into the queue: those of a commit, or one that is to come again.
+func (q *queue[TTx]) add(jobs ...QueuedJob) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = append(q.jobs, jobs...)
+}
+
+// take removes the job that is due first. Of those due at one moment the first in priority, then the oldest, comes first.
+func (q *queue[TTx]) take(now time.Time) (QueuedJob, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first := -1
+	for i, job := range q.jobs {
+		if !job.DueAt.After(now) && (first < 0 || cmp.Or(job.DueAt.Compare(q.jobs[first].DueAt), job.Priority-q.jobs[first].Priority) < 0) {
+			first = i
+		}
+	}
+	if first < 0 {
+		return QueuedJob{}, false
+	}
+	job := q.jobs[first]
+	q.jobs = append(q.jobs[:first:first], q.jobs[first+1:]...)
+	return job, true
+}
+
+// next is when the next job is due; false if there is none.
+func (q *queue[TTx]) next() (at time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, job := range q.jobs {
+		if !ok || job.DueAt.Before(at) {
+			at, ok = job.DueAt, true
+		}
+	}
+	return at, ok
+}
+
+// list is what the queue holds.
+func (q *queue[TTx]) list() []QueuedJob {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]QueuedJob{}, q.jobs...)
+}

@@ -1,0 +1,71 @@
+package squidmeshtest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
+)
+
+// The queue of the kit, on a clock that goes, so that it keeps the contract of those that deliver by themselves.
+func TestQueue(t *testing.T) {
+	t.Parallel()
+
+	ExerciseExecutor(t, func(*testing.T) ExecutorBundle[*memstore.Tx] {
+		q, added := &queue[*memstore.Tx]{}, make(chan struct{}, 1)
+		p := &process[*memstore.Tx]{Store: memstore.New(nil), committed: func(n *notes) {
+			q.add(n.Jobs...)
+			select {
+			case added <- struct{}{}:
+			default:
+			}
+		}}
+		return ExecutorBundle[*memstore.Tx]{
+			Executor: q, InTx: p.InTx, Queue: "squidmesh",
+			Now: func(testing.TB) time.Time { return time.Now().UTC() },
+			Jobs: func(testing.TB) []ExecutorJob {
+				var jobs []ExecutorJob
+				for _, job := range q.list() {
+					jobs = append(jobs, ExecutorJob{ID: job.ID, Delivery: job.Delivery})
+				}
+				return jobs
+			},
+			Work: func(t testing.TB, perform PerformFunc) {
+				ctx, stopped := t.Context(), make(chan struct{})
+				go func() {
+					defer close(stopped)
+					for ctx.Err() == nil {
+						work(ctx, q, added, perform)
+					}
+				}()
+				t.Cleanup(func() { <-stopped })
+			},
+		}
+	})
+}
+
+// work delivers the next job, or waits for one.
+func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, perform PerformFunc) {
+	job, ok := q.take(time.Now())
+	if !ok {
+		wait := time.Hour
+		if at, ok := q.next(); ok {
+			wait = time.Until(at)
+		}
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-added:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		return
+	}
+	outcome, err := perform(ctx, job.Delivery)
+	if err != nil || outcome.Kind == squidmesh.Again {
+		job.DueAt = time.Now().Add(outcome.After)
+		q.add(job)
+	}
+}
