@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
 //go:embed postgres.sql
@@ -74,10 +75,10 @@ type Options struct {
 	Only []string
 }
 
-// Postgres lists the rules for PostgreSQL, as [CheckPostgres] runs them.
+// Postgres lists the rules for PostgreSQL, as [CheckPostgres] runs them. Bad options are a [*squidmesh.InputError].
 func Postgres(options *Options) ([]Invariant, error) { return parse(postgresSQL, options) }
 
-// SQLite lists the rules for SQLite, as [CheckSQLite] runs them.
+// SQLite lists the rules for SQLite, as [CheckSQLite] runs them. Bad options are a [*squidmesh.InputError].
 func SQLite(options *Options) ([]Invariant, error) { return parse(sqliteSQL, options) }
 
 // limited is the statement that a check runs.
@@ -99,21 +100,29 @@ func parse(file string, options *Options) ([]Invariant, error) {
 	if err := sqltext.CheckSchema(options.Schema); err != nil {
 		return nil, err
 	}
+	if options.Limit < 0 {
+		return nil, &squidmesh.InputError{Field: "Limit", Code: "out_of_range", Detail: fmt.Sprintf("is %d, must not be negative", options.Limit)}
+	}
 	file = sqltext.WithSchema(file, options.Schema)
 	file = grace.ReplaceAllString(file, fmt.Sprint(int64(cmp.Or(options.Grace, DefaultGrace).Seconds())))
 
 	var all []Invariant
+	unknown := slices.Clone(options.Only)
 	for i, section := range strings.Split(file, "-- name: ") {
 		if i == 0 {
 			continue // the head of the file
 		}
 		invariant := parseOne(section)
+		unknown = slices.DeleteFunc(unknown, func(name string) bool { return name == invariant.Name })
 		if len(options.Only) > 0 && !slices.Contains(options.Only, invariant.Name) {
 			continue
 		}
 		if !invariant.Timed || options.Grace >= 0 {
 			all = append(all, invariant)
 		}
+	}
+	if len(unknown) > 0 {
+		return nil, &squidmesh.InputError{Field: "Only", Code: "unknown_rule", Detail: fmt.Sprintf("there is no rule %.64q", unknown[0])}
 	}
 	return all, nil
 }

@@ -2,13 +2,13 @@ package migrations
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
 // Migrator applies migrations to one database. It is safe for concurrent use, by several processes too: each version is applied
@@ -44,7 +44,7 @@ func newMigrator(dialect string, db database, options *Options) *Migrator {
 	}
 	m.err = sqltext.CheckSchema(m.schema)
 	if m.err == nil && m.schema != "" && dialect == "sqlite" {
-		m.err = errors.New("schema: SQLite has none")
+		m.err = &squidmesh.InputError{Field: "Schema", Code: "not_applicable", Detail: "SQLite has none"}
 	}
 	if m.err == nil {
 		m.versions, m.err = load(dialect)
@@ -111,9 +111,13 @@ func (m *Migrator) check(direction Direction, options *MigrateOptions) error {
 	case m.err != nil:
 		return m.err
 	case direction != Up && direction != Down:
-		return fmt.Errorf("direction %q: must be %q or %q", direction, Up, Down)
+		return &squidmesh.InputError{
+			Field: "direction", Code: "unknown_direction", Detail: fmt.Sprintf("%.64q must be %q or %q", direction, Up, Down),
+		}
 	case options.TargetVersion > len(m.versions), options.TargetVersion < -1, options.TargetVersion < 0 && direction == Up:
-		return fmt.Errorf("target version %d: there are 1 to %d", options.TargetVersion, len(m.versions))
+		return &squidmesh.InputError{
+			Field: "TargetVersion", Code: "out_of_range", Detail: fmt.Sprintf("is %d, there are 1 to %d", options.TargetVersion, len(m.versions)),
+		}
 	}
 	return nil
 }
@@ -238,7 +242,9 @@ func (m *Migrator) SQL(version int, direction Direction) (string, error) {
 		return "", err
 	}
 	if version < 1 || version > len(m.versions) {
-		return "", fmt.Errorf("version %d: there are 1 to %d", version, len(m.versions))
+		return "", &squidmesh.InputError{
+			Field: "version", Code: "out_of_range", Detail: fmt.Sprintf("is %d, there are 1 to %d", version, len(m.versions)),
+		}
 	}
 	return m.versions[version-1].sql(direction, m.schema), nil
 }

@@ -152,7 +152,7 @@ func TestMigrate_RefusesBadArguments(t *testing.T) {
 	_, err = migrations.Postgres(pool, nil).Migrate(ctx, "sideways", nil)
 	require.ErrorContains(t, err, "direction")
 	_, err = migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, &migrations.MigrateOptions{TargetVersion: 99})
-	require.ErrorContains(t, err, "target version 99")
+	require.ErrorContains(t, err, "TargetVersion: is 99")
 	_, err = migrations.Postgres(pool, nil).SQL(0, migrations.Up)
 	require.Error(t, err)
 }

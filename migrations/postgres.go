@@ -2,7 +2,6 @@ package migrations
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
 // Postgres returns a migrator for the database of pool. Options may be nil. It works through poolers in transaction mode.
@@ -27,7 +27,7 @@ func UpAllPostgres(ctx context.Context, pool *pgxpool.Pool, options *Options) er
 		return m.err
 	}
 	if pool.Config().MaxConns < 2 {
-		return errors.New("river migrations: the pool needs two connections, one of them holds the lock")
+		return &squidmesh.InputError{Field: "pool", Code: "too_small", Detail: "needs two connections, one of them holds the lock"}
 	}
 	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: m.schema, Logger: m.logger})
 	if err != nil {

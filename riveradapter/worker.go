@@ -2,7 +2,6 @@ package riveradapter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,7 +68,7 @@ type worker[A jobArgs] struct {
 func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	args := job.Args.unwrap()
 	if args.err != nil {
-		return river.JobCancel(clean(args.err))
+		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
 	}
 	args.Job = strconv.FormatInt(job.ID, 10)
 	outcome, err := w.rt.Perform(ctx, args.Delivery)
@@ -82,7 +81,7 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	case squidmesh.Again:
 		return river.JobSnooze(max(outcome.After, minSnooze))
 	case squidmesh.Drop:
-		return river.JobCancel(clean(errors.New(outcome.Reason)))
+		return river.JobCancel(clean(fmt.Errorf("%s: %s", outcome.Reason, outcome.Detail)))
 	default:
 		return fmt.Errorf("unknown outcome %q", outcome.Kind)
 	}

@@ -74,7 +74,7 @@ func TestWorker_AgainSnoozes(t *testing.T) {
 
 func TestWorker_DropCancelsWithReason(t *testing.T) {
 	t.Parallel()
-	row := perform(t, someStep(), squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run: \x00"}, nil)
+	row := perform(t, someStep(), squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run", Detail: "\x00"}, nil)
 	require.Equal(t, rivertype.JobStateCancelled, row.State)
 	require.Contains(t, row.Errors[0].Error, "unknown_run: \uFFFD")
 }
@@ -101,7 +101,7 @@ func TestWorker_UnreadableArgumentsAreDropped(t *testing.T) {
 	future.Version = 99
 	row := perform(t, future, squidmesh.Outcome{Kind: squidmesh.Done}, nil)
 	require.Equal(t, rivertype.JobStateCancelled, row.State)
-	require.Contains(t, row.Errors[0].Error, "version 99")
+	require.Contains(t, row.Errors[0].Error, "bad_delivery: delivery.v: is version 99")
 
 	var args StepArgs
 	require.NoError(t, args.UnmarshalJSON([]byte(`{"v": 1, "attempt": "one"}`)))

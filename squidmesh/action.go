@@ -127,10 +127,10 @@ func Choose[In any](f func(context.Context, In) (string, error)) Action {
 	}
 }
 
-// Wait makes a step that is over once d has passed since it was reached. Nothing runs meanwhile; it survives restarts.
+// Wait makes a step that is over once d, at most ten years, has passed since it was reached. Nothing runs meanwhile; it survives restarts.
 func Wait(d time.Duration) Action { return Action{kind: KindWait, wait: d} }
 
-// Log makes a step that writes message to the runtime's logger.
+// Log makes a step that writes message, of at most 4 KiB, to the runtime's logger.
 func Log(level slog.Level, message string) Action {
 	return Action{kind: KindLog, level: level, message: message}
 }

@@ -9,9 +9,9 @@ import (
 
 // AwaitRun waits until a run has ended, or has reached one of the given statuses, and returns it without its payload. It asks
 // the database, at first every few milliseconds and then five times a second; it is meant for programs that have somebody
-// waiting, and for tests. Errors: [ErrNotFound], [ErrInsideTransaction], and the context's.
+// waiting, and for tests. Errors: [ErrNotFound], [*InputError], [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) AwaitRun(ctx context.Context, id RunID, statuses ...RunStatus) (Run, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := firstError(checkCall(ctx), checkStatuses("statuses", statuses)); err != nil {
 		return Run{}, err
 	}
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {

@@ -30,15 +30,19 @@ func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
 			continue
 		}
 		if r.specs[w.Name] != nil {
-			problems = append(problems, fmt.Errorf("workflow %q is registered twice", w.Name))
+			problems = append(problems, &InputError{
+				Field: "Workflows", Code: "duplicate_name", Detail: fmt.Sprintf("workflow %q is registered twice", w.Name),
+			})
 			continue
 		}
 		functions := map[StepKey]binding{}
 		for _, st := range flatten(w.Steps) {
 			for phase, action := range map[Phase]Action{PhaseDo: st.Do, PhaseUndo: st.Undo} {
 				if action.tx != nil && action.tx != tx {
-					problems = append(problems, fmt.Errorf("workflow %q: step %q takes a transaction of type %s, this runtime's store gives %s",
-						w.Name, st.Name, action.tx, tx))
+					problems = append(problems, &InputError{
+						Field: fmt.Sprintf("Workflows: workflow %q: step %q", w.Name, st.Name), Code: "wrong_transaction",
+						Detail: fmt.Sprintf("takes a transaction of type %s, this runtime's store gives %s", action.tx, tx),
+					})
 				}
 				if action.call != nil || action.kind == KindLog {
 					functions[StepKey{st.Name, phase}] = binding{action.kind, action.call}

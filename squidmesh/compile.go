@@ -3,6 +3,19 @@ package squidmesh
 import (
 	"fmt"
 	"slices"
+	"time"
+)
+
+// The limits of a definition. Runs hold one row per step, and every commit works on the definition as a whole.
+const (
+	maxSteps       = 1000
+	maxTriggers    = 100
+	maxRoutes      = 100
+	maxKeyName     = 100
+	maxDescription = 4 << 10
+	maxLogMessage  = 4 << 10
+	maxProblem     = 4 << 10 // of what is said about one
+	maxWait        = 10 * 365 * 24 * time.Hour
 )
 
 // graphBlock is the name of the block that stands for a workflow whose steps only use After.
@@ -45,6 +58,9 @@ type reading struct {
 
 func (c *compiler) compile() *Spec {
 	c.checkWorkflow()
+	if len(c.problems) > 0 && c.oversized() {
+		return nil // all else would only take long
+	}
 	c.checkTriggers()
 	c.flatten()
 	for i := range c.nodes {
@@ -59,9 +75,9 @@ func (c *compiler) compile() *Spec {
 	return c.build()
 }
 
-// report adds a problem.
+// report adds a problem. Its text may name a cycle through many steps, but not without end.
 func (c *compiler) report(code, place, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Code: code, Place: place, Detail: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{Code: code, Place: place, Detail: clean(fmt.Sprintf(format, args...), maxProblem)})
 }
 
 // flatten lists the steps, children behind their block.
@@ -118,7 +134,7 @@ func newNode(st Step, block int) node {
 
 // place names a step, or one of its fields.
 func (c *compiler) place(i int, field ...string) string {
-	p := fmt.Sprintf("step %q", c.nodes[i].Name)
+	p := "step " + echo(c.nodes[i].Name)
 	if c.nodes[i].Name == "" {
 		p = fmt.Sprintf("step number %d", i+1)
 	}

@@ -24,13 +24,13 @@ func validQueue(s string) bool {
 
 // validKey reports whether both databases can hold a key or route of that name.
 func validKey(s string) bool {
-	return s != "" && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+	return s != "" && len(s) <= maxKeyName && utf8.ValidString(s) && !strings.ContainsFunc(s, control)
 }
 
 // checkName reports a name of the wrong form.
 func (c *compiler) checkName(place, name string) {
 	if !validName(name) {
-		c.report("bad_name", place, "name %q is not [a-z][a-z0-9_]* with at most 63 characters", name)
+		c.report("bad_name", place, "name %s is not [a-z][a-z0-9_]* with at most 63 characters", echo(name))
 	}
 }
 
@@ -41,5 +41,23 @@ func (c *compiler) checkWorkflow() {
 	}
 	if len(c.workflow.Steps) == 0 {
 		c.report("no_step", "Steps", "a workflow needs at least one step")
+	}
+	if n := len(c.workflow.Triggers); n > maxTriggers {
+		c.report("too_many_triggers", "Triggers", "%d are more than %d", n, maxTriggers)
+	}
+	if n := len(flatten(c.workflow.Steps)); n > maxSteps {
+		c.report("too_many_steps", "Steps", "%d with the children of blocks are more than %d: let a step start other runs", n, maxSteps)
+	}
+	c.checkDescription("Description", c.workflow.Description)
+}
+
+// oversized reports whether the workflow is too large to be looked at.
+func (c *compiler) oversized() bool {
+	return len(c.workflow.Triggers) > maxTriggers || len(flatten(c.workflow.Steps)) > maxSteps
+}
+
+func (c *compiler) checkDescription(place, text string) {
+	if err := checkText(place, text, maxDescription); err != nil {
+		c.report("bad_description", place, "%s", err.(*InputError).Detail)
 	}
 }

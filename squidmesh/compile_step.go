@@ -84,6 +84,7 @@ func (c *compiler) checkStep(i int) {
 func (c *compiler) checkStepName(i int) {
 	n := c.nodes[i]
 	c.checkName(c.place(i), n.Name)
+	c.checkDescription(c.place(i, "Description"), n.Description)
 	if n.Name == Complete {
 		c.report("reserved_name", c.place(i), "%q is the target that ends a run", Complete)
 	}
@@ -161,9 +162,12 @@ func (c *compiler) checkDecision(i int) {
 		if len(n.Routes) == 0 && n.block < 0 {
 			c.report("no_routes", c.place(i, "Routes"), "a choice needs a route for each of its answers")
 		}
+		if len(n.Routes) > maxRoutes {
+			c.report("too_many_routes", c.place(i, "Routes"), "%d are more than %d", len(n.Routes), maxRoutes)
+		}
 		for _, route := range sortedKeys(n.Routes) {
 			if !validKey(route) {
-				c.report("bad_route", c.place(i, "Routes"), "%q cannot be an answer", route)
+				c.report("bad_route", c.place(i, "Routes"), "%s cannot be an answer: use 1 to %d bytes of printable text", echo(route), maxKeyName)
 			}
 		}
 	case KindApproval:
@@ -175,12 +179,14 @@ func (c *compiler) checkDecision(i int) {
 			c.report("no_deadline", c.place(i, "OnError"), "a pause fails only when its Timeout has passed, and it has none")
 		}
 	case KindWait:
-		if n.Do.wait <= 0 {
-			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is none", n.Do.wait)
+		if n.Do.wait <= 0 || n.Do.wait > maxWait {
+			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is not above zero and at most %s", n.Do.wait, maxWait)
 		}
 	case KindLog:
 		if n.Do.message == "" {
 			c.report("bad_message", c.place(i, "Do"), "the message is empty")
+		} else if err := checkText("message", n.Do.message, maxLogMessage); err != nil {
+			c.report("bad_message", c.place(i, "Do"), "the message %s", err.(*InputError).Detail)
 		}
 	}
 	if n.block >= 0 && (n.kind == KindChoose || n.kind == KindApproval || n.kind == KindPause) {
@@ -191,7 +197,7 @@ func (c *compiler) checkDecision(i int) {
 			c.report("recovery_without_route", c.place(i, "Recovery"), "it marks what the OnError route is for, and there is none")
 		}
 		if n.Recovery != RecoveryUndo && n.Recovery != RecoveryCompensation {
-			c.report("bad_recovery", c.place(i, "Recovery"), "%q is not %q or %q", n.Recovery, RecoveryUndo, RecoveryCompensation)
+			c.report("bad_recovery", c.place(i, "Recovery"), "%s is not %q or %q", echo(string(n.Recovery)), RecoveryUndo, RecoveryCompensation)
 		}
 	}
 }
@@ -208,15 +214,15 @@ func (c *compiler) checkTypes(i int) {
 	seen := map[string]bool{}
 	for _, key := range n.Input {
 		if !validKey(key) {
-			c.report("bad_key", c.place(i, "Input"), "%q cannot be a key", key)
+			c.report("bad_key", c.place(i, "Input"), "%s cannot be a key: use 1 to %d bytes of printable text", echo(key), maxKeyName)
 		}
 		if seen[key] {
 			c.report("duplicate_key", c.place(i, "Input"), "key %q is listed twice", key)
 		}
 		seen[key] = true
 	}
-	if n.Output != "" && !outputForm.MatchString(n.Output) {
-		c.report("bad_key", c.place(i, "Output"), "%q is not [A-Za-z_][A-Za-z0-9_]*", n.Output)
+	if n.Output != "" && (len(n.Output) > maxKeyName || !outputForm.MatchString(n.Output)) {
+		c.report("bad_key", c.place(i, "Output"), "%s is not [A-Za-z_][A-Za-z0-9_]* with at most %d characters", echo(n.Output), maxKeyName)
 	}
 	switch {
 	case n.out == nil:
@@ -256,7 +262,7 @@ func (c *compiler) checkPolicy(i int) {
 	c.checkTimeout(c.place(i, "Timeout"), n.Timeout, longest)
 	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout, maxTimeout)
 	if n.Queue != "" && !validQueue(n.Queue) {
-		c.report("bad_queue", c.place(i, "Queue"), "name %q is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", n.Queue)
+		c.report("bad_queue", c.place(i, "Queue"), "name %s is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", echo(n.Queue))
 	}
 	if n.Priority < 0 || n.Priority > 4 {
 		c.report("bad_priority", c.place(i, "Priority"), "%d is not from 1 to 4", n.Priority)
@@ -270,10 +276,12 @@ func (c *compiler) checkRetry(place string, r Retry) {
 	case r.MaxAttempts == 0 && r != Retry{}:
 		c.report("bad_retry", place, "without MaxAttempts there is one attempt, and nothing to delay")
 	}
-	if r.Base < 0 {
-		c.report("bad_retry", place, "Base %s is negative", r.Base)
+	if r.Base < 0 || r.Base > maxWait {
+		c.report("bad_retry", place, "Base %s is not from 0 to %s", r.Base, maxWait)
 	}
-	if r.Max < 0 || r.Max > 0 && r.Max < r.Base {
+	if r.Max < 0 || r.Max > maxWait {
+		c.report("bad_retry", place, "Max %s is not from 0 to %s", r.Max, maxWait)
+	} else if r.Max > 0 && r.Max < r.Base {
 		c.report("bad_retry", place, "Max %s is below Base %s", r.Max, r.Base)
 	}
 	if math.IsNaN(r.Jitter) || r.Jitter < 0 || r.Jitter > 1 {

@@ -12,7 +12,7 @@ import (
 func (c *compiler) checkTriggers() {
 	seen := map[string]bool{}
 	for i, t := range c.workflow.Triggers {
-		place := fmt.Sprintf("trigger %q", t.Name)
+		place := "trigger " + echo(t.Name)
 		if t.Name == "" {
 			place = fmt.Sprintf("trigger number %d", i+1)
 		}
@@ -22,14 +22,14 @@ func (c *compiler) checkTriggers() {
 		}
 		seen[t.Name] = true
 		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
-			c.report("bad_time_zone", place+": TimeZone", "%q is not an IANA time zone that this machine knows", t.TimeZone)
+			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows", echo(t.TimeZone))
 		}
 		spec := TriggerSpec{
 			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),
 			Missed: t.Missed, CatchUp: t.CatchUp, Overlap: t.Overlap,
 		}
 		spec.Defaults = c.compileDefaults(place+": Defaults", spec.Payload, t.Payload.defaults)
-		if t.Cron != "" {
+		if t.Cron != "" || t.byClock {
 			c.checkCron(place, spec)
 		} else if t.Missed != "" || t.CatchUp != 0 || t.Overlap != "" {
 			c.report("not_applicable", place, "Missed, CatchUp and Overlap are for cron triggers")
@@ -57,12 +57,12 @@ func (c *compiler) checkCron(place string, t TriggerSpec) {
 			c.report("out_of_range", place+": CatchUp", "%d is not from 1 to %d", t.CatchUp, maxCatchUp)
 		}
 	default:
-		c.report("bad_missed", place+": Missed", "there is no policy %q", string(t.Missed))
+		c.report("bad_missed", place+": Missed", "there is no policy %s", echo(string(t.Missed)))
 	}
 	switch t.Overlap {
 	case OverlapAllow, OverlapSkip, OverlapQueueOne:
 	default:
-		c.report("bad_overlap", place+": Overlap", "there is no policy %q", string(t.Overlap))
+		c.report("bad_overlap", place+": Overlap", "there is no policy %s", echo(string(t.Overlap)))
 	}
 }
 
@@ -123,7 +123,7 @@ func compileDefault(f Field, value any) (any, error) {
 func checkDynamic(t Type, dynamic DynamicDefault) error {
 	switch {
 	case dynamic != Now && dynamic != Today:
-		return fmt.Errorf("there is no dynamic default %q", string(dynamic))
+		return fmt.Errorf("there is no dynamic default %s", echo(string(dynamic)))
 	case t.Kind != kindString || t.Format != "" && t.Format != formatDateTime:
 		return fmt.Errorf("a dynamic default is a string, the field is %s", t)
 	case dynamic == Today && t.Format == formatDateTime:

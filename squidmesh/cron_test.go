@@ -487,7 +487,7 @@ func unknownWorkflow[TTx any](b *cronBench[TTx]) {
 	b.advance(time.Minute)
 	outcome := b.deliver(old, sent[0])
 	require.Equal(b, squidmesh.Drop, outcome.Kind)
-	require.Contains(b, outcome.Reason, "unknown trigger")
+	require.Contains(b, outcome.Detail, "unknown trigger")
 	fire := b.trigger(old, "nightly").Fires[0]
 	require.Equal(b, squidmesh.FireRefused, fire.State)
 	require.Contains(b, fire.Reason, "unknown trigger")
@@ -548,7 +548,7 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 			Version: 1, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "nightly", SignalID: signal,
 		})
 		require.Equal(b, squidmesh.Drop, outcome.Kind)
-		require.Contains(b, outcome.Reason, "signal_id")
+		require.Contains(b, outcome.Detail, "signal_id")
 	}
 	require.Len(b, b.runs(rt), before)
 }

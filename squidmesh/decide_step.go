@@ -26,13 +26,13 @@ func (d *decision) claimed(e Claimed) {
 	row, ok := d.row(e.StepKey)
 	switch {
 	case d.snap.WorkerLost:
-		d.again(d.now.Add(time.Second), "worker_lost")
+		d.again(d.now.Add(time.Second), OutcomeWorkerLost)
 		return
 	case !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || d.run.Status.Terminal():
 		d.t.Outcome.Reason = staleReason(row, e.Attempt)
 		return
 	case row.DueAt.After(d.now):
-		d.again(row.DueAt, "early")
+		d.again(row.DueAt, OutcomeEarly)
 		return
 	}
 	st := d.spec.step(e.Name)
@@ -59,9 +59,9 @@ func (d *decision) claimed(e Claimed) {
 
 func staleReason(row StepState, attempt int) string {
 	if row.Status == StepRunning && row.Attempt == attempt {
-		return "held"
+		return OutcomeHeld
 	}
-	return "stale"
+	return OutcomeStale
 }
 
 func (d *decision) again(at time.Time, reason string) {
@@ -97,7 +97,7 @@ func (d *decision) claim(row StepState) {
 func (d *decision) current(a Attempted) (StepState, bool) {
 	row, ok := d.row(a.StepKey)
 	if !ok || d.snap.WorkerLost || row.Status != StepRunning || row.Attempt != a.Attempt || row.Worker != a.Worker {
-		d.t.Outcome.Reason = "stale"
+		d.t.Outcome.Reason = OutcomeStale
 		return StepState{}, false
 	}
 	d.worker, d.executing, d.ended = a, d.spec.step(a.Name), true
@@ -295,7 +295,7 @@ func (d *decision) loseAttempt(row StepState) {
 func (d *decision) redelivered(e Redelivered) {
 	row, ok := d.row(e.StepKey)
 	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || row.JobID != e.JobID {
-		d.t.Outcome.Reason = "stale"
+		d.t.Outcome.Reason = OutcomeStale
 		return
 	}
 	d.record(AuditRedelivered, row.StepKey, row.Attempt)

@@ -58,7 +58,7 @@ func (d *decision) compensated() {
 			return
 		}
 	}
-	d.t.Outcome.Reason = "stale"
+	d.t.Outcome.Reason = OutcomeStale
 }
 
 func (d *decision) undoRetried(e UndoRetried) error {

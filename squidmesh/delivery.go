@@ -3,7 +3,10 @@ package squidmesh
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // DeliveryVersion is the version that this package writes into deliveries and the newest that it reads.
@@ -50,40 +53,80 @@ type Window struct {
 // complete reports whether both bounds are there.
 func (w *Window) complete() bool { return w != nil && !w.StartAt.IsZero() && !w.EndAt.IsZero() }
 
-// ParseDelivery reads what [Delivery] marshals to. Its error says what is wrong with the text; a delivery that does not parse
-// will never do so, so its job is to be dropped.
+// maxDelivery bounds the text of a delivery, which carries ids only.
+const maxDelivery = 4 << 10
+
+var deliveryType = typeOf(reflect.TypeFor[Delivery]())
+
+// ParseDelivery reads what [Delivery] marshals to, and nothing else: its fields and no others, each once. The error is an
+// [*InputError]; a delivery that does not parse will never do so, so its job is to be dropped.
 func ParseDelivery(data []byte) (Delivery, error) {
+	if len(data) > maxDelivery {
+		return Delivery{}, &InputError{Field: "delivery", Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(data), maxDelivery)}
+	}
+	doc, problems := parseJSON(data)
+	if len(problems) == 0 {
+		problems = deliveryType.check(doc, "")
+	}
+	if len(problems) > 0 {
+		return Delivery{}, &InputError{Field: joinPath("delivery", problems[0].Field), Code: problems[0].Code, Detail: problems[0].Detail}
+	}
 	var d Delivery
 	if err := json.Unmarshal(data, &d); err != nil {
-		return Delivery{}, fmt.Errorf("parse delivery: %w", err)
+		return Delivery{}, &InputError{Field: "delivery", Code: "invalid_json", Detail: err.Error()}
 	}
-	if err := d.validate(); err != nil {
-		return Delivery{}, err
-	}
-	return d, nil
+	return d, d.validate()
 }
 
 func (d Delivery) validate() error {
 	if d.Version < 1 || d.Version > DeliveryVersion {
-		return fmt.Errorf("parse delivery: version %d, this program reads 1 to %d", d.Version, DeliveryVersion)
+		return &InputError{Field: "delivery.v", Code: "unknown_version", Detail: fmt.Sprintf("is version %d, this program reads 1 to %d", d.Version, DeliveryVersion)}
 	}
 	switch d.Kind {
-	case DeliverStep:
-		if d.RunID == "" || d.Step == "" || d.Attempt < 1 {
-			return fmt.Errorf("parse delivery: a step delivery names run_id, step and attempt")
-		}
-	case DeliverCompensation:
-		if d.RunID == "" || (d.Step != "") != (d.Attempt > 0) {
-			return fmt.Errorf("parse delivery: a compensation delivery names run_id, and step and attempt together")
-		}
+	case DeliverStep, DeliverCompensation:
+		return d.validateStep()
 	case DeliverCron:
-		if d.Workflow == "" || d.Trigger == "" {
-			return fmt.Errorf("parse delivery: a cron delivery names workflow and trigger")
-		}
+		return d.validateCron()
 	default:
-		return fmt.Errorf("parse delivery: unknown kind %q", d.Kind)
+		return &InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: "there is no kind " + echo(string(d.Kind))}
 	}
-	return nil
+}
+
+// validateStep checks a delivery about a run. A compensation delivery names a step and an attempt, or neither.
+func (d Delivery) validateStep() error {
+	if id, err := uuid.Parse(d.RunID); err != nil || id.String() != d.RunID {
+		return &InputError{Field: "delivery.run_id", Code: "invalid_id", Detail: echo(d.RunID) + " is no run's id"}
+	}
+	switch whole := d.Kind == DeliverCompensation; {
+	case whole && d.Step == "" && d.Attempt == 0:
+		return nil
+	case !validName(d.Step):
+		return &InputError{Field: "delivery.step", Code: "bad_name", Detail: echo(d.Step) + " is no step's name"}
+	case d.Attempt < 1:
+		return &InputError{Field: "delivery.attempt", Code: "out_of_range", Detail: fmt.Sprintf("is %d, attempts count from 1", d.Attempt)}
+	default:
+		return nil
+	}
+}
+
+func (d Delivery) validateCron() error {
+	switch {
+	case !validName(d.Workflow):
+		return &InputError{Field: "delivery.workflow", Code: "bad_name", Detail: echo(d.Workflow) + " is no workflow's name"}
+	case !validName(d.Trigger):
+		return &InputError{Field: "delivery.trigger", Code: "bad_name", Detail: echo(d.Trigger) + " is no trigger's name"}
+	}
+	if err := checkLine("delivery.signal_id", d.SignalID, maxSignal); err != nil {
+		return err
+	}
+	w := d.IntendedWindow
+	if w == nil {
+		return nil
+	}
+	if !w.EndAt.IsZero() && w.EndAt.Before(w.StartAt) {
+		return &InputError{Field: "delivery.intended_window.end_at", Code: "out_of_range", Detail: "is before the start"}
+	}
+	return firstError(checkTime("delivery.intended_window.start_at", w.StartAt), checkTime("delivery.intended_window.end_at", w.EndAt))
 }
 
 // Outcome is what [Runtime.Perform] tells the queue about a delivery.
@@ -96,10 +139,31 @@ type Outcome struct {
 	// After is the same as a delay from the moment of the decision, for queues that count relatively.
 	After time.Duration
 
-	// Reason is a stable code for Again and Drop, such as "early" or "function_unknown"; for Done it may say why there
-	// was nothing to do.
+	// Reason is one of the codes below for Again and Drop; for Done it may say why there was nothing to do.
 	Reason string
+
+	// Detail says of a Drop what is wrong with the delivery.
+	Detail string
 }
+
+// The reasons of outcomes.
+const (
+	// Of Done. That of a cron window which was decided before is OutcomeFire followed by its [FireState].
+	OutcomeStale = "stale" // its attempt is over
+	OutcomeHeld  = "held"  // another worker executes this attempt
+	OutcomeFire  = "fire_"
+
+	// Of Again, besides [ReasonFunctionUnknown] and [ReasonFunctionIncompatible].
+	OutcomeEarly             = "early"              // its due time has not come
+	OutcomeNotStarted        = "not_started"        // this runtime is not started
+	OutcomeWorkerLost        = "worker_lost"        // this process stops, or was declared lost and registers anew
+	OutcomeDefinitionUnknown = "definition_unknown" // the definition is not there, as during a deploy
+
+	// Of Drop.
+	OutcomeBadDelivery = "bad_delivery" // it is none
+	OutcomeUnknownRun  = "unknown_run"  // there is no such run
+	OutcomeRefused     = "refused"      // it would start a run, and that is refused
+)
 
 // OutcomeKind is one of three answers.
 type OutcomeKind string

@@ -89,11 +89,11 @@ type Compensated struct{}
 
 // Decision is who decided something about a run, and why.
 type Decision struct {
-	// Actor is who decides; required for approve and reject.
+	// Actor is who decides; required for approve and reject. At most 200 bytes of printable characters.
 	Actor string
-	// Comment is free text.
+	// Comment is free text of at most 4 KiB.
 	Comment string
-	// Metadata is any JSON object.
+	// Metadata is any JSON object of at most 16 KiB, nested at most 64 deep, without repeated keys or NUL characters.
 	Metadata json.RawMessage
 	// Step names the decision when several are open; empty means the only one.
 	Step string

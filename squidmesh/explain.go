@@ -75,7 +75,7 @@ type Explanation struct {
 
 // ExplainRun explains a run. Errors: [ErrNotFound], [ErrUnknownShape], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) ExplainRun(ctx context.Context, id RunID) (*Explanation, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return nil, err
 	}
 	var ex *Explanation

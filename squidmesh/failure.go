@@ -189,7 +189,7 @@ func clean(s string, limit int) string {
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		text := s[:n]
-		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if r == utf8.RuneError && n == 1 || control(r) {
 			text = escaped(text)
 		}
 		if b.Len()+len(text) > limit {
@@ -200,6 +200,9 @@ func clean(s string, limit int) string {
 	}
 	return b.String()
 }
+
+// control reports whether a character does more to a terminal than to end a line or indent it.
+func control(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
 
 func escaped(text string) string {
 	var b strings.Builder

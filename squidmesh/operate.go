@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 )
 
@@ -81,7 +80,7 @@ func (rt *Runtime[TTx]) AcceptUndoTx(ctx context.Context, tx TTx, id RunID, deci
 
 // operate commits a command in a transaction of its own.
 func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command Event, actor bool) (Run, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return Run{}, err
 	}
 	if err := checkDecision(command, actor); err != nil {
@@ -96,7 +95,7 @@ func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command Event, ac
 
 // operateTx decides a command within the caller's transaction.
 func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command Event, actor bool) (Run, error) {
-	if err := checkDecision(command, actor); err != nil {
+	if err := firstError(checkJoin(ctx, tx), checkDecision(command, actor)); err != nil {
 		return Run{}, err
 	}
 	c, err := rt.writeTx(ctx, tx, &member{id: id, event: command})
@@ -109,7 +108,7 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 // writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
 func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
 	if _, err := rt.write(ctx, tx, []*member{m}, rt.enqueue); err != nil {
-		return committed{}, err
+		return committed{}, rt.joinError(err)
 	}
 	if m.err != nil {
 		return committed{}, m.err
@@ -123,22 +122,15 @@ func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committ
 // checkDecision checks who decides and what was said.
 func checkDecision(command Event, actor bool) error {
 	d := decisionOf(command)
-	if err := checkText("Actor", d.Actor, 200, !actor); err != nil {
-		return err
+	if d.Actor == "" && actor {
+		return &InputError{Field: "Actor", Code: "required", Detail: "is required: say who decides"}
 	}
-	if err := checkText("Comment", d.Comment, 4096, true); err != nil {
-		return err
-	}
-	if len(d.Metadata) > 0 {
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(d.Metadata, &object); err != nil {
-			return &InputError{Field: "Metadata", Code: "invalid_json", Detail: fmt.Sprintf("must be a JSON object: %v", err)}
-		}
-		if len(d.Metadata) > 16<<10 {
-			return &InputError{Field: "Metadata", Code: "too_long", Detail: "takes at most 16 KiB"}
-		}
-	}
-	return nil
+	return firstError(
+		checkLine("Actor", d.Actor, maxActor),
+		checkText("Comment", d.Comment, maxComment),
+		checkObject("Metadata", d.Metadata, maxMetadata),
+		checkName("Step", d.Step),
+	)
 }
 
 func decisionOf(command Event) Decision {
@@ -177,7 +169,7 @@ type ReplayParams struct {
 // ReplayRun starts a finished run anew, with its payload, by today's definition; the payload is checked again. The source stays
 // as it is. Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], and those of [Runtime.StartRun].
 func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayParams) (StartResult, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err
 	}
 	var s pendingStart
@@ -193,9 +185,12 @@ func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayPa
 
 // ReplayRunTx is ReplayRun within the caller's transaction.
 func (rt *Runtime[TTx]) ReplayRunTx(ctx context.Context, tx TTx, id RunID, params ReplayParams) (StartResult, error) {
+	if err := checkJoin(ctx, tx); err != nil {
+		return StartResult{}, err
+	}
 	s, err := rt.prepareReplay(ctx, tx, id, params)
 	if err != nil {
-		return StartResult{}, err
+		return StartResult{}, rt.joinError(err)
 	}
 	return rt.startTx(ctx, tx, s)
 }

@@ -87,7 +87,7 @@ func (t Type) checkString(text, path string) []FieldProblem {
 		return nil
 	case formatDateTime:
 		if err := new(time.Time).UnmarshalText([]byte(text)); err != nil {
-			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%q is not a time as 2006-01-02T15:04:05Z", text)}}
+			return []FieldProblem{{path, "wrong_format", echo(text) + " is not a time as 2006-01-02T15:04:05Z"}}
 		}
 		return nil
 	case formatByte:
@@ -101,7 +101,7 @@ func (t Type) checkString(text, path string) []FieldProblem {
 			problems = Type{Kind: t.Format}.check(inner, path)
 		}
 		if len(problems) > 0 {
-			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%q is not %s in quotes", text, t.Format)}}
+			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%s is not %s in quotes", echo(text), t.Format)}}
 		}
 		return nil
 	}
@@ -114,7 +114,7 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	case t.Kind == kindNumber:
 		_, err = strconv.ParseFloat(text, t.bits())
 	case strings.ContainsAny(text, ".eE"):
-		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", text)}}
+		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", clean(text, maxEcho))}}
 	case strings.HasPrefix(t.Format, "uint"):
 		_, err = strconv.ParseUint(text, 10, t.bits())
 	default:
@@ -124,9 +124,9 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	case err == nil:
 		return nil
 	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(text, "-"):
-		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", text, t)}}
+		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, maxEcho), t)}}
 	default:
-		return []FieldProblem{{path, "wrong_type", err.Error()}}
+		return []FieldProblem{{path, "wrong_type", clean(text, maxEcho) + " is no number"}}
 	}
 }
 

@@ -242,10 +242,10 @@ func (v jsonValue) cleaned() jsonValue {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// pathKey is a key as a part of a path: in brackets and quotes if it could be misread.
+// pathKey is a key as a part of a path: in brackets and quotes if it could be misread, and cut if it is long.
 func pathKey(key string) string {
-	if plainKey.MatchString(key) {
+	if len(key) <= maxEcho && plainKey.MatchString(key) {
 		return key
 	}
-	return "[" + strconv.Quote(key) + "]"
+	return "[" + echo(key) + "]"
 }

@@ -3,7 +3,6 @@ package squidmesh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,8 +11,9 @@ import (
 // Perform takes a delivery from the queue and does what it asks for. It may be called with the same delivery any number of
 // times, from any process: one call executes, the others are told that there is nothing to do.
 //
-// The outcome is the answer to the queue. An error means that the infrastructure failed and that the delivery should come
-// again: nothing was claimed, or another worker will take the step over. Cancelling ctx gives an unfinished step back.
+// The outcome is the answer to the queue: the delivery is done, comes again at a time, or is given up, with a reason. What a step
+// returns is none of the queue's business; it is recorded with the run. An error means that the infrastructure failed and that the
+// delivery should come again: nothing was claimed, or another worker will take the step over. Cancelling ctx gives an unfinished step back.
 func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error) {
 	if err := outsideTx(ctx); err != nil {
 		return Outcome{}, err
@@ -26,22 +26,19 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 
 func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error) {
 	if err := d.validate(); err != nil {
-		return rt.drop(d, "bad_delivery", err), nil
+		return rt.drop(d, OutcomeBadDelivery, err), nil
 	}
 	svc := rt.started()
 	if svc == nil {
-		return Outcome{Kind: Again, After: time.Second, Reason: "not_started"}, nil
+		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeNotStarted}, nil
 	}
 	if d.Kind == DeliverCron {
 		return rt.performCron(ctx, d)
 	}
-	id, err := uuid.Parse(d.RunID)
-	if err != nil {
-		return rt.drop(d, "bad_delivery", err), nil
-	}
+	id := uuid.MustParse(d.RunID)
 	worker, ok := svc.enter()
 	if !ok {
-		return Outcome{Kind: Again, After: time.Second, Reason: "worker_lost"}, nil
+		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeWorkerLost}, nil
 	}
 	defer svc.leave()
 	work, cancel := svc.work(ctx)
@@ -58,9 +55,9 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return rt.drop(d, "unknown_run", err), nil
+		return rt.drop(d, OutcomeUnknownRun, err), nil
 	case errors.Is(err, ErrUnknownShape):
-		return Outcome{Kind: Again, After: 30 * time.Second, Reason: "definition_unknown"}, nil
+		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomeDefinitionUnknown}, nil
 	case err != nil:
 		return Outcome{}, err
 	}
@@ -77,5 +74,5 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 
 func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
 	rt.logger.Warn("squidmesh: delivery dropped", append(d.about(), "reason", reason, "error", err)...)
-	return Outcome{Kind: Drop, Reason: fmt.Sprintf("%s: %v", reason, err)}
+	return Outcome{Kind: Drop, Reason: reason, Detail: err.Error()}
 }

@@ -8,22 +8,13 @@ import (
 	"time"
 )
 
-const (
-	// refusedAfter is how long a fire waits for a process that knows its workflow, as during a deploy.
-	refusedAfter = time.Minute
-	// maxSignal caps signal ids: with the trigger's name they make an idempotency key.
-	maxSignal = 180
-)
+// refusedAfter is how long a fire waits for a process that knows its workflow, as during a deploy.
+const refusedAfter = time.Minute
 
 // performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
 // delivered how often. One whose signal or window is that of a fire decides that fire; others, from a scheduler of the program's
 // own, just start a run.
 func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
-	for field, text := range map[string]string{"workflow": d.Workflow, "trigger": d.Trigger, "signal_id": d.SignalID} {
-		if err := checkText(field, text, maxSignal, true); err != nil {
-			return rt.drop(d, "bad_delivery", err), nil
-		}
-	}
 	signals := d.signals()
 	s, refusal := rt.prepareCron(d, signals)
 	for _, signal := range signals {
@@ -32,7 +23,7 @@ func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, e
 		}
 	}
 	if refusal != nil {
-		return rt.drop(d, "refused", refusal), nil
+		return rt.drop(d, OutcomeRefused, refusal), nil
 	}
 	if _, err := rt.start(ctx, s); err != nil {
 		return Outcome{}, err
@@ -70,7 +61,7 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart,
 		return s, err
 	}
 	if s.trigger.Cron == "" {
-		return s, fmt.Errorf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)
+		return s, &InputError{Field: "delivery.trigger", Code: "not_cron", Detail: fmt.Sprintf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)}
 	}
 	s.cron, s.event.WindowAt, s.event.WindowEnd = true, window.StartAt, window.EndAt
 	if len(signals) > 0 {
@@ -101,7 +92,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal stri
 		}
 		f := fires[0]
 		if !f.State.open() {
-			outcome = Outcome{Kind: Done, Reason: "fire_" + string(f.State)}
+			outcome = Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}
 			return nil
 		}
 		now, err := rt.now(ctx, tx)
@@ -110,7 +101,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal stri
 		}
 		unknown := errors.Is(refusal, ErrUnknownWorkflow) || errors.Is(refusal, ErrUnknownTrigger)
 		if unknown && now.Sub(f.FiredAt) < refusedAfter {
-			outcome = Outcome{Kind: Again, After: 2 * time.Second, Reason: "definition_unknown"}
+			outcome = Outcome{Kind: Again, After: 2 * time.Second, Reason: OutcomeDefinitionUnknown}
 			return nil
 		}
 		policy := OverlapAllow
@@ -121,9 +112,9 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal stri
 		if f, w, err = rt.decideFire(ctx, tx, f, policy, s, refusal, now); err != nil {
 			return err
 		}
-		outcome = Outcome{Kind: Done, Reason: "fire_" + string(f.State)}
+		outcome = Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}
 		if f.State == FireRefused {
-			outcome = Outcome{Kind: Drop, Reason: "refused: " + f.Reason}
+			outcome = Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: f.Reason}
 		}
 		decided = []Fire{f}
 		_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: decided})
@@ -133,7 +124,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal stri
 		return Outcome{}, err
 	}
 	if outcome.Kind == Drop {
-		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", outcome.Reason)...)
+		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", outcome.Detail)...)
 	}
 	if w != nil {
 		rt.settle(w)

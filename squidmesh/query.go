@@ -1,11 +1,12 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ const (
 
 // InspectRun reads a run. Options may be nil. Errors: [ErrNotFound], [ErrUnknownShape], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) InspectRun(ctx context.Context, id RunID, options *InspectOptions) (*Inspection, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return nil, err
 	}
 	var in *Inspection
@@ -74,9 +75,12 @@ func (rt *Runtime[TTx]) InspectRun(ctx context.Context, id RunID, options *Inspe
 
 // InspectRunTx is InspectRun within the caller's transaction, whose own writes it sees.
 func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, options *InspectOptions) (*Inspection, error) {
+	if err := checkJoin(ctx, tx); err != nil {
+		return nil, err
+	}
 	run, p, loaded, err := rt.viewRun(ctx, tx, id, options != nil && options.History)
 	if err != nil {
-		return nil, err
+		return nil, rt.joinError(err)
 	}
 	in := &Inspection{Run: run, Spec: p.spec}
 	var errs map[string]*StepError
@@ -163,7 +167,7 @@ type ListParams struct {
 	// CreatedFrom is inclusive, CreatedBefore exclusive.
 	CreatedFrom, CreatedBefore time.Time
 
-	// Limit is the size of a page, from 1 to 1000. Defaults to 50.
+	// Limit is the size of a page, from 1 to 1000. Zero means 50.
 	Limit int
 
 	// Cursor is the Next of the page before; empty is the first page.
@@ -180,7 +184,7 @@ type RunPage struct {
 
 // ListRuns lists runs, newest first. Errors: [*InputError], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) ListRuns(ctx context.Context, params ListParams) (RunPage, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return RunPage{}, err
 	}
 	q, err := params.query()
@@ -207,18 +211,21 @@ func (p ListParams) query() (RunQuery, error) {
 	q := RunQuery{
 		Workflow: p.Workflow, Statuses: p.Statuses, Key: p.Key, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore,
 	}
-	switch {
-	case p.Limit < 0 || p.Limit > 1000:
-		return q, &InputError{Field: "Limit", Code: "out_of_range", Detail: fmt.Sprintf("is %d, must be from 1 to 1000", p.Limit)}
-	case p.Limit == 0:
-		p.Limit = 50
+	err := firstError(
+		checkName("Workflow", p.Workflow),
+		checkStatuses("Statuses", p.Statuses),
+		checkLine("Key", p.Key, maxKey),
+		checkTime("CreatedFrom", p.CreatedFrom),
+		checkTime("CreatedBefore", p.CreatedBefore),
+		checkRange("Limit", p.Limit, 0, 1000),
+	)
+	if err != nil {
+		return q, err
 	}
-	q.Limit = p.Limit + 1
-	for _, s := range p.Statuses {
-		if !slices.Contains(RunStatuses, s) {
-			return q, &InputError{Field: "Statuses", Code: "unknown_status", Detail: fmt.Sprintf("%q is none of %v", s, RunStatuses)}
-		}
+	if !p.CreatedFrom.IsZero() && !p.CreatedBefore.IsZero() && !p.CreatedFrom.Before(p.CreatedBefore) {
+		return q, &InputError{Field: "CreatedBefore", Code: "out_of_range", Detail: "is not after CreatedFrom, so there is nothing to list"}
 	}
+	q.Limit = cmp.Or(p.Limit, 50) + 1
 	if p.Cursor != "" {
 		cursor, err := decodeCursor(p.Cursor)
 		if err != nil {
@@ -233,6 +240,7 @@ func encodeCursor(c RunCursor) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(c.CreatedAt.UTC().Format(time.RFC3339Nano) + " " + c.ID.String()))
 }
 
+// decodeCursor takes exactly what encodeCursor gives.
 func decodeCursor(s string) (RunCursor, error) {
 	data, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil {
@@ -243,6 +251,11 @@ func decodeCursor(s string) (RunCursor, error) {
 	if c.CreatedAt, err = time.Parse(time.RFC3339Nano, at); err != nil {
 		return RunCursor{}, err
 	}
-	c.ID, err = uuid.Parse(id)
-	return c, err
+	if c.ID, err = uuid.Parse(id); err != nil {
+		return RunCursor{}, err
+	}
+	if encodeCursor(c) != s {
+		return RunCursor{}, errors.New("cursor is written otherwise than pages write theirs")
+	}
+	return c, nil
 }

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,8 @@ type Config[TTx any] struct {
 	// Queue is the queue of steps that name none. Defaults to "squidmesh".
 	Queue string
 
-	// Name tells operators which process a worker is. Defaults to host name and process id.
+	// Name tells operators which process a worker is: at most 200 bytes of printable characters. Defaults to host name and
+	// process id.
 	Name string
 
 	// DisableContinuation makes every step a job of its own. By default a worker goes on with a successor that is due
@@ -90,42 +92,57 @@ type Runtime[TTx any] struct {
 	service *service // while started
 }
 
-// New checks the configuration, compiles the workflows and binds their functions. It touches no database and starts
-// nothing. The error is a [*ConfigError] with every problem, definition problems as [*DefinitionError] among them.
-func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
-	c := *config
+// check lists everything that is wrong with the fields themselves.
+func (c *Config[TTx]) check() []error {
 	var problems []error
+	report := func(field, code, format string, args ...any) {
+		problems = append(problems, &InputError{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)})
+	}
 	if c.Store == nil {
-		problems = append(problems, errors.New("Config.Store is missing: use pgstore.New or sqlitestore.Open"))
+		report("Store", "required", "is missing: use pgstore.New or sqlitestore.Open")
 	}
 	if c.Executor == nil {
-		problems = append(problems, errors.New("Config.Executor is missing: use riveradapter.New"))
+		report("Executor", "required", "is missing: use riveradapter.New")
 	}
 	if len(c.Workflows) == 0 {
-		problems = append(problems, errors.New("Config.Workflows is empty"))
+		report("Workflows", "required", "is empty")
 	}
-	if c.TimeSlice < 0 || c.MaxOutput < 0 {
-		problems = append(problems, errors.New("Config.TimeSlice and Config.MaxOutput must not be negative"))
+	if c.Queue != "" && !validQueue(c.Queue) {
+		report("Queue", "bad_queue", "%s: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", echo(c.Queue))
 	}
-	if c.Queue == "" {
-		c.Queue = "squidmesh"
+	if err := checkLine("Name", c.Name, maxProcess); err != nil {
+		problems = append(problems, err)
 	}
-	if !validQueue(c.Queue) {
-		problems = append(problems, fmt.Errorf("Config.Queue %q: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", c.Queue))
+	if c.TimeSlice < 0 {
+		report("TimeSlice", "out_of_range", "%s is negative", c.TimeSlice)
 	}
+	if c.MaxOutput < 0 {
+		report("MaxOutput", "out_of_range", "%d is negative", c.MaxOutput)
+	}
+	return problems
+}
+
+// fill puts the defaults in.
+func (c *Config[TTx]) fill() {
+	c.Queue = cmp.Or(c.Queue, "squidmesh")
+	c.TimeSlice = cmp.Or(c.TimeSlice, time.Second)
+	c.MaxOutput = cmp.Or(c.MaxOutput, 256<<10)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Name == "" {
 		host, _ := os.Hostname()
 		c.Name = fmt.Sprintf("%s-%d", host, os.Getpid())
 	}
-	if c.TimeSlice == 0 {
-		c.TimeSlice = time.Second
+}
+
+// New checks the configuration, compiles the workflows and binds their functions. It touches no database and starts
+// nothing. The error is a [*ConfigError] with every problem: fields as [*InputError], definitions as [*DefinitionError].
+func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
+	if config == nil {
+		config = &Config[TTx]{}
 	}
-	if c.MaxOutput == 0 {
-		c.MaxOutput = 256 << 10
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c := *config
+	problems := c.check()
+	c.fill()
 	reg, err := register(c.Workflows, reflect.TypeFor[TTx]())
 	if err != nil {
 		var ce *ConfigError
@@ -134,7 +151,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	} else if v, ok := c.Executor.(Validator); ok {
 		for _, name := range sortedKeys(reg.specs) {
 			for _, message := range v.ValidateSpec(reg.specs[name]) {
-				problems = append(problems, fmt.Errorf("workflow %q: %s", name, message))
+				problems = append(problems, &InputError{Field: fmt.Sprintf("Workflows: workflow %q", name), Code: "refused_by_executor", Detail: message})
 			}
 		}
 	}

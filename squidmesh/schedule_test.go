@@ -172,5 +172,5 @@ func TestCronJob_DeliveryHasASignal(t *testing.T) {
 	one, two := job.Delivery().SignalID, job.Delivery().SignalID
 	require.NotEmpty(t, one)
 	require.NotEqual(t, one, two, "each job is a run of its own")
-	require.NoError(t, checkText("SignalID", one, maxSignal, false))
+	require.NoError(t, checkLine("SignalID", one, maxSignal))
 }

@@ -73,8 +73,12 @@ func (rt *Runtime[TTx]) started() *service {
 
 // Start registers this process as a worker, takes over what dead workers left, and starts the background tick. It writes the
 // specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are, and are fired by the
-// processes that know them. Start before the queue's own client. It fails if the database does not answer.
+// processes that know them. Start before the queue's own client. It fails if the database does not answer. Errors: [ErrStarted],
+// [ErrInsideTransaction].
 func (rt *Runtime[TTx]) Start(ctx context.Context) error {
+	if err := checkCall(ctx); err != nil {
+		return err
+	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	if rt.service != nil {
@@ -136,8 +140,12 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (Work
 
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
 // worker. Steps are told to stop by their contexts. Stop the queue's client first. When ctx ends before the last step has
-// let go, Stop returns its error, and what is left is taken over after the lease. A stopped runtime can be started again.
+// let go, Stop returns its error, and what is left is taken over after the lease. A stopped runtime can be started again. Errors:
+// [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
+	if err := outsideTx(ctx); err != nil {
+		return err
+	}
 	rt.mu.Lock()
 	svc := rt.service
 	rt.service = nil

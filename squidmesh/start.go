@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -24,11 +22,11 @@ type StartParams struct {
 	Payload any
 
 	// Key makes the start idempotent: a second start with the same workflow and key returns the first run, finished
-	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 printable
-	// characters. Empty means no key.
+	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 bytes of
+	// printable characters. Empty means no key.
 	Key string
 
-	// Actor is who started the run, for the audit. Optional.
+	// Actor is who started the run, for the audit: at most 200 bytes of printable characters. Optional.
 	Actor string
 }
 
@@ -46,7 +44,7 @@ type StartResult struct {
 // Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrKeyConflict], [ErrDispatch],
 // [ErrInsideTransaction]. After ErrCommitUnknown the run may or may not exist; a start with a Key can simply be repeated.
 func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (StartResult, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err
 	}
 	s, err := rt.prepareStart(params)
@@ -59,8 +57,12 @@ func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (Start
 // StartRunTx starts a run within the caller's transaction: nothing of it exists unless the caller commits. Call
 // [Runtime.Wake] after the commit to have the first step picked up at once. The transaction is unusable after an error.
 //
-// With a Key it may wait for another transaction that started the same key.
+// With a Key it may wait for another transaction that started the same key. Besides the errors of StartRun there is [ErrTxUnusable], of
+// a transaction that has ended or was given up.
 func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartParams) (StartResult, error) {
+	if err := checkJoin(ctx, tx); err != nil {
+		return StartResult{}, err
+	}
 	s, err := rt.prepareStart(params)
 	if err != nil {
 		return StartResult{}, err
@@ -80,7 +82,7 @@ type pendingStart struct {
 func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 	spec := rt.registry.specs[params.Workflow]
 	if spec == nil {
-		return pendingStart{}, fmt.Errorf("%w %q%s", ErrUnknownWorkflow, params.Workflow,
+		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo(params.Workflow),
 			didYouMean(params.Workflow, sortedKeys(rt.registry.specs)))
 	}
 	trigger, ok := spec.Trigger(params.Trigger)
@@ -89,13 +91,10 @@ func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 		for _, t := range spec.triggers {
 			names = append(names, t.Name)
 		}
-		return pendingStart{}, fmt.Errorf("%w %q of workflow %q%s", ErrUnknownTrigger, params.Trigger, spec.workflow,
+		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo(params.Trigger), spec.workflow,
 			didYouMean(params.Trigger, names))
 	}
-	if err := checkText("Key", params.Key, 255, true); err != nil {
-		return pendingStart{}, err
-	}
-	if err := checkText("Actor", params.Actor, 200, true); err != nil {
+	if err := firstError(checkLine("Key", params.Key, maxKey), checkLine("Actor", params.Actor, maxActor)); err != nil {
 		return pendingStart{}, err
 	}
 	payload, err := encodePayload(params.Payload)
@@ -129,9 +128,9 @@ func encodePayload(payload any) (json.RawMessage, error) {
 	case json.RawMessage:
 		return p, nil
 	}
-	data, err := json.Marshal(payload)
+	data, err := marshal(payload)
 	if err != nil {
-		return nil, &InputError{Field: "Payload", Code: "invalid_json", Detail: err.Error()}
+		return nil, &InputError{Field: "Payload", Code: "invalid_json", Detail: clean(err.Error(), maxComment)}
 	}
 	return data, nil
 }
@@ -176,22 +175,4 @@ func (rt *Runtime[TTx]) markSaved(spec *Spec) {
 	p := rt.registry.pin(spec)
 	p.saved = true
 	rt.specs.put(spec.shape, p)
-}
-
-// checkText checks a short text of a caller.
-func checkText(field, text string, limit int, optional bool) error {
-	switch {
-	case text == "" && !optional:
-		return &InputError{Field: field, Code: "required", Detail: "is required"}
-	case len(text) > limit:
-		return &InputError{Field: field, Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(text), limit)}
-	case !utf8.ValidString(text):
-		return &InputError{Field: field, Code: "invalid_text", Detail: "is not valid UTF-8"}
-	}
-	for _, r := range text {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return &InputError{Field: field, Code: "invalid_text", Detail: fmt.Sprintf("holds the control character %U", r)}
-		}
-	}
-	return nil
 }

@@ -90,6 +90,10 @@ type StoreTraits struct {
 	// Transient reports whether an error means that the same transaction may succeed when it is run again: a deadlock,
 	// a serialization failure, a busy database, a lost connection before commit.
 	Transient func(error) bool
+
+	// TxEnded reports whether an error means that the transaction which it came from takes no more statements: it was
+	// committed, rolled back, or given up. Nil reports it of none.
+	TxEnded func(error) bool
 }
 
 // LockQuery says what to lock.

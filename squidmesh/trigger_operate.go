@@ -15,7 +15,7 @@ import (
 // The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [ErrDispatch],
 // [ErrInsideTransaction].
 func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string) (Fire, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return Fire{}, err
 	}
 	var f Fire
@@ -33,9 +33,12 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 
 // FireTriggerTx is FireTrigger within the caller's transaction.
 func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) (Fire, error) {
+	if err := checkJoin(ctx, tx); err != nil {
+		return Fire{}, err
+	}
 	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger})
 	if err != nil {
-		return Fire{}, err
+		return Fire{}, rt.joinError(err)
 	}
 	rt.waker.wakeAfterCallersCommit(rt.config.Queue)
 	return f, nil
@@ -71,7 +74,7 @@ func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger stri
 
 // PauseTriggerTx is PauseTrigger within the caller's transaction.
 func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
-	return rt.changeTriggerTx(ctx, tx, TriggerKey{workflow, trigger}, pauseTrigger)
+	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, pauseTrigger)
 }
 
 // ResumeTrigger lets a paused trigger go on, with the first window from now on. Errors as for PauseTrigger.
@@ -81,7 +84,7 @@ func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger str
 
 // ResumeTriggerTx is ResumeTrigger within the caller's transaction.
 func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
-	return rt.changeTriggerTx(ctx, tx, TriggerKey{workflow, trigger}, resumeTrigger)
+	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, resumeTrigger)
 }
 
 func pauseTrigger(row TriggerState, _ time.Time) (TriggerState, error) {
@@ -103,10 +106,18 @@ func resumeTrigger(row TriggerState, now time.Time) (TriggerState, error) {
 type changeTriggerFunc func(row TriggerState, now time.Time) (TriggerState, error)
 
 func (rt *Runtime[TTx]) changeTrigger(ctx context.Context, key TriggerKey, change changeTriggerFunc) error {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return err
 	}
 	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.changeTriggerTx(ctx, tx, key, change) })
+}
+
+// joinTrigger changes a trigger within the caller's transaction.
+func (rt *Runtime[TTx]) joinTrigger(ctx context.Context, tx TTx, key TriggerKey, change changeTriggerFunc) error {
+	if err := checkJoin(ctx, tx); err != nil {
+		return err
+	}
+	return rt.joinError(rt.changeTriggerTx(ctx, tx, key, change))
 }
 
 func (rt *Runtime[TTx]) changeTriggerTx(ctx context.Context, tx TTx, key TriggerKey, change changeTriggerFunc) error {
@@ -125,12 +136,16 @@ func (rt *Runtime[TTx]) changeTriggerTx(ctx context.Context, tx TTx, key Trigger
 
 // lockTrigger locks a trigger's row, and then reads the clock.
 func (rt *Runtime[TTx]) lockTrigger(ctx context.Context, tx TTx, key TriggerKey) (TriggerState, time.Time, error) {
+	unknown := fmt.Errorf("%w %s: no started process has registered such a cron trigger", ErrUnknownTrigger, echo(key.String()))
+	if !validName(key.Workflow) || !validName(key.Trigger) {
+		return TriggerState{}, time.Time{}, unknown
+	}
 	rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: []TriggerKey{key}, Lock: true})
 	if err != nil {
 		return TriggerState{}, time.Time{}, fmt.Errorf("lock trigger %s: %w", key, err)
 	}
 	if len(rows) == 0 {
-		return TriggerState{}, time.Time{}, fmt.Errorf("%w %s: no started process has registered such a cron trigger", ErrUnknownTrigger, key)
+		return TriggerState{}, time.Time{}, unknown
 	}
 	now, err := rt.now(ctx, tx)
 	return rows[0], now, err
@@ -166,13 +181,12 @@ type TriggerInspection struct {
 // ListTriggers lists the cron triggers that started processes have registered, by workflow and name. Errors: [*InputError],
 // [ErrInsideTransaction].
 func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersParams) ([]TriggerInspection, error) {
-	if err := outsideTx(ctx); err != nil {
+	if err := checkCall(ctx); err != nil {
 		return nil, err
 	}
-	for field, n := range map[string]int{"Next": params.Next, "Fires": params.Fires} {
-		if n < 0 || n > 100 {
-			return nil, &InputError{Field: field, Code: "out_of_range", Detail: fmt.Sprintf("is %d, must be from 0 to 100", n)}
-		}
+	err := firstError(checkName("Workflow", params.Workflow), checkRange("Next", params.Next, 0, 100), checkRange("Fires", params.Fires, 0, 100))
+	if err != nil {
+		return nil, err
 	}
 	if params.Next == 0 {
 		params.Next = 3
@@ -181,7 +195,7 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 		params.Fires = 10
 	}
 	var list []TriggerInspection
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
+	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
 		rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Workflow: params.Workflow})
 		if err != nil || len(rows) == 0 {
 			return err

@@ -18,13 +18,14 @@ type Workflow struct {
 	// a workflow, register it under both names until no run of the old one is left.
 	Name string
 
-	// Description is for readers: drawings and inspection show it. It is not part of the shape.
+	// Description is for readers: drawings and inspection show it. At most 4 KiB. It is not part of the shape.
 	Description string
 
 	// Triggers are the ways to start a run, at least one. The first manual one is the default of [StartParams.Trigger].
 	Triggers []Trigger
 
-	// Steps in the order in which a reader should meet them. The first one is the entry.
+	// Steps in the order in which a reader should meet them. The first one is the entry. A workflow has at most 1000, children of
+	// blocks included.
 	Steps []Step
 }
 
@@ -52,6 +53,8 @@ type Trigger struct {
 
 	// Overlap says what happens when the run of an earlier window has not ended. Zero is [OverlapAllow].
 	Overlap Overlap
+
+	byClock bool // made by Cron, so that an empty expression is a mistake
 }
 
 // Manual is a trigger that the program starts itself, with [Runtime.StartRun].
@@ -66,7 +69,7 @@ func Manual(name string, payload Contract) Trigger {
 // The expression is about the wall clock: on the nights of a clock change a time that is skipped fires once, at the change, and one
 // that comes twice fires the first time only. "@every 1h" counts real time instead.
 func Cron(name, expression, timeZone string, payload Contract) Trigger {
-	return Trigger{Name: name, Cron: expression, TimeZone: timeZone, Payload: payload}
+	return Trigger{Name: name, Cron: expression, TimeZone: timeZone, Payload: payload, byClock: true}
 }
 
 // Step is one entry of a workflow: something to do, a choice, a pause, or a block of children. Exactly one of Do and
@@ -76,7 +79,7 @@ type Step struct {
 	// are bound to pinned runs by this name, so a renamed step strands the runs that wait for it.
 	Name string
 
-	// Description is for readers. It is not part of the shape.
+	// Description is for readers. At most 4 KiB. It is not part of the shape.
 	Description string
 
 	// Do is what the step does: [Func], [FuncTx], [Effect], [EffectTx], [Choose], [Wait], [Log], [Pause] or [Approval].

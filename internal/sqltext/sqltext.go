@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
 // SchemaMark stands before each identifier that lives in a schema. It is a comment, so the files are valid SQL as they are.
@@ -15,10 +17,13 @@ const SchemaMark = "/* schema */"
 // Schemas are interpolated into SQL, so their names are narrower than PostgreSQL's: no quoting is ever needed.
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,45}$`)
 
-// CheckSchema refuses names that cannot be interpolated. Empty is no schema: the connection's search_path decides.
+// CheckSchema refuses names that cannot be interpolated, with an [*squidmesh.InputError]. Empty is no schema: the connection's
+// search_path decides.
 func CheckSchema(schema string) error {
 	if schema != "" && !schemaName.MatchString(schema) {
-		return fmt.Errorf("schema %q: must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit", schema)
+		return &squidmesh.InputError{Field: "Schema", Code: "bad_name", Detail: fmt.Sprintf(
+			"%.64q must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit", schema,
+		)}
 	}
 	return nil
 }

@@ -14,11 +14,15 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
-func TestNew_RefusesAnImpossibleSchema(t *testing.T) {
+func TestNew_RefusesImpossibleOptions(t *testing.T) {
 	t.Parallel()
 
-	require.PanicsWithValue(t, `pgstore: schema "x; drop table y": must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit`,
-		func() { pgstore.New(nil, &pgstore.Options{Schema: "x; drop table y"}) })
+	require.PanicsWithValue(t, "pgstore: pool is nil", func() { pgstore.New(nil, nil) })
+	require.PanicsWithValue(t, "pgstore: Lease: is 1.999999999s, must be at least 2s", func() {
+		pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Lease: 2*time.Second - 1})
+	})
+	require.PanicsWithValue(t, `pgstore: Schema: "x; drop table y": must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit`,
+		func() { pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Schema: "x; drop table y"}) })
 }
 
 func TestOptions_Schema(t *testing.T) {

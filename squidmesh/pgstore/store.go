@@ -6,6 +6,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
@@ -21,13 +22,16 @@ import (
 // DefaultLease is how long a process may be silent before others take over what it was doing.
 const DefaultLease = 4 * time.Second
 
+const minLease = 2 * time.Second
+
 // Options change how a Store works. The zero Options are the defaults.
 type Options struct {
 	// Schema holds the tables. Empty leaves it to the search_path of the pool's connections. It must be 1 to 46
 	// lower-case letters, digits and underscores.
 	Schema string
 
-	// Lease is how long a worker may be silent before it is declared lost. Zero means [DefaultLease].
+	// Lease is how long a worker may be silent before it is declared lost. Workers speak once a second, so it is at least two
+	// seconds. Zero means [DefaultLease].
 	Lease time.Duration
 
 	// Clock turns the database's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
@@ -49,16 +53,20 @@ var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)
 //go:embed sql
 var files embed.FS
 
-// New returns a store on pool. It panics when the options name an impossible schema, and does not touch the database. Options
-// may be nil.
+// New returns a store on pool. It panics when there is no pool, and when the options name an impossible schema or lease. It does not
+// touch the database. Options may be nil.
 func New(pool *pgxpool.Pool, options *Options) *Store {
 	s := &Store{pool: pool, lease: DefaultLease}
 	schema := ""
 	if options != nil {
 		schema, s.clock = options.Schema, options.Clock
-		if options.Lease > 0 {
-			s.lease = options.Lease
-		}
+		s.lease = cmp.Or(options.Lease, DefaultLease)
+	}
+	switch {
+	case pool == nil:
+		panic("pgstore: pool is nil")
+	case s.lease < minLease:
+		panic(fmt.Sprintf("pgstore: Lease: is %s, must be at least %s", s.lease, minLease))
 	}
 	statements, err := sqltext.Statements(files, schema)
 	if err != nil {
@@ -73,7 +81,7 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "postgres", Lease: s.lease, Transient: transient}
+	return squidmesh.StoreTraits{Dialect: "postgres", Lease: s.lease, Transient: transient, TxEnded: txEnded}
 }
 
 // Notify implements squidmesh.Store. Never within a transaction: a commit that notifies waits for all others that do.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
@@ -44,4 +45,10 @@ func transientCode(code string) bool {
 		return true
 	}
 	return strings.HasPrefix(code, "08") // connection exceptions
+}
+
+// txEnded reports whether a transaction takes no more statements, because it has ended or because one of its statements failed.
+func txEnded(err error) bool {
+	var said *pgconn.PgError
+	return errors.Is(err, pgx.ErrTxClosed) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &said) && said.Code == "25P02" // in_failed_sql_transaction
 }

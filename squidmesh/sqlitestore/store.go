@@ -100,7 +100,9 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 // resolve makes one path of all the ways to write it, so that they share a lock.
 func resolve(path string) (string, error) {
 	if path == "" || strings.Contains(path, ":memory:") || strings.HasPrefix(path, "file:") {
-		return "", fmt.Errorf("open %q: sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory", path)
+		return "", &squidmesh.InputError{Field: "path", Code: "not_a_file", Detail: fmt.Sprintf(
+			"%.64q: sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory", path,
+		)}
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -142,7 +144,7 @@ func (s *Store) Close() error {
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient}
+	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient, TxEnded: txEnded}
 }
 
 // transient: the file was busy, which another program's writes can cause.
@@ -151,6 +153,8 @@ func transient(err error) bool {
 }
 
 // isCode compares the primary result code.
+func txEnded(err error) bool { return errors.Is(err, sql.ErrTxDone) }
+
 func isCode(err error, code int) bool {
 	var said *sqlite.Error
 	return errors.As(err, &said) && said.Code()&0xff == code

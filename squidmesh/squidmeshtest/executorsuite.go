@@ -217,7 +217,7 @@ func (s *executorSuite[TTx]) answersToOutcomes() {
 		mu.Unlock()
 		switch {
 		case d.Step == "drop":
-			return squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run: no such run \x00\xff"}, nil
+			return squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run", Detail: "no such run \x00\xff"}, nil
 		case d.Step == "again" && first:
 			return squidmesh.Outcome{Kind: squidmesh.Again, After: 100 * time.Millisecond, Reason: "early"}, nil
 		case d.Step == "error" && first:

@@ -88,8 +88,10 @@ func (s *stage) progress(p Progress, err error) {
 		s.printf("=> done")
 	case p.Outcome.Kind == squidmesh.Again:
 		s.printf("=> again in %s (%s)", p.Outcome.After, p.Outcome.Reason)
+	case p.Outcome.Kind == squidmesh.Drop:
+		s.printf("=> drop (%s: %s)", p.Outcome.Reason, s.anonymous(p.Outcome.Detail))
 	default:
-		s.printf("=> %s (%s)", p.Outcome.Kind, s.anonymous(p.Outcome.Reason))
+		s.printf("=> %s (%s)", p.Outcome.Kind, p.Outcome.Reason)
 	}
 }
 

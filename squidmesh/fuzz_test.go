@@ -1,0 +1,116 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+// What parses is written again as the same delivery, and what does not is refused by name.
+func FuzzParseDelivery(f *testing.F) {
+	for _, seed := range []string{
+		``, `{}`, `{"v":1,"kind":"step","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"a","attempt":1}`,
+		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000"}`,
+		`{"v":1,"kind":"cron","workflow":"a","trigger":"b","signal_id":"s","intended_window":{"start_at":"2026-01-01T00:00:00Z","end_at":"2026-01-02T00:00:00Z"}}`,
+		`{"v":99,"kind":"step"}`, `{"v":1,"kind":"step","run_id":"\u0000"}`, `[1e400]`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := ParseDelivery(data)
+		if err != nil {
+			requireCleanError(t, err)
+			return
+		}
+		again, err := json.Marshal(d)
+		require.NoError(t, err)
+		same, err := ParseDelivery(again)
+		require.NoError(t, err)
+		require.Equal(t, d, same)
+	})
+}
+
+// A cursor is what a page gave, or is refused.
+func FuzzDecodeCursor(f *testing.F) {
+	f.Add(encodeCursor(RunCursor{time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), uuid.MustParse("0190b0a0-0000-7000-8000-000000000000")}))
+	f.Add("")
+	f.Add("MjAyNi0wMS0wMiA")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := decodeCursor(text)
+		if err == nil {
+			require.Equal(t, text, encodeCursor(c))
+		}
+	})
+}
+
+// An expression is refused, or fires again and again, each time later.
+func FuzzParseCron(f *testing.F) {
+	for _, seed := range []string{"* * * * *", "@every 1s", "@hourly", "0 0 30 2 *", "61 * * * *", "TZ=UTC * * * * *", "*/0 * * * *", "1-0 * * * *"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, expression string) {
+		schedule, err := parseCron(expression)
+		if err != nil {
+			return
+		}
+		at := noon
+		for range 3 {
+			next := schedule.Next(at)
+			if next.IsZero() {
+				return // no later than five years ahead
+			}
+			require.True(t, next.After(at))
+			at = next
+		}
+	})
+}
+
+// A definition of any names compiles or has problems, each with its code, and in clean text.
+func FuzzCompile(f *testing.F) {
+	f.Add("w", "t", "* * * * *", "UTC", "a", "b", "a", "out", "queue")
+	f.Add("", "\x00", "@every 1h", "Mars/Phobos", "a", "complete", "graph", "\u202e", "Q")
+	f.Fuzz(func(t *testing.T, workflow, trigger, cron, zone, step, next, after, output, queue string) {
+		for _, w := range []Workflow{
+			{Name: workflow, Description: after, Triggers: []Trigger{Cron(trigger, cron, zone, Contract{})}, Steps: []Step{
+				{Name: step, Do: Choose(chooses[none]()), Routes: map[string]string{output: next}, Queue: queue, OnError: after},
+				{Name: next, Do: Func(returns[none, int]()), Output: output, Description: queue},
+			}},
+			{Name: workflow, Triggers: []Trigger{Manual(trigger, Contract{})}, Steps: []Step{
+				{Name: step, Do: Effect(does[none]()), After: []string{after}},
+				{Name: after, Do: Effect(does[none]()), Recovery: Recovery(output)},
+			}},
+		} {
+			spec, err := Compile(w)
+			if err == nil {
+				_, err := json.Marshal(spec)
+				require.NoError(t, err)
+				continue
+			}
+			var definition *DefinitionError
+			require.True(t, errors.As(err, &definition))
+			for _, p := range definition.Problems {
+				require.NotEmpty(t, p.Code)
+				require.NotEmpty(t, p.Detail)
+				require.True(t, utf8.ValidString(p.String()))
+			}
+		}
+	})
+}
+
+// requireCleanError checks what is told of bad input: named, short, and text that goes anywhere.
+func requireCleanError(t *testing.T, err error) {
+	t.Helper()
+	var input *InputError
+	require.True(t, errors.As(err, &input), "%v", err)
+	require.NotEmpty(t, input.Field)
+	require.NotEmpty(t, input.Code)
+	require.NotEmpty(t, input.Detail)
+	require.LessOrEqual(t, len(err.Error()), 600)
+	require.True(t, utf8.ValidString(err.Error()))
+	require.NotContains(t, err.Error(), "\x00")
+}
