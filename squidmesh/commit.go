@@ -157,8 +157,14 @@ func (rt *Runtime[TTx]) told(m *member) {
 	if c.Empty() {
 		return
 	}
-	if c.Interrupt {
+	switch {
+	case c.Interrupt && c.Run.Verdict != VerdictNone:
 		rt.live.interrupt(c.Run.ID)
+	case c.Interrupt:
+		// The run goes on behind the block, perhaps here and already, so only the block's children may be told.
+		if p := rt.specs.get(c.Run.Shape); p != nil {
+			rt.live.interruptBlock(BlockKey{c.Run.ID, p.spec.step(c.Audit[0].Name).Block})
+		}
 	}
 	rt.wakeFor(c.Transition)
 	rt.observe(m)

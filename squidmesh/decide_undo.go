@@ -50,10 +50,10 @@ func (d *decision) undoFailed(row StepState) {
 	d.undoNext()
 }
 
-// compensated delivers again what compensation is waiting for.
+// compensated delivers what compensation is waiting for, if nothing does: an undo that has a job is looked after like any step.
 func (d *decision) compensated() {
 	for _, undo := range d.all(PhaseUndo) {
-		if undo.Status == StepScheduled {
+		if undo.Status == StepScheduled && undo.JobID == "" {
 			d.redelivered(Redelivered{StepKey: undo.StepKey, Attempt: undo.Attempt, JobID: undo.JobID})
 			return
 		}

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -351,6 +353,32 @@ func (l *liveSet) interrupt(id RunID) {
 	defer l.mu.Unlock()
 	for x := range l.runs[id] {
 		if x.claim.Phase == PhaseDo {
+			x.cancel(ErrInterrupted)
+		}
+	}
+}
+
+// blocks are those whose children are at work.
+func (l *liveSet) blocks() []BlockKey {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := map[BlockKey]bool{}
+	for id, executions := range l.runs {
+		for x := range executions {
+			if x.claim.Phase == PhaseDo && x.step.Block != "" {
+				seen[BlockKey{id, x.step.Block}] = true
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+// interruptBlock tells the children of a block to stop.
+func (l *liveSet) interruptBlock(block BlockKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for x := range l.runs[block.Run] {
+		if x.claim.Phase == PhaseDo && x.step.Block == block.Name {
 			x.cancel(ErrInterrupted)
 		}
 	}

@@ -79,7 +79,7 @@ func (m *moment) redelivers(key StepKey) bool {
 	case Redelivered:
 		return e.StepKey == key && e.Attempt == row.Attempt && e.JobID == row.JobID
 	case Compensated:
-		return key.Phase == PhaseUndo
+		return key.Phase == PhaseUndo && row.JobID == ""
 	}
 	return false
 }

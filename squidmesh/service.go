@@ -239,7 +239,8 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-			Overdue: overdueAfter, OverdueFrom: svc.overdue, Late: svc.late(), Triggers: rt.cronKeys(),
+			Overdue: overdueAfter, OverdueFrom: svc.overdue, Late: svc.late(), Blocks: rt.live.blocks(),
+			Triggers: rt.cronKeys(),
 		})
 		fault.Hit("tick.before_commit")
 		return err
@@ -260,6 +261,9 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	}
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
+	}
+	for _, block := range report.Failed {
+		rt.live.interruptBlock(block)
 	}
 	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report),
 		rt.expire(ctx, report), rt.cron(ctx, report))

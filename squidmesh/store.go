@@ -167,6 +167,8 @@ type WorkerTick struct {
 	OverdueFrom StepCursor
 	// Late asks for the running attempts that are later than that past their deadline. Zero asks for none.
 	Late time.Duration
+	// Blocks are those whose children the worker executes at the moment.
+	Blocks []BlockKey
 	// Triggers are the cron triggers that the worker fires.
 	Triggers []TriggerKey
 
@@ -175,6 +177,12 @@ type WorkerTick struct {
 	Roster bool
 	// Limit caps each list of the report.
 	Limit int
+}
+
+// BlockKey names a block of a run.
+type BlockKey struct {
+	Run  RunID
+	Name string
 }
 
 // StepCursor is a place in the order of due steps.
@@ -206,6 +214,8 @@ type WorkerReport struct {
 	Orphans []Hold
 	// Verdicts are runs that the worker holds and that have a verdict.
 	Verdicts []RunID
+	// Failed are those of the tick's Blocks that have failed, in the order of their runs.
+	Failed []BlockKey
 	// Jobless are due or soon due step rows without a job.
 	Jobless []StepState
 	// Overdue are scheduled step rows with a job that should have been delivered by now.

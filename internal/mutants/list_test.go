@@ -125,6 +125,12 @@ var mutants = []mutant{
 		`if outcome == AttemptSucceeded {`,
 	},
 
+	{
+		"compensation that has a job gets another", "decide_undo.go",
+		`if undo.Status == StepScheduled && undo.JobID == "" {`,
+		`if undo.Status == StepScheduled {`,
+	},
+
 	// Deadlines.
 	{
 		"decisions expire early", "decide_expire.go",

@@ -55,6 +55,8 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
 		"overdue": tick.Overdue.Microseconds(), "overdue_at": open(tick.OverdueFrom.DueAt, pgtype.NegativeInfinity),
 		"overdue_run": pgtype.UUID{Bytes: tick.OverdueFrom.Run, Valid: true}, "late": tick.Late.Microseconds(),
+		"block_runs":  column(tick.Blocks, func(b *squidmesh.BlockKey) pgtype.UUID { return id(b.Run) }),
+		"block_names": column(tick.Blocks, func(b *squidmesh.BlockKey) string { return b.Name }),
 	}).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return squidmesh.WorkerReport{}, err
@@ -129,6 +131,8 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 			report.Held = append(report.Held, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "verdict":
 			report.Verdicts = append(report.Verdicts, st.Run)
+		case "failed":
+			report.Failed = append(report.Failed, squidmesh.BlockKey{Run: st.Run, Name: st.Name})
 		case "jobless":
 			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
 			report.Jobless = append(report.Jobless, st)

@@ -52,6 +52,9 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive, tick.Limit); err != nil {
 		return report, err
 	}
+	if err := s.failedBlocks(ctx, tx, tick.Blocks, &report); err != nil {
+		return report, err
+	}
 	if report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit); err != nil {
 		return report, err
 	}
@@ -66,6 +69,29 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 		}
 	}
 	return report, s.expired(ctx, tx, tick, now, &report)
+}
+
+// failedBlocks reports which of the blocks have failed.
+func (s *Store) failedBlocks(ctx context.Context, tx *sql.Tx, blocks []squidmesh.BlockKey, report *squidmesh.WorkerReport) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	rows := make([][]any, len(blocks))
+	for i, b := range blocks {
+		rows[i] = []any{b.Run, b.Name}
+	}
+	document, err := list(rows)
+	if err != nil {
+		return err
+	}
+	report.Failed, err = query(ctx, tx, scanBlock, s.sql("FailedBlocks"), document)
+	return err
+}
+
+func scanBlock(rows *sql.Rows) (squidmesh.BlockKey, error) {
+	var b squidmesh.BlockKey
+	err := rows.Scan(&b.Run, &b.Name)
+	return b, err
 }
 
 // expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.

@@ -18,6 +18,7 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Workers_OneThatResignsLeavesItsHolds":   resigningWorkerLeavesItsHolds[TTx],
 		"Workers_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
 		"Workers_ReportVerdictsOfTheirOwnRuns":   workersReportVerdicts[TTx],
+		"Workers_ReportFailedBlocks":             workersReportFailedBlocks[TTx],
 		"Workers_ReportStepsWithoutAJob":         workersReportJobless[TTx],
 		"Workers_ReportExpiredDecisions":         workersReportExpiredDecisions[TTx],
 		"Workers_ReportLateAttempts":             workersReportLateAttempts[TTx],
@@ -188,6 +189,29 @@ func workersReportVerdicts[TTx any](b *storeBench[TTx]) {
 	}
 	require.Equal(b, []squidmesh.RunID{doomed.ID}, b.beat(mine).Verdicts, "once, however many deliveries are held")
 	require.Equal(b, []squidmesh.RunID{foreign.ID}, b.beat(other).Verdicts)
+}
+
+func workersReportFailedBlocks[TTx any](b *storeBench[TTx]) {
+	run, other := newRun("blocks"), newRun("blocks")
+	b.insert(run)
+	b.insert(other)
+	block := func(run squidmesh.RunID, name string, status squidmesh.StepStatus) squidmesh.StepChange {
+		row := scheduled(run, name, time.Time{})
+		row.JobID, row.Status = "", status
+		return row
+	}
+	t := next(run)
+	t.Steps = []squidmesh.StepChange{block(run.ID, "failed", squidmesh.StepFailed), block(run.ID, "at_work", squidmesh.StepRunning)}
+	b.apply(t)
+	t = next(other)
+	t.Steps = []squidmesh.StepChange{block(other.ID, "failed", squidmesh.StepFailed), block(other.ID, "at_work", squidmesh.StepFailed)}
+	b.apply(t)
+
+	tick := squidmesh.WorkerTick{Heartbeat: b.register(long), Lease: long, Limit: 100}
+	require.Empty(b, b.tick(tick).Failed)
+	tick.Blocks = []squidmesh.BlockKey{{Run: other.ID, Name: "failed"}, {Run: run.ID, Name: "at_work"}, {Run: run.ID, Name: "failed"}}
+	require.Equal(b, []squidmesh.BlockKey{{Run: run.ID, Name: "failed"}, {Run: other.ID, Name: "failed"}}, b.tick(tick).Failed,
+		"of those asked for, in the order of their runs")
 }
 
 func workersReportJobless[TTx any](b *storeBench[TTx]) {

@@ -66,6 +66,11 @@ verdict as (
     order by h.run_id
     limit @limit
 ),
+failed_block as (
+    select s.run_id, s.name from /* schema */squidmesh_step as s
+    join unnest(@block_runs::uuid[], @block_names::text[]) as b (run_id, name) on b.run_id = s.run_id and b.name = s.name
+    where s.phase = 'do' and s.status = 'failed'
+),
 jobless as (
     select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
     where s.due_at is not null and s.job_id is null and s.status = 'scheduled'
@@ -105,6 +110,8 @@ from now, (
     select 'orphan', worker, run_id, name, phase, null from orphan
     union all
     select 'verdict', 0, run_id, '', '', null from verdict
+    union all
+    select 'failed', 0, run_id, name, '', null from failed_block
     union all
     select 'jobless', 0, run_id, name, phase, step from jobless
     union all

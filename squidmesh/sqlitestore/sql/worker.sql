@@ -38,6 +38,13 @@ where h.worker = ? and r.verdict <> ''
 order by h.run_id
 limit ?;
 
+-- name: FailedBlocks
+-- By the primary key.
+select run_id, name
+from squidmesh_step
+where (run_id, name) in (select value ->> 0, value ->> 1 from json_each(?)) and phase = 'do' and status = 'failed'
+order by run_id, name;
+
 -- name: Jobless
 -- By an index that holds nothing else.
 select /* include Step */
