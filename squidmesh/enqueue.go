@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 )
 
@@ -115,12 +116,18 @@ func (j Job) schedule() Schedule {
 }
 
 // enqueueBatch calls the executor: once where it can take everything at once; else one step goes through EnqueueStep and
-// several through EnqueueSteps.
-func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch Batch) (BatchMetadata, error) {
+// several through EnqueueSteps. A panic of the executor, or of hooks that the program gave its queue, is an error like any
+// other: here it would end the program, since commits have a goroutine of their own.
+func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch Batch) (answer BatchMetadata, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			rt.logger.Error("squidmesh: executor panicked", "panic", printed(r), "stack", string(debug.Stack()))
+			answer, err = BatchMetadata{}, fmt.Errorf("executor panicked: %s", printed(r))
+		}
+	}()
 	if b, ok := rt.executor.(BatchExecutor[TTx]); ok {
 		return b.EnqueueBatch(ctx, tx, batch)
 	}
-	var answer BatchMetadata
 	switch len(batch.Steps) {
 	case 0:
 	case 1:

@@ -80,6 +80,30 @@ func TestExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
 	require.Empty(t, page.Runs)
 }
 
+// panicking is a queue with a mistake in it.
+type panicking[TTx any] struct{ noQueue[TTx] }
+
+func (panicking[TTx]) EnqueueStep(context.Context, TTx, squidmesh.StepJob) (squidmesh.Metadata, error) {
+	panic("no such queue")
+}
+
+func TestExecutorThatPanics_IsRefused(t *testing.T) {
+	t.Parallel()
+
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: panicking[*sql.Tx]{}, Workflows: []squidmesh.Workflow{note()}, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	for _, key := range []string{"", "once"} {
+		_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "note", Key: key})
+		require.ErrorIs(t, err, squidmesh.ErrDispatch)
+		require.ErrorContains(t, err, "executor panicked: no such queue")
+	}
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Empty(t, page.Runs)
+}
+
 // breaking is a queue that fails together with the transaction that it was given, as long as it is broken.
 type breaking struct {
 	noQueue[pgx.Tx]
