@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -132,25 +131,4 @@ func TestReplayRun_IsANewRunOfItsSource(t *testing.T) {
 	_, err = rt.ReplayRun(t.Context(), first.ID, squidmesh.ReplayParams{})
 	var bad *squidmesh.PayloadError
 	require.ErrorAs(t, err, &bad, "as if the contract had changed")
-}
-
-// A replay of a scheduled run is about the same window.
-func TestReplayRun_KeepsTheWindow(t *testing.T) {
-	t.Parallel()
-	rt := startTest(t, digest(squidmesh.Cron("nightly", "@yearly", "", squidmesh.Contract{})))
-	fire, err := rt.FireTrigger(t.Context(), "digest", "nightly")
-	require.NoError(t, err)
-	var source squidmesh.Run
-	require.Eventually(t, func() bool {
-		page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{Statuses: []squidmesh.RunStatus{squidmesh.RunCompleted}})
-		if err == nil && len(page.Runs) == 1 {
-			source = page.Runs[0]
-		}
-		return source.Workflow != ""
-	}, 10*time.Second, time.Millisecond)
-	replay, err := rt.ReplayRun(t.Context(), source.ID, squidmesh.ReplayParams{})
-	require.NoError(t, err)
-	require.Equal(t, fire.WindowAt, replay.WindowAt)
-	require.Equal(t, fire.SignalID, replay.SignalID)
-	require.Equal(t, source.ID, replay.ReplayedFrom)
 }
