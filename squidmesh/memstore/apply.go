@@ -88,7 +88,8 @@ func (s *state) change(t squidmesh.Transition) error {
 // mutable is the new row, but for what only the insert writes.
 func mutable(old, row squidmesh.Run) squidmesh.Run {
 	row.ID, row.Workflow, row.Trigger, row.Shape, row.Key, row.KeyHash = old.ID, old.Workflow, old.Trigger, old.Shape, old.Key, old.KeyHash
-	row.WindowAt, row.SignalID, row.ReplayedFrom = old.WindowAt, old.SignalID, old.ReplayedFrom
+	row.WindowAt, row.WindowEnd, row.ReceivedAt = old.WindowAt, old.WindowEnd, old.ReceivedAt
+	row.SignalID, row.ReplayedFrom = old.SignalID, old.ReplayedFrom
 	row.Payload, row.CreatedAt = old.Payload, old.CreatedAt
 	return normal(row)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -95,6 +96,8 @@ func (r *run) output(name string) json.RawMessage {
 
 // normal is a row with times as a database keeps them.
 func normal(row squidmesh.Run) squidmesh.Run {
-	row.WindowAt, row.CreatedAt, row.LastAt, row.FinishedAt = micros(row.WindowAt), micros(row.CreatedAt), micros(row.LastAt), micros(row.FinishedAt)
+	for _, at := range []*time.Time{&row.WindowAt, &row.WindowEnd, &row.ReceivedAt, &row.CreatedAt, &row.LastAt, &row.FinishedAt} {
+		*at = micros(*at)
+	}
 	return row
 }

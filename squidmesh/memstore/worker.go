@@ -97,9 +97,7 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 			report.Verdicts = append(report.Verdicts, h.Run)
 		}
 	}
-	slices.SortFunc(report.Orphans, func(a, b squidmesh.Hold) int {
-		return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
-	})
+	slices.SortFunc(report.Orphans, compareHolds)
 	slices.SortFunc(report.Verdicts, func(a, b squidmesh.RunID) int { return slices.Compare(a[:], b[:]) })
 
 	soon, late := report.Now.Add(tick.DueWithin), report.Now.Add(-tick.Overdue)
@@ -121,7 +119,50 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 	}
 	report.Orphans, report.Verdicts = capped(report.Orphans, tick.Limit), capped(report.Verdicts, tick.Limit)
 	report.Jobless, report.Overdue = capped(report.Jobless, tick.Limit), capped(report.Overdue, tick.Limit)
+	s.expired(tick, report)
 	s.cronDue(tick.Triggers, report)
+}
+
+// expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
+func (s *state) expired(tick squidmesh.WorkerTick, report *squidmesh.WorkerReport) {
+	type owner struct {
+		worker squidmesh.WorkerID
+		run    squidmesh.RunID
+	}
+	held := map[owner][]squidmesh.Hold{}
+	for h := range s.holds {
+		held[owner{h.Worker, h.Run}] = append(held[owner{h.Worker, h.Run}], h)
+	}
+	var decisions, attempts []squidmesh.StepState
+	for _, r := range s.runs {
+		for _, step := range r.steps {
+			switch {
+			case step.DeadlineAt.IsZero():
+			case step.Status == squidmesh.StepPaused && !step.DeadlineAt.After(report.Now):
+				decisions = append(decisions, step)
+			case tick.Late > 0 && step.Status == squidmesh.StepRunning && !step.DeadlineAt.After(report.Now.Add(-tick.Late)) &&
+				held[owner{step.Worker, step.Run}] != nil:
+				attempts = append(attempts, step)
+			}
+		}
+	}
+	for _, steps := range [][]squidmesh.StepState{decisions, attempts} {
+		slices.SortFunc(steps, func(a, b squidmesh.StepState) int {
+			return cmp.Or(a.DeadlineAt.Compare(b.DeadlineAt), slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
+		})
+	}
+	attempts = capped(attempts, tick.Limit)
+	for _, step := range attempts {
+		o := owner{step.Worker, step.Run}
+		report.Held = append(report.Held, held[o]...)
+		delete(held, o)
+	}
+	slices.SortFunc(report.Held, compareHolds)
+	report.Expired = append(capped(decisions, tick.Limit), attempts...)
+}
+
+func compareHolds(a, b squidmesh.Hold) int {
+	return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 }
 
 func compareDue(step squidmesh.StepState, place squidmesh.StepCursor) int {

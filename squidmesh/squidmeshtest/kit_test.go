@@ -277,6 +277,22 @@ func TestKit_RoutesAndOpenUndos(t *testing.T) {
 	require.Equal(t, []string{"box", "label"}, b.calls)
 }
 
+func TestKit_DecisionsExpireByTheClock(t *testing.T) {
+	t.Parallel()
+
+	w := shop(&bank{})
+	w.Steps[1].Timeout = time.Hour
+	kit := squidmeshtest.New(t, w)
+	run := kit.Start("shop", order{ID: "1"})
+	kit.RunUntilIdle()
+	require.Equal(t, squidmesh.RunPaused, run.Status(), "an open decision is not waited out")
+	kit.Advance(time.Hour - time.Second)
+	require.Equal(t, squidmesh.RunPaused, run.Status())
+	kit.Advance(24 * time.Hour)
+	require.Equal(t, squidmesh.RunCompleted, run.Status())
+	require.Equal(t, time.Hour, run.Inspect().Run.FinishedAt.Sub(run.Inspect().Run.CreatedAt))
+}
+
 func TestKit_CronTriggersFireByTheClock(t *testing.T) {
 	t.Parallel()
 

@@ -176,13 +176,16 @@ func (k *Kit[TTx]) next() (time.Time, bool) {
 	return next, !next.IsZero()
 }
 
-// nextOfSteps looks for steps that only a tick will help: without a job, with one that is lost, or left by a dead process.
+// nextOfSteps looks for steps that only a tick will help: decisions that expire, and deliveries without a job, with one that is lost, or
+// left by a dead process.
 func (k *Kit[TTx]) nextOfSteps(ctx context.Context, tx TTx, may func(time.Time)) error {
 	rows, err := k.openRows(ctx, tx)
 	for _, row := range rows {
 		switch {
 		case orphaned(row):
 			may(k.Now())
+		case row.Status == squidmesh.StepPaused && !row.DeadlineAt.IsZero():
+			may(row.DeadlineAt)
 		case !awaited(row) || k.queue.has(row.JobID):
 		case row.JobID == "":
 			may(row.DueAt.Add(-jobHorizon))
