@@ -1,5 +1,15 @@
 // Package squidmeshtest has what workflows, stores and executors are tested with.
 //
+// # Workflows
+//
+// A [Kit] runs workflows for a test: the real runtime, in memory or on the program's own database, on a clock that the test moves. A test
+// starts a [Run], lets time pass, decides, and looks at what came of it. [Kit.On] injects failures, by step and attempt;
+// [CrashEverywhere] lets the process die around every commit of a story and compares what it comes to.
+//
+// # Stores and executors
+//
+// [ExerciseStore] and [ExerciseExecutor] hold implementations to their contracts.
+//
 // # Scenarios
 //
 // A scenario is a script: commands, and below each block of them what they did, line by line. A [Driver] carries the commands out: on
