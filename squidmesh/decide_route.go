@@ -189,6 +189,9 @@ func (d *decision) jobs() {
 		if c.Status == StepRunning {
 			reached.Worker = c.Worker
 		}
+		if c.Status == StepPaused && !c.DeadlineAt.IsZero() {
+			reached.DeadlineAt = &c.DeadlineAt
+		}
 		if c.Status == StepScheduled {
 			if c.DueAt.After(d.now) {
 				reached.DueAt = &c.DueAt

@@ -287,7 +287,9 @@ func (d *decision) loseAttempt(row StepState) {
 	if row.Phase == PhaseUndo {
 		failure.Phase = PhaseUndo
 	}
-	d.data.Error = failure
+	if d.data.Error == nil { // else it is the first of several that counts
+		d.data.Error = failure
+	}
 	d.failFinally(d.spec.step(row.Name), row, failure)
 	d.record(AuditLost, row.StepKey, row.Attempt)
 }

@@ -22,6 +22,10 @@ func (w *world) heal() {
 		}
 	}
 	w.sweep()
+	folded, err := Fold(w.spec, w.audit)
+	if broken := differ(w.snap, folded); err != nil || broken != "" {
+		w.t.Fatalf("the audit as a whole: %v %s", err, broken)
+	}
 	if len(w.holds) > 0 {
 		w.t.Fatalf("holds balance: the run has ended and %v are still held", w.holds)
 	}

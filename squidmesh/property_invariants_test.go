@@ -55,6 +55,7 @@ var standing = []rule{
 	{"an active run can go on", ruleAlive},
 	{"holds balance", ruleHolds},
 	{"folding loses nothing", ruleFold},
+	{"the audit adds up to the rows", ruleAudit},
 	{"every state is explained", ruleExplain},
 	{"explained actions work", ruleActions},
 }

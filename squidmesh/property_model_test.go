@@ -33,6 +33,9 @@ type world struct {
 	swept   []Lost            // for take-overs that come twice
 	cut     map[WorkerID]bool // take-overs of these were told of some holds only
 
+	audit   []AuditEntry
+	folding *folding // of the audit so far
+
 	ever everything
 	last *moment // the one before, unless holds have changed since
 }

@@ -245,5 +245,7 @@ type AuditReached struct {
 	Status  StepStatus `json:"status"`
 	Attempt int        `json:"attempt"`
 	DueAt   *time.Time `json:"due_at,omitempty"`
-	Worker  WorkerID   `json:"worker,omitempty"`
+	// DeadlineAt is when an open decision expires.
+	DeadlineAt *time.Time `json:"deadline_at,omitempty"`
+	Worker     WorkerID   `json:"worker,omitempty"`
 }

@@ -131,6 +131,18 @@ var mutants = []mutant{
 		`if undo.Status == StepScheduled {`,
 	},
 
+	// The audit.
+	{
+		"a cancelled run does not say that it compensates", "decide_manual.go",
+		`d.data.Verdict, d.data.Compensate = VerdictCancelled, e.Compensate`,
+		`d.data.Verdict = VerdictCancelled`,
+	},
+	{
+		"the audit does not say who was lost", "decide_step.go",
+		"	d.data.Worker = e.Worker\n",
+		"	if d.entry.Kind == AuditLost {\n\t\td.data.Worker = 0\n\t}\n",
+	},
+
 	// Deadlines.
 	{
 		"decisions expire early", "decide_expire.go",

@@ -117,6 +117,28 @@ func (r *report) check(v View) {
 		assert.False(r, i > 0 && e.At.Before(v.Audit[i-1].At), "audit times")
 	}
 	assert.Equal(r, len(v.Audit), v.Run.Seq, "Run.Seq")
+	r.fold(v)
+}
+
+// fold tests that the rows are what the audit adds up to.
+func (r *report) fold(v View) {
+	folded, err := squidmesh.Fold(v.Spec, v.Audit)
+	if !assert.NoError(r, err) {
+		return
+	}
+	said := normal(View{Run: folded.Run, Steps: folded.Steps})
+	v = normal(v)
+	assert.Equal(r, []any{v.Run.Status, v.Run.Verdict, v.Run.Compensate, v.Run.Open, v.Run.Retrying, v.Run.Reason, v.Run.LastAt, v.Run.FinishedAt},
+		[]any{said.Run.Status, said.Run.Verdict, said.Run.Compensate, said.Run.Open, said.Run.Retrying, said.Run.Reason, said.Run.LastAt, said.Run.FinishedAt},
+		"the run by its audit")
+	assert.Len(r, said.Steps, len(v.Steps), "the rows by the audit")
+	for key, row := range v.Steps {
+		row.JobID, row.Queue, row.DueAt = "", "", said.Steps[key].DueAt
+		if row.Status != squidmesh.StepPaused {
+			row.DeadlineAt = time.Time{}
+		}
+		assert.Equal(r, row, said.Steps[key], "the row of %s by the audit", printKey(key))
+	}
 }
 
 // normal makes views comparable: times in UTC, JSON compact with sorted keys, nothing instead of empty.

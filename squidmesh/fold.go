@@ -1,0 +1,251 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Fold rebuilds a run from its audit: the run's row and its step rows as they stood after the last of the entries, which begin with the
+// first and have no gap. Entries of a run's beginning give the run as it was then, for [Explain] for example.
+//
+// What the audit does not tell stays zero: of the run what its start was given (payload, key, window, signal), and of the rows what
+// concerns a delivery or a claim only (JobID, Queue, a due time that had come, the deadline of an attempt).
+func Fold(spec *Spec, entries []AuditEntry) (Snapshot, error) {
+	f := folding{spec: spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
+	for i, e := range entries {
+		var data AuditData
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			return Snapshot{}, fmt.Errorf("read entry %d of run %s: %w", e.Seq, e.Run, err)
+		}
+		if e.Seq != i+1 || e.Run != entries[0].Run || spec.step(e.Name) == nil && e.Name != "" {
+			return Snapshot{}, fmt.Errorf("entry %d of run %s does not follow", e.Seq, e.Run)
+		}
+		f.enter(e, data)
+	}
+	return f.Snapshot, nil
+}
+
+// folding is a run on its way through its audit.
+type folding struct {
+	Snapshot
+	spec *Spec
+
+	entry AuditEntry // the one at hand
+	data  AuditData
+}
+
+func (f *folding) enter(e AuditEntry, data AuditData) {
+	f.entry, f.data = e, data
+	if e.Kind == AuditStarted {
+		f.start()
+	}
+	f.endings()
+	for _, name := range f.data.Closed {
+		f.end(StepKey{name, PhaseDo}, StepCancelled)
+	}
+	for _, r := range f.data.Reached {
+		f.reach(r)
+	}
+	f.closeBooks()
+}
+
+func (f *folding) start() {
+	f.Run = Run{
+		ID: f.entry.Run, Workflow: f.spec.workflow, Trigger: f.data.Trigger, Shape: f.spec.shape, CreatedAt: f.entry.At,
+		Status: RunPending,
+	}
+	f.Run.ReplayedFrom, _ = uuid.Parse(f.data.Replayed)
+}
+
+// endings says what became of the rows that the entry is about. Those that go on are reached besides.
+func (f *folding) endings() {
+	key := f.entry.StepKey
+	row := f.Steps[key]
+	switch f.entry.Kind {
+	case AuditSucceeded, AuditUndone, AuditApproved, AuditUnblocked:
+		if row.Status == StepScheduled { // a wait, whose claim is its end
+			row.StartedAt = f.entry.At
+			f.Steps[key] = row
+		}
+		f.end(key, StepCompleted)
+		f.completed(key)
+	case AuditFailed, AuditRetried, AuditUndoFailed:
+		row.Failures++
+		f.Steps[key] = row
+		f.failed(key)
+	case AuditRejected, AuditExpired:
+		f.failed(key)
+	case AuditAccepted:
+		f.end(key, StepFailed)
+	case AuditReleased:
+		f.end(key, StepCancelled)
+	case AuditLost:
+		f.lost()
+	case AuditUndoRetried:
+		row.Failures, row.Losses = 0, 0
+		f.Steps[key] = row
+	}
+}
+
+func (f *folding) end(key StepKey, status StepStatus) {
+	row := f.Steps[key]
+	row.Status, row.FinishedAt = status, f.entry.At
+	row.DueAt, row.DeadlineAt = time.Time{}, time.Time{}
+	if status == StepCompleted {
+		row.DoneSeq = f.entry.Seq
+	}
+	f.Steps[key] = row
+}
+
+// again reports whether the entry schedules the row again.
+func (f *folding) again(key StepKey) bool {
+	return slices.ContainsFunc(f.data.Reached, func(r AuditReached) bool { return r.key() == key && r.Status == StepScheduled })
+}
+
+// completed counts a child's completion off for those that wait for it, and for its block.
+func (f *folding) completed(key StepKey) {
+	block := StepKey{f.spec.step(key.Name).Block, PhaseDo}
+	if key.Phase == PhaseUndo || f.Run.Verdict != VerdictNone || f.Steps[block].Status != StepRunning {
+		return
+	}
+	for _, name := range f.spec.dependents[key.Name] {
+		waiting := StepKey{name, PhaseDo}
+		row, ok := f.Steps[waiting]
+		if !ok {
+			row = StepState{
+				Run: f.Run.ID, StepKey: waiting, Status: StepScheduled, Attempt: 1,
+				Missing: len(f.spec.step(name).After), Cause: f.Steps[block].Cause,
+			}
+		}
+		row.Missing--
+		f.Steps[waiting] = row
+	}
+	for _, child := range f.spec.step(block.Name).Children {
+		if f.Steps[StepKey{child, PhaseDo}].Status != StepCompleted {
+			return
+		}
+	}
+	f.end(block, StepCompleted)
+}
+
+// failed ends a row badly, unless it is tried again. The first failure of a block's child fails the block, and only failures that
+// drain nothing are the run's reason.
+func (f *folding) failed(key StepKey) {
+	switch {
+	case f.again(key):
+		return
+	case key.Phase == PhaseUndo:
+		f.end(key, StepPaused)
+		return
+	}
+	f.end(key, StepFailed)
+	block := StepKey{f.spec.step(key.Name).Block, PhaseDo}
+	if f.Run.Verdict != VerdictNone || f.Steps[block].Status == StepFailed {
+		return
+	}
+	f.Run.Reason = f.data.Error
+	if block.Name != "" {
+		f.end(block, StepFailed)
+	}
+}
+
+// lost ends every attempt of the worker. What was put back before a loss doomed the run is closed as the next attempt.
+func (f *folding) lost() {
+	for i := range f.spec.steps {
+		for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+			key := StepKey{f.spec.steps[i].Name, phase}
+			row, ok := f.Steps[key]
+			if !ok || row.Status != StepRunning || row.Worker != f.data.Worker || f.spec.steps[i].Kind == KindBlock {
+				continue
+			}
+			row.Losses++
+			if slices.Contains(f.data.Closed, key.Name) && phase == PhaseDo {
+				row.Attempt++
+			}
+			f.Steps[key] = row
+			if row.Losses == maxLosses {
+				f.failed(key)
+			} else {
+				f.end(key, StepCancelled)
+			}
+		}
+	}
+}
+
+func (r AuditReached) key() StepKey {
+	if r.Phase == PhaseUndo {
+		return StepKey{r.Step, PhaseUndo}
+	}
+	return StepKey{r.Step, PhaseDo}
+}
+
+// reach sets a row as the entry lists it.
+func (f *folding) reach(r AuditReached) {
+	if r.Phase == PhaseUndo && r.Status == StepPaused {
+		return // it ended, and awaits a decision
+	}
+	row, ok := f.Steps[r.key()]
+	if !ok {
+		row = StepState{Run: f.Run.ID, StepKey: r.key(), Cause: f.cause(r)}
+	}
+	row.Status, row.Attempt, row.Missing = r.Status, r.Attempt, 0
+	row.DueAt, row.DeadlineAt, row.FinishedAt = time.Time{}, time.Time{}, time.Time{}
+	if r.DueAt != nil {
+		row.DueAt = *r.DueAt
+	}
+	if r.DeadlineAt != nil {
+		row.DeadlineAt = *r.DeadlineAt
+	}
+	if r.Status != StepScheduled {
+		row.StartedAt = f.entry.At
+		row.Worker = r.Worker
+	}
+	f.Steps[r.key()] = row
+}
+
+// cause is the step whose final failure led to a new row. A block is reached with the first of its children.
+func (f *folding) cause(r AuditReached) string {
+	if r.Phase == PhaseUndo {
+		return ""
+	}
+	var cause string
+	if f.data.Target != "" {
+		cause = f.Run.Reason.Step
+	}
+	block := StepKey{f.spec.step(r.Step).Block, PhaseDo}
+	if block.Name == "" {
+		return cause
+	}
+	row, ok := f.Steps[block]
+	if !ok {
+		row = StepState{Run: f.Run.ID, StepKey: block, Status: StepRunning, Attempt: 1, Cause: cause, StartedAt: f.entry.At}
+		f.Steps[block] = row
+	}
+	return row.Cause
+}
+
+// closeBooks brings the run's row up to date.
+func (f *folding) closeBooks() {
+	run := &f.Run
+	run.Version, run.Seq, run.LastAt = f.entry.Seq, f.entry.Seq, f.entry.At
+	if f.data.RunStatus != "" {
+		run.Status = f.data.RunStatus
+	}
+	if f.data.Verdict != VerdictNone {
+		run.Verdict, run.Compensate = f.data.Verdict, f.data.Compensate || f.data.Verdict == VerdictFailed
+	}
+	if run.Status.Terminal() {
+		run.FinishedAt = f.entry.At
+	}
+	run.Open, run.Retrying = 0, 0
+	for key, row := range f.Steps {
+		if f.spec.step(key.Name).Kind != KindBlock {
+			run.Open += count(row.open())
+			run.Retrying += count(row.retrying())
+		}
+	}
+}

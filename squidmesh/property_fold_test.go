@@ -1,0 +1,61 @@
+package squidmesh
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+)
+
+// told is what the audit tells of a run.
+func told(s Snapshot) Snapshot {
+	s.WorkerLost = false
+	s.Run.Key, s.Run.KeyHash, s.Run.Payload, s.Run.SignalID, s.Run.WindowAt = "", "", nil, "", time.Time{}
+	s.Steps = maps.Clone(s.Steps)
+	for key, row := range s.Steps {
+		row.JobID, row.Queue, row.DueAt = "", "", time.Time{}
+		if row.Status != StepPaused {
+			row.DeadlineAt = time.Time{}
+		}
+		s.Steps[key] = row
+	}
+	return s
+}
+
+// ruleAudit: the rows are what the audit adds up to.
+func ruleAudit(m *moment) string {
+	if m.err != nil || m.t.Empty() {
+		return ""
+	}
+	w := m.world
+	w.audit = append(w.audit, m.t.Audit...)
+	if w.folding == nil {
+		w.folding = &folding{spec: w.spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
+	}
+	w.folding.enter(m.t.Audit[0], m.data)
+	return differ(w.snap, w.folding.Snapshot)
+}
+
+// differ says where a run is not what its audit adds up to.
+func differ(stored, folded Snapshot) string {
+	stored, folded = told(stored), told(folded)
+	if want, got := asText(stored.Run), asText(folded.Run); want != got {
+		return say("the run is %s, its audit says %s", want, got)
+	}
+	for key, row := range stored.Steps {
+		if row != folded.Steps[key] {
+			return say("%v is %+v, the audit says %+v", key, row, folded.Steps[key])
+		}
+	}
+	if len(stored.Steps) != len(folded.Steps) {
+		return say("there are %d rows, the audit says %d", len(stored.Steps), len(folded.Steps))
+	}
+	return ""
+}
+
+func asText(run Run) string {
+	data, err := json.Marshal(run)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
