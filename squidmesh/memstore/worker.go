@@ -119,8 +119,22 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 	}
 	report.Orphans, report.Verdicts = capped(report.Orphans, tick.Limit), capped(report.Verdicts, tick.Limit)
 	report.Jobless, report.Overdue = capped(report.Jobless, tick.Limit), capped(report.Overdue, tick.Limit)
+	s.failed(tick.Blocks, report)
 	s.expired(tick, report)
 	s.cronDue(tick.Triggers, report)
+}
+
+// failed reports which of the blocks have failed.
+func (s *state) failed(blocks []squidmesh.BlockKey, report *squidmesh.WorkerReport) {
+	for _, b := range blocks {
+		r := s.runs[b.Run]
+		if r != nil && r.steps[squidmesh.StepKey{Name: b.Name, Phase: squidmesh.PhaseDo}].Status == squidmesh.StepFailed {
+			report.Failed = append(report.Failed, b)
+		}
+	}
+	slices.SortFunc(report.Failed, func(a, b squidmesh.BlockKey) int {
+		return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
