@@ -207,17 +207,17 @@ func (rt *Runtime[TTx]) tickLoop(svc *service) {
 
 // Tick does at once what a started runtime does every second: it renews the lease, takes over what dead workers left, sends what has no
 // job, and fires cron triggers. It is for runtimes with [Config.ManualTick], called by one goroutine at a time; it does nothing in a
-// runtime that is not started. Its error is the infrastructure's; the next tick makes up for it.
+// runtime that is not started. Its error is the infrastructure's, for which the next tick makes up, or [ErrInsideTransaction].
 func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
+	if err := checkCall(ctx); err != nil {
+		return err
+	}
 	svc := rt.started()
 	if svc == nil {
 		return nil
 	}
 	if !rt.config.ManualTick {
 		return errors.New("runtime ticks by itself: set Config.ManualTick")
-	}
-	if err := outsideTx(ctx); err != nil {
-		return err
 	}
 	return rt.tick(svc)
 }

@@ -133,11 +133,15 @@ func (s *Store) Nested(ctx context.Context, tx *Tx, fn func(ctx context.Context,
 	return nil
 }
 
+var errEnded = errors.New("transaction has ended")
+
+func txEnded(err error) bool { return errors.Is(err, errEnded) }
+
 // usable reports why a transaction cannot be used any more.
 func (tx *Tx) usable(ctx context.Context) error {
 	switch {
 	case tx.ended:
-		return errors.New("transaction has ended")
+		return errEnded
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:
@@ -155,7 +159,7 @@ func (tx *Tx) writable(ctx context.Context) error {
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }}
+	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }, TxEnded: txEnded}
 }
 
 // Notify implements squidmesh.Store: nobody listens.
