@@ -21,6 +21,7 @@ var (
 	_ squidmesh.Executor[pgx.Tx]      = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.BatchExecutor[pgx.Tx] = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Prober[pgx.Tx]        = (*Executor[pgx.Tx])(nil)
+	_ squidmesh.LineProber[pgx.Tx]    = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Validator             = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Waker                 = (*Executor[pgx.Tx])(nil)
 )

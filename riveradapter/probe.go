@@ -23,6 +23,9 @@ const (
 	// counts as absent.
 	flipped = 2 * time.Second
 
+	// attended is how long after its last report a queue counts as worked. Clients report every ten minutes.
+	attended = 25 * time.Minute
+
 	// maxList is the most that River lists in one statement.
 	maxList = 10_000
 )
@@ -43,7 +46,7 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) 
 	if err != nil {
 		return nil, err
 	}
-	paused, err := pausedQueues(ctx, client, tx)
+	queues, err := queuesOf(ctx, client, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +59,8 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) 
 			states[strconv.FormatInt(job.ID, 10)] = squidmesh.JobState{
 				State:       string(job.State),
 				Deliverable: deliverable(job, time.Now()),
-				Paused:      paused[job.Queue],
+				Paused:      queues[job.Queue] != nil && queues[job.Queue].PausedAt != nil,
+				Unattended:  queues[job.Queue] == nil || time.Since(queues[job.Queue].UpdatedAt) > attended,
 			}
 		}
 	}
@@ -76,14 +80,51 @@ func deliverable(job *rivertype.JobRow, now time.Time) bool {
 	}
 }
 
-func pausedQueues[TTx any](ctx context.Context, client *river.Client[TTx], tx TTx) (map[string]bool, error) {
+// queuesOf lists the queues that clients have worked in the last day.
+func queuesOf[TTx any](ctx context.Context, client *river.Client[TTx], tx TTx) (map[string]*rivertype.Queue, error) {
 	list, err := client.QueueListTx(ctx, tx, river.NewQueueListParams().First(maxList))
 	if err != nil {
 		return nil, fmt.Errorf("list River queues: %w", err)
 	}
-	paused := map[string]bool{}
+	queues := map[string]*rivertype.Queue{}
 	for _, queue := range list.Queues {
-		paused[queue.Name] = queue.PausedAt != nil
+		queues[queue.Name] = queue
 	}
-	return paused, nil
+	return queues, nil
+}
+
+// ProbeLine implements [squidmesh.LineProber]. River hands jobs out by priority, time and id. At most limit jobs of each priority are
+// read.
+func (e *Executor[TTx]) ProbeLine(ctx context.Context, tx TTx, jobID string, limit int) (int, error) {
+	id, err := strconv.ParseInt(jobID, 10, 64)
+	if err != nil {
+		return 0, nil //nolint:nilerr // it is no job of River's
+	}
+	client, err := e.use(ctx)
+	if err != nil {
+		return 0, err
+	}
+	found, err := client.JobListTx(ctx, tx, river.NewJobListParams().IDs(id).First(1))
+	if err != nil {
+		return 0, fmt.Errorf("find River job %d: %w", id, err)
+	}
+	if len(found.Jobs) == 0 || found.Jobs[0].State != rivertype.JobStateAvailable {
+		return 0, nil
+	}
+	job := found.Jobs[0]
+	line := river.NewJobListParams().Queues(job.Queue).States(rivertype.JobStateAvailable).
+		OrderBy(river.JobListOrderByScheduledAt, river.SortOrderAsc).First(limit)
+	ahead := 0
+	for priority := 1; priority <= job.Priority && ahead < limit; priority++ {
+		list, err := client.JobListTx(ctx, tx, line.Priorities(int16(priority))) //nolint:gosec // from 1 to 4
+		if err != nil {
+			return 0, fmt.Errorf("list queue %s: %w", job.Queue, err)
+		}
+		for _, other := range list.Jobs {
+			if priority < job.Priority || other.ScheduledAt.Before(job.ScheduledAt) || other.ScheduledAt.Equal(job.ScheduledAt) && other.ID < job.ID {
+				ahead++
+			}
+		}
+	}
+	return min(ahead, limit), nil
 }

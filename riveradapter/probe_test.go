@@ -36,12 +36,12 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 
 	row := enqueue(t, d, e, client, stepJob(time.Now(), 0))
 	state, _ := probe(row)
-	require.Equal(t, squidmesh.JobState{State: "available", Deliverable: true}, state)
+	require.Equal(t, squidmesh.JobState{State: "available", Deliverable: true, Unattended: true}, state, "no client works its queue")
 
 	_, err := client.JobCancel(t.Context(), row.ID)
 	require.NoError(t, err)
 	state, _ = probe(row)
-	require.Equal(t, squidmesh.JobState{State: "cancelled"}, state)
+	require.Equal(t, squidmesh.JobState{State: "cancelled", Unattended: true}, state)
 
 	_, err = client.JobDelete(t.Context(), row.ID)
 	require.NoError(t, err)
@@ -52,6 +52,40 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 	waiting.Queue = "paused"
 	state, _ = probe(enqueue(t, d, e, client, waiting))
 	require.Equal(t, squidmesh.JobState{State: "scheduled", Deliverable: true, Paused: true}, state)
+}
+
+func TestProbeLine_CountsWhatIsHandedOutFirst(t *testing.T) {
+	t.Parallel()
+	d := postgres(t)
+	client := d.client(t, river.Config{})
+	e := New(client)
+	now := time.Now()
+	job := func(queue string, priority int, delay time.Duration) string {
+		j := stepJob(now, delay)
+		j.Queue, j.Priority = queue, priority
+		return strconv.FormatInt(enqueue(t, d, e, client, j).ID, 10)
+	}
+	ahead := func(id string, limit int) (n int) {
+		t.Helper()
+		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) (err error) {
+			n, err = e.ProbeLine(ctx, tx, id, limit)
+			return err
+		}))
+		return n
+	}
+	first := job("line", 2, 0)
+	urgent := job("line", 1, 0)
+	job("other", 1, 0)
+	last := job("line", 2, 0)
+	later := job("line", 2, time.Hour)
+
+	require.Equal(t, 0, ahead(urgent, 10))
+	require.Equal(t, 1, ahead(first, 10), "the urgent one, though it came later")
+	require.Equal(t, 2, ahead(last, 10))
+	require.Equal(t, 1, ahead(last, 1))
+	require.Equal(t, 0, ahead(later, 10), "it does not stand in line yet")
+	require.Equal(t, 0, ahead("0", 10))
+	require.Equal(t, 0, ahead("no id", 10))
 }
 
 func TestDeliverable_RunningOnlyWhenJustHandedOut(t *testing.T) {

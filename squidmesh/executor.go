@@ -10,8 +10,8 @@ import (
 // never if it does not. After an error the caller rolls back; a panic counts as an error. The queue later hands each job's Delivery to
 // [Runtime.Perform], at least once.
 //
-// Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [Waker] and
-// [Validator].
+// Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [LineProber],
+// [Waker] and [Validator].
 type Executor[TTx any] interface {
 	// EnqueueStep enqueues the delivery of one step.
 	EnqueueStep(ctx context.Context, tx TTx, job StepJob) (Metadata, error)
@@ -148,6 +148,19 @@ type JobState struct {
 
 	// Paused says that the job's queue is paused.
 	Paused bool
+
+	// Unattended says that no process has worked the job's queue lately.
+	Unattended bool
+
+	// Ahead is how many jobs the queue would hand out first. ProbeJobs leaves it zero; see [LineProber].
+	Ahead int
+}
+
+// LineProber is a [Prober] that can tell how long a job still has to stand in line.
+type LineProber[TTx any] interface {
+	// ProbeLine counts the jobs of the same queue that would be handed out before the given one, up to limit. It is zero for a
+	// job that does not stand in line or does not exist.
+	ProbeLine(ctx context.Context, tx TTx, jobID string, limit int) (int, error)
 }
 
 // Waker is an [Executor] whose queue can be told to look for work at once. Wake is called after commits, outside any

@@ -7,6 +7,157 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// scene is a tale whose first step is due, with a worker that could execute it and a job that would be delivered.
+func scene(t *testing.T) (*tale, *Surroundings) {
+	t.Helper()
+	tl := newTale(t, Step{Name: "work", Do: Effect(nothing), Undo: Effect(nothing), Queue: "slow", Next: "end"}, Step{Name: "end", Do: Pause()})
+	row := tl.row("work")
+	row.JobID = "7"
+	tl.snap.Steps[row.StepKey] = row
+	return tl, &Surroundings{
+		Workers:     []Worker{{ID: 1, Name: "host-1", Queues: []string{"slow"}, Shapes: []string{tl.spec.shape}, LeaseUntil: tl.now.Add(time.Hour)}},
+		Definitions: map[string]*Spec{tl.spec.shape: tl.spec},
+		Jobs:        map[string]JobState{"7": {State: "available", Deliverable: true}},
+	}
+}
+
+func (tl *tale) explain(around *Surroundings) Explanation {
+	s := tl.snap
+	s.Around = around
+	return Explain(tl.spec, s, tl.now)
+}
+
+func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
+	t.Parallel()
+	job := func(change func(j *JobState)) func(*tale, *Surroundings) {
+		return func(_ *tale, around *Surroundings) {
+			j := around.Jobs["7"]
+			change(&j)
+			around.Jobs["7"] = j
+		}
+	}
+	definition := func(steps ...Step) func(*tale, *Surroundings) {
+		return func(tl *tale, around *Surroundings) {
+			spec, err := Compile(Workflow{Name: "tale", Triggers: []Trigger{Manual("manual", Contract{})}, Steps: steps})
+			require.NoError(tl.t, err)
+			around.Workers[0].Shapes, around.Definitions = []string{spec.shape}, map[string]*Spec{spec.shape: spec}
+		}
+	}
+	for name, c := range map[string]struct {
+		change   func(*tale, *Surroundings)
+		code     ReasonCode
+		sentence string
+	}{
+		"nothing is known": {func(_ *tale, around *Surroundings) { *around = Surroundings{} }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"all is well":      {func(*tale, *Surroundings) {}, ReasonQueued, "Step work is due and waits in queue slow for a worker."},
+		"a line":           {job(func(j *JobState) { j.Ahead = 41 }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind 41 others."},
+		"a short line":     {job(func(j *JobState) { j.Ahead = 1 }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind another one."},
+		"a long line":      {job(func(j *JobState) { j.Ahead = maxAhead }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind 100 others or more."},
+		"paused":           {job(func(j *JobState) { j.Paused, j.Ahead = true, 3 }), ReasonQueuePaused, "Step work is due and queue slow is paused."},
+		"unattended":       {job(func(j *JobState) { j.Unattended = true }), ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
+		"discarded":        {job(func(j *JobState) { j.State, j.Deliverable = "discarded", false }), ReasonJobDiscarded, "Step work is due and will not be delivered: its job is discarded. The next tick of a worker sends another."},
+		"deleted":          {func(_ *tale, around *Surroundings) { around.Jobs = map[string]JobState{} }, ReasonJobDiscarded, "Step work is due and will not be delivered: its job is gone. The next tick of a worker sends another."},
+		"queue not asked":  {func(_ *tale, around *Surroundings) { around.Jobs, around.Workers[0].Queues = nil, nil }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
+		"silent worker":    {func(tl *tale, around *Surroundings) { around.Workers[0].LeaseUntil = tl.now.Add(-time.Second) }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"lost worker":      {func(tl *tale, around *Surroundings) { around.Workers[0].LostAt = tl.now }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"no such function": {definition(Step{Name: "end", Do: Pause()}), ReasonFunctionUnknown, "Step work is due, and no living process has the function tale/work."},
+		"no such workflow": {func(_ *tale, around *Surroundings) { around.Workers[0].Shapes = nil }, ReasonFunctionUnknown, "Step work is due, and no living process has the function tale/work."},
+		"another function": {definition(Step{Name: "work", Do: EffectTx(nothingTx)}), ReasonFunctionIncompatible, "Step work is due, and the function tale/work does not fit the run any more: it is func_tx and was func (on host-1)."},
+		"one worker has it": {func(tl *tale, around *Surroundings) {
+			definition(Step{Name: "work", Do: EffectTx(nothingTx)})(tl, around)
+			around.Definitions[tl.spec.shape] = tl.spec
+			around.Workers = append(around.Workers, Worker{ID: 2, Shapes: []string{tl.spec.shape}, LeaseUntil: tl.now})
+		}, ReasonQueued, "Step work is due and waits in queue slow for a worker."},
+		"no job": {func(tl *tale, _ *Surroundings) {
+			row := tl.row("work")
+			row.JobID = ""
+			tl.snap.Steps[row.StepKey] = row
+		}, ReasonDispatchMissing, "Step work is due and has no job; the next tick of a worker enqueues it."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tl, around := scene(t)
+			c.change(tl, around)
+			ex := tl.explain(around)
+			require.Equal(t, c.code, ex.Code)
+			require.Equal(t, c.sentence, ex.Sentence)
+			require.Equal(t, tl.row("work").DueAt, ex.Since)
+			require.Equal(t, []RunAction{ActionCancel}, ex.Actions)
+		})
+	}
+}
+
+func TestExplain_AnAttemptWhoseWorkerIsGone(t *testing.T) {
+	t.Parallel()
+	tl, around := scene(t)
+	tl.claim(1, "work")
+	ex := tl.explain(around)
+	require.Equal(t, ReasonRunning, ex.Code)
+	require.Equal(t, around.Workers, ex.Evidence.Workers)
+
+	silent := tl.now.Add(-time.Second)
+	around.Workers[0].LeaseUntil = silent
+	ex = tl.explain(around)
+	require.Equal(t, ReasonClaimExpired, ex.Code)
+	require.Equal(t, "Step work was running on host-1, which is gone, and no process is there to take it over.", ex.Sentence)
+	require.Equal(t, silent, ex.Since)
+	require.Zero(t, ex.Until)
+
+	around.Workers = append(around.Workers, Worker{ID: 2, LeaseUntil: tl.now})
+	ex = tl.explain(around)
+	require.Equal(t, "Step work was running on host-1, which is gone; another process takes it over within seconds.", ex.Sentence)
+	require.Equal(t, silent.Add(takenOverWithin), ex.Until)
+
+	tl.decide(Cancelled{Decision: Decision{Actor: "ann"}})
+	ex = tl.explain(around)
+	require.Equal(t, ReasonClaimExpired, ex.Code)
+	require.Equal(t, "The run was cancelled. Step work was running on host-1, which is gone; another process takes it over within seconds.", ex.Sentence)
+}
+
+func TestExplain_AnUndoThatCannotBeExecuted(t *testing.T) {
+	t.Parallel()
+	tl, around := scene(t)
+	tl.succeed("work")
+	tl.decide(Cancelled{Decision: Decision{Actor: "ann"}, Compensate: true})
+	row := tl.row("work", PhaseUndo)
+	row.JobID = "8"
+	tl.snap.Steps[row.StepKey] = row
+	around.Jobs["8"] = JobState{Deliverable: true}
+	require.Equal(t, ReasonCompensating, tl.explain(around).Code)
+	around.Workers[0].Shapes = nil
+	ex := tl.explain(around)
+	require.Equal(t, ReasonFunctionUnknown, ex.Code)
+	require.Equal(t, PhaseUndo, ex.Phase)
+	require.Equal(t, "The run undoes what it did. The undo of work is due, and no living process has the function tale/work.", ex.Sentence)
+}
+
+func TestExplain_StepsThatWaitNameWhatTheyWaitFor(t *testing.T) {
+	t.Parallel()
+	tl := newTale(t, Step{Name: "a", Do: Effect(nothing)}, Step{Name: "b", Do: Effect(nothing)},
+		Step{Name: "c", Do: Effect(nothing), After: []string{"a", "b"}})
+	tl.succeed("a")
+	ex := tl.explain(nil)
+	require.Equal(t, "b", ex.Step)
+	require.Len(t, ex.Steps, 2)
+	require.Equal(t, ReasonWaitingDependencies, ex.Steps[1].Code)
+	require.Equal(t, "Step c waits for b.", ex.Steps[1].Sentence)
+}
+
+func TestExplain_ARunWhoseShapeIsMissing(t *testing.T) {
+	t.Parallel()
+	tl, around := scene(t)
+	s := tl.snap
+	s.Around = around
+	ex := Explain(nil, s, tl.now)
+	require.Equal(t, ReasonDefinitionUnknown, ex.Code)
+	require.Equal(t, "The run is pinned to shape "+s.Run.Shape+" of tale, which the database does not hold: put it back.", ex.Sentence)
+	require.Empty(t, ex.Actions)
+
+	tl.claim(1, "work")
+	tl.decide(Failed{Attempted: tl.by(1, "work"), Error: StepError{Code: CodeError, Message: "no"}})
+	require.Equal(t, ReasonStepFailed, Explain(nil, tl.snap, tl.now).Code)
+}
+
 // However much goes on at once, the sentence is about one step; the evidence holds all that is open, in the order of the definition.
 func TestExplain_EvidenceIsWhatIsOpen(t *testing.T) {
 	t.Parallel()
@@ -25,7 +176,7 @@ func TestExplain_EvidenceIsWhatIsOpen(t *testing.T) {
 	ex := Explain(tl.spec, tl.snap, tl.now)
 	require.Equal(t, ReasonRunning, ex.Code)
 	require.Equal(t, "busy", ex.Step)
-	require.Equal(t, []StepState{tl.row("retried"), tl.row("nap"), tl.row("busy")}, ex.Evidence, "end waits for others, and is not open")
+	require.Equal(t, []StepState{tl.row("retried"), tl.row("nap"), tl.row("busy")}, ex.Evidence.Steps, "end waits for others, and is not open")
 	tl.decide(Succeeded{Attempted: tl.by(7, "busy")})
 	require.Equal(t, "nap", Explain(tl.spec, tl.snap, tl.now).Step, "a timer says more than a retry")
 }

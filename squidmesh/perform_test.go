@@ -55,8 +55,10 @@ func TestPerform_AnswersWhatItCannotDo(t *testing.T) {
 
 	_, err = rt.InspectRun(t.Context(), stranded.ID, nil)
 	require.ErrorIs(t, err, squidmesh.ErrUnknownShape)
-	_, err = rt.ExplainRun(t.Context(), stranded.ID)
-	require.ErrorIs(t, err, squidmesh.ErrUnknownShape)
+	ex, err := rt.ExplainRun(t.Context(), stranded.ID)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.ReasonDefinitionUnknown, ex.Code)
+	require.Empty(t, ex.Actions)
 	_, err = rt.CancelRun(t.Context(), stranded.ID, squidmesh.CancelParams{})
 	require.ErrorIs(t, err, squidmesh.ErrUnknownShape)
 

@@ -2,7 +2,7 @@ package squidmesh
 
 import "slices"
 
-// ruleExplain: every state has one reason and a sentence, which fit what the rows say.
+// ruleExplain: every state has one reason and a sentence, which fit what the rows say, and every step that is awaited has its own.
 func ruleExplain(m *moment) string {
 	s := m.world.snap
 	ex := m.explain()
@@ -10,7 +10,7 @@ func ruleExplain(m *moment) string {
 		return say("%+v explains a run that is %s", ex, s.Run.Status)
 	}
 	row, undo := s.do(ex.Step), s.Steps[StepKey{ex.Step, PhaseUndo}]
-	future := row.DueAt.After(m.now)
+	about := s.Steps[StepKey{ex.Step, ex.Phase}]
 	fits := map[ReasonCode]bool{
 		ReasonCompleted:          s.Run.Status == RunCompleted,
 		ReasonStepFailed:         s.Run.Status == RunFailed && row.Status == StepFailed,
@@ -22,17 +22,56 @@ func ruleExplain(m *moment) string {
 		ReasonCompensationFailed: s.Run.Status == RunCompensating && undo.Status == StepPaused,
 		ReasonWaitingApproval:    s.Run.Status == RunPaused && row.Status == StepPaused,
 		ReasonWaitingUnblock:     s.Run.Status == RunPaused && row.Status == StepPaused,
-		ReasonRunning:            row.Status == StepRunning && !m.now.After(row.DeadlineAt),
-		ReasonRunningPastTimeout: row.Status == StepRunning && m.now.After(row.DeadlineAt),
-		ReasonWaitingRetry:       row.Status == StepScheduled && row.Failures > 0 && future,
-		ReasonWaitingTimer:       row.Status == StepScheduled && row.Failures == 0 && future,
-		ReasonQueued:             row.Status == StepScheduled && !future && row.JobID != "",
-		ReasonDispatchMissing:    row.Status == StepScheduled && !future && row.JobID == "",
 	}
-	if !fits[ex.Code] {
-		return say("the run is %s, step %q is %s, and the reason is %s: %s", s.Run.Status, ex.Step, row.Status, ex.Code, ex.Sentence)
+	if fit, ok := fits[ex.Code]; ok && !fit || !ok && !m.stands(about, ex.Code) {
+		return say("the run is %s, step %q is %s, and the reason is %s: %s", s.Run.Status, ex.Step, about.Status, ex.Code, ex.Sentence)
+	}
+	reasons := map[StepKey]Reason{}
+	for _, r := range ex.Steps {
+		reasons[StepKey{r.Step, r.Phase}] = r
+	}
+	for key, row := range s.Steps {
+		r, explained := reasons[key]
+		if awaited := !row.Status.final() && m.spec.step(key.Name).Kind != KindBlock; awaited != explained {
+			return say("%s %s is %s, and it is explained: %v", key.Name, key.Phase, row.Status, explained)
+		}
+		if explained && (r.Sentence == "" || r.Since.IsZero() || !m.stands(row, r.Code)) {
+			return say("%s %s is %s, and the reason is %+v", key.Name, key.Phase, row.Status, r)
+		}
 	}
 	return ""
+}
+
+// stands reports whether a reason fits a row, its worker and its job.
+func (m *moment) stands(row StepState, code ReasonCode) bool {
+	due := row.Status == StepScheduled && row.Missing == 0 && !row.DueAt.After(m.now)
+	waits := row.Status == StepScheduled && row.Missing == 0 && row.DueAt.After(m.now)
+	dead := m.world.lost[row.Worker]
+	queued := slices.ContainsFunc(m.world.queue, func(q queued) bool { return q.StepKey == row.StepKey && q.Attempt == row.Attempt })
+	switch code {
+	case ReasonRunning:
+		return row.Status == StepRunning && !dead && !m.now.After(row.DeadlineAt)
+	case ReasonRunningPastTimeout:
+		return row.Status == StepRunning && !dead && m.now.After(row.DeadlineAt)
+	case ReasonClaimExpired:
+		return row.Status == StepRunning && dead
+	case ReasonWaitingRetry:
+		return waits && row.Failures > 0
+	case ReasonWaitingTimer:
+		return waits && row.Failures == 0
+	case ReasonWaitingDependencies:
+		return row.Status == StepScheduled && row.Missing > 0
+	case ReasonQueued:
+		return due && queued
+	case ReasonJobDiscarded:
+		return due && row.JobID != "" && !queued
+	case ReasonDispatchMissing:
+		return due && row.JobID == ""
+	case ReasonWaitingApproval, ReasonWaitingUnblock, ReasonCompensationFailed:
+		return row.Status == StepPaused
+	default:
+		return false
+	}
 }
 
 // ruleActions: offered is exactly what would be accepted.

@@ -94,10 +94,28 @@ func (m *moment) rows() []change {
 // explain explains the run as it stands after the decision.
 func (m *moment) explain() Explanation {
 	if m.reason == nil {
-		ex := Explain(m.spec, m.world.snap, m.now)
+		s := m.world.snap
+		s.Around = m.world.surroundings(m.now)
+		ex := Explain(m.spec, s, m.now)
 		m.reason = &ex
 	}
 	return *m.reason
+}
+
+// surroundings are the living workers, which have every function, and the jobs that will be delivered.
+func (w *world) surroundings(now time.Time) *Surroundings {
+	around := &Surroundings{Definitions: map[string]*Spec{w.spec.shape: w.spec}, Jobs: map[string]JobState{}}
+	for _, id := range w.workers {
+		around.Workers = append(around.Workers, Worker{
+			ID: id, Name: fmt.Sprintf("host-%d", id), Shapes: []string{w.spec.shape}, LeaseUntil: now.Add(time.Second),
+		})
+	}
+	for _, q := range w.queue {
+		if row := w.snap.Steps[q.StepKey]; row.Attempt == q.Attempt {
+			around.Jobs[row.JobID] = JobState{State: "available", Deliverable: true}
+		}
+	}
+	return around
 }
 
 // do finds the row of a step's own work.

@@ -125,14 +125,11 @@ func inspectedStatus(run Run, row *StepState) string {
 
 // viewRun reads a run's row, its pinned shape and all its step rows.
 func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs bool) (Run, *pinned, Loaded, error) {
-	runs, err := rt.store.Find(ctx, tx, RunQuery{IDs: []RunID{id}, Payload: true})
+	run, err := rt.findRun(ctx, tx, id)
 	if err != nil {
-		return Run{}, nil, Loaded{}, fmt.Errorf("find run %s: %w", id, err)
+		return Run{}, nil, Loaded{}, err
 	}
-	if len(runs) == 0 {
-		return Run{}, nil, Loaded{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
-	}
-	p, err := rt.pin(ctx, tx, runs[0])
+	p, err := rt.pin(ctx, tx, run)
 	if err != nil {
 		return Run{}, nil, Loaded{}, err
 	}
@@ -146,7 +143,19 @@ func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs b
 	if err != nil {
 		return Run{}, nil, Loaded{}, err
 	}
-	return runs[0], p, loaded, nil
+	return run, p, loaded, nil
+}
+
+// findRun reads a run's row and payload.
+func (rt *Runtime[TTx]) findRun(ctx context.Context, tx TTx, id RunID) (Run, error) {
+	runs, err := rt.store.Find(ctx, tx, RunQuery{IDs: []RunID{id}, Payload: true})
+	if err != nil {
+		return Run{}, fmt.Errorf("find run %s: %w", id, err)
+	}
+	if len(runs) == 0 {
+		return Run{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
+	}
+	return runs[0], nil
 }
 
 // loadRun loads one run.

@@ -10,6 +10,9 @@ type Snapshot struct {
 
 	// WorkerLost says that the worker on whose behalf the event comes has been declared lost: it may write nothing.
 	WorkerLost bool
+
+	// Around is the world around the run; nil if nothing is known of it. No decision depends on it.
+	Around *Surroundings
 }
 
 // With returns the snapshot as it is once the transition has been applied. The receiver stays as it was.
@@ -17,7 +20,7 @@ func (s Snapshot) With(t Transition) Snapshot {
 	if t.Empty() {
 		return s
 	}
-	next := Snapshot{Run: t.Run, Steps: maps.Clone(s.Steps), WorkerLost: s.WorkerLost}
+	next := Snapshot{Run: t.Run, Steps: maps.Clone(s.Steps), WorkerLost: s.WorkerLost, Around: s.Around}
 	if next.Steps == nil {
 		next.Steps = map[StepKey]StepState{}
 	}

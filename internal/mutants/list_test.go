@@ -433,12 +433,22 @@ var mutants = []mutant{
 		`if false {`,
 	},
 	{
-		"cancel is offered at the end", "explain.go",
+		"steps run on when their worker is gone", "explain_reason.go",
+		`!around.lives(row.Worker, x.now) {`,
+		`false {`,
+	},
+	{
+		"jobs that are gone are in the queue", "explain_reason.go",
+		`case asked && !job.Deliverable:`,
+		`case false:`,
+	},
+	{
+		"cancel is offered at the end", "explain_action.go",
 		"if !s.Run.Status.Terminal() {\n\t\ttry(ActionCancel",
 		"if true {\n\t\ttry(ActionCancel",
 	},
 	{
-		"one failed undo of several cannot be named", "explain.go",
+		"one failed undo of several cannot be named", "explain_action.go",
 		`by := Decision{Actor: "explain", Step: row.Name}`,
 		`by := Decision{Actor: "explain"}`,
 	},

@@ -16,6 +16,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
+// scenarioWorker is what processes are called in what scripts print.
+const scenarioWorker = "worker"
+
 // scenarioStart is when the clock of hand-driven scripts begins.
 var scenarioStart = time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
 
@@ -283,9 +286,23 @@ func (d *coreDriver) View(id squidmesh.RunID) (View, error) {
 	for _, st := range spec.Steps() {
 		v.Statuses[st.Name] = statusOf(v, st.Name)
 	}
-	v.Explanation = squidmesh.Explain(spec, p.snapshot, d.now)
+	s := p.snapshot
+	s.Around = d.surroundings()
+	v.Explanation = squidmesh.Explain(spec, s, d.now)
 	v.Steps = maps.Clone(v.Steps)
 	return v, nil
+}
+
+// surroundings are the one worker that lives, by the name that scripts print, and what it has.
+func (d *coreDriver) surroundings() *squidmesh.Surroundings {
+	w := squidmesh.Worker{ID: d.worker, Name: scenarioWorker, Queues: []string{queueOf("")}, LeaseUntil: d.now.Add(time.Hour)}
+	around := &squidmesh.Surroundings{Definitions: map[string]*squidmesh.Spec{}}
+	for _, spec := range d.specs {
+		around.Definitions[spec.Shape()] = spec
+		w.Shapes = append(w.Shapes, spec.Shape())
+	}
+	around.Workers = []squidmesh.Worker{w}
+	return around
 }
 
 // statusOf is the status that inspection shows.

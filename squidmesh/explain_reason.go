@@ -1,0 +1,299 @@
+package squidmesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ReasonCode says in one word why a run stands where it stands.
+type ReasonCode string
+
+// The reason codes. Exactly one holds for each state of a run, and of each step that it waits for.
+const (
+	ReasonCompleted          ReasonCode = "completed"
+	ReasonStepFailed         ReasonCode = "step_failed"
+	ReasonRetryExhausted     ReasonCode = "retry_exhausted"
+	ReasonCancelled          ReasonCode = "cancelled"
+	ReasonDefinitionUnknown  ReasonCode = "definition_unknown"
+	ReasonCancelling         ReasonCode = "cancelling"
+	ReasonDraining           ReasonCode = "draining"
+	ReasonCompensating       ReasonCode = "compensating"
+	ReasonCompensationFailed ReasonCode = "compensation_failed"
+
+	// Of steps that execute.
+	ReasonRunning            ReasonCode = "running"
+	ReasonRunningPastTimeout ReasonCode = "running_past_timeout"
+	ReasonClaimExpired       ReasonCode = "claim_expired"
+
+	// Of steps that are due.
+	ReasonQueued               ReasonCode = "queued"
+	ReasonQueuedBehind         ReasonCode = "queued_behind"
+	ReasonQueuedNoWorker       ReasonCode = "queued_no_worker"
+	ReasonQueuePaused          ReasonCode = "queue_paused"
+	ReasonDispatchMissing      ReasonCode = "dispatch_missing"
+	ReasonJobDiscarded         ReasonCode = "job_discarded"
+	ReasonFunctionUnknown      ReasonCode = "function_unknown"
+	ReasonFunctionIncompatible ReasonCode = "function_incompatible"
+
+	// Of steps that wait.
+	ReasonWaitingRetry        ReasonCode = "waiting_retry"
+	ReasonWaitingTimer        ReasonCode = "waiting_timer"
+	ReasonWaitingApproval     ReasonCode = "waiting_approval"
+	ReasonWaitingUnblock      ReasonCode = "waiting_unblock"
+	ReasonWaitingDependencies ReasonCode = "waiting_dependencies"
+)
+
+// Reason is why a step, or a run as a whole, stands where it stands.
+type Reason struct {
+	Code     ReasonCode
+	Sentence string
+
+	// Step and Phase say which row it is about.
+	Step  string
+	Phase Phase
+
+	// Since is when this began, Until when it ends by itself; zero where that is not known.
+	Since, Until time.Time
+}
+
+// attention ranks the reasons of steps: what stands still though it should move, what moves, what is about to, and what waits.
+func (c ReasonCode) attention() int {
+	switch c {
+	case ReasonClaimExpired, ReasonRunningPastTimeout, ReasonQueuedNoWorker, ReasonQueuePaused, ReasonDispatchMissing, ReasonJobDiscarded,
+		ReasonFunctionUnknown, ReasonFunctionIncompatible:
+		return 6
+	case ReasonRunning:
+		return 5
+	case ReasonQueued, ReasonQueuedBehind:
+		return 4
+	case ReasonWaitingTimer:
+		return 3
+	case ReasonWaitingRetry, ReasonWaitingApproval, ReasonWaitingUnblock:
+		return 2
+	default:
+		return 1
+	}
+}
+
+// trouble reports whether a step should move and does not.
+func (c ReasonCode) trouble() bool { return c.attention() == 6 }
+
+// foremost is the reason that needs most attention, the first of several.
+func foremost(reasons []Reason) Reason {
+	var best Reason
+	for _, r := range reasons {
+		if best.Code == "" || r.Code.attention() > best.Code.attention() {
+			best = r
+		}
+	}
+	return best
+}
+
+// explainer explains the rows of one snapshot.
+type explainer struct {
+	spec *Spec
+	snap Snapshot
+	now  time.Time
+}
+
+// steps explains every row that is awaited. A failed undo awaits a decision, which is no hurry while others are at work.
+func (x explainer) steps() []Reason {
+	var reasons []Reason
+	for _, row := range awaitedRows(x.spec, x.snap) {
+		r := x.row(row)
+		r.Step, r.Phase = row.Name, row.Phase
+		if r.Since.IsZero() {
+			r.Since = row.StartedAt
+		}
+		if r.Since.IsZero() {
+			r.Since = x.snap.Run.LastAt
+		}
+		reasons = append(reasons, r)
+	}
+	return reasons
+}
+
+func because(code ReasonCode, since, until time.Time, format string, args ...any) Reason {
+	return Reason{Code: code, Since: since, Until: until, Sentence: fmt.Sprintf(format, args...)}
+}
+
+// row explains one row: its claim, its time, or its delivery.
+func (x explainer) row(row StepState) Reason {
+	var never time.Time
+	name := nameOf(row)
+	switch {
+	case row.Status == StepPaused && row.Phase == PhaseUndo:
+		return because(ReasonCompensationFailed, row.FinishedAt, never, "%s failed for good: retry it, or accept that it is not undone.", name)
+	case row.Status == StepPaused && x.spec.step(row.Name).Kind == KindApproval:
+		return because(ReasonWaitingApproval, never, row.DeadlineAt, "The run waits for somebody to approve or reject %s%s.", row.Name, x.pastDeadline(row))
+	case row.Status == StepPaused:
+		return because(ReasonWaitingUnblock, never, row.DeadlineAt, "The run is paused at %s until somebody unblocks it%s.", row.Name, x.pastDeadline(row))
+	case row.Status == StepRunning:
+		return x.running(row)
+	case row.Missing > 0:
+		return because(ReasonWaitingDependencies, never, never, "%s waits for %s.", name, strings.Join(x.missing(row), ", "))
+	case row.DueAt.After(x.now) && row.retrying():
+		return because(ReasonWaitingRetry, never, row.DueAt, "%s failed %d times and is tried again, as attempt %d.", name, row.Failures, row.Attempt)
+	case row.DueAt.After(x.now):
+		return because(ReasonWaitingTimer, never, row.DueAt, "The run waits at %s until its time has come.", row.Name)
+	default:
+		r := x.due(row)
+		r.Since = row.DueAt
+		return r
+	}
+}
+
+// nameOf begins a sentence.
+func nameOf(row StepState) string {
+	if row.Phase == PhaseUndo {
+		return "The undo of " + row.Name
+	}
+	return "Step " + row.Name
+}
+
+// pastDeadline says what follows when nobody takes an open decision in time.
+func (x explainer) pastDeadline(row StepState) string {
+	switch onError := x.spec.step(row.Name).OnError; {
+	case row.DeadlineAt.IsZero():
+		return ""
+	case onError == "":
+		return "; past its deadline the run fails"
+	case onError == Complete:
+		return "; past its deadline the run completes"
+	default:
+		return "; past its deadline it goes on to " + onError
+	}
+}
+
+// missing names the dependencies of a row that have not completed.
+func (x explainer) missing(row StepState) []string {
+	var names []string
+	for _, dep := range x.spec.step(row.Name).After {
+		if x.snap.Steps[StepKey{dep, PhaseDo}].Status != StepCompleted {
+			names = append(names, dep)
+		}
+	}
+	return names
+}
+
+// running explains an attempt: its worker may be gone.
+func (x explainer) running(row StepState) Reason {
+	var never time.Time
+	name := nameOf(row)
+	if around := x.snap.Around; around != nil && !around.lives(row.Worker, x.now) {
+		since, who := around.silence(row.Worker)
+		if !slices.ContainsFunc(around.Workers, func(w Worker) bool { return w.lives(x.now) }) {
+			return because(ReasonClaimExpired, since, never, "%s was running on %s, which is gone, and no process is there to take it over.", name, who)
+		}
+		return because(ReasonClaimExpired, since, later(since.Add(takenOverWithin), x.now),
+			"%s was running on %s, which is gone; another process takes it over within seconds.", name, who)
+	}
+	if x.now.After(row.DeadlineAt) {
+		return because(ReasonRunningPastTimeout, never, row.DeadlineAt.Add(expireAfter), "%s has been running past its timeout, attempt %d.", name, row.Attempt)
+	}
+	return because(ReasonRunning, never, row.DeadlineAt, "%s is running, attempt %d.", name, row.Attempt)
+}
+
+// takenOverWithin is how long it takes until somebody has noticed that a lease has run out, and has taken over.
+const takenOverWithin = 2 * tickEvery
+
+// due explains why nobody has claimed a row that is due.
+func (x explainer) due(row StepState) Reason {
+	var never time.Time
+	name := nameOf(row)
+	queued := because(ReasonQueued, never, never, "%s is due and waits in queue %s for a worker.", name, row.Queue)
+	if row.JobID == "" {
+		queued = because(ReasonDispatchMissing, never, never, "%s is due and has no job; the next tick of a worker enqueues it.", name)
+	}
+	around := x.snap.Around
+	if around == nil {
+		return queued
+	}
+	if !slices.ContainsFunc(around.Workers, func(w Worker) bool { return w.lives(x.now) }) {
+		return because(ReasonQueuedNoWorker, never, never, "%s is due, and no process is there to execute it.", name)
+	}
+	if row.JobID == "" {
+		return queued
+	}
+	job, asked := around.Jobs[row.JobID], around.Jobs != nil
+	switch {
+	case asked && !job.Deliverable:
+		state := job.State
+		if state == "" {
+			state = "gone"
+		}
+		return because(ReasonJobDiscarded, never, never, "%s is due and will not be delivered: its job is %s. The next tick of a worker sends another.", name, state)
+	case job.Paused:
+		return because(ReasonQueuePaused, never, never, "%s is due and queue %s is paused.", name, row.Queue)
+	}
+	if r := x.unable(row); r.Code != "" {
+		return r
+	}
+	switch {
+	case job.Unattended, !asked && !x.worked(row.Queue):
+		return because(ReasonQueuedNoWorker, never, never, "%s is due and waits in queue %s, which no process works.", name, row.Queue)
+	case job.Ahead > 0:
+		return because(ReasonQueuedBehind, never, never, "%s is due and waits in queue %s behind %s.", name, row.Queue, job.ahead())
+	default:
+		return queued
+	}
+}
+
+// unable says that no living worker can execute a row, unless one can.
+func (x explainer) unable(row StepState) Reason {
+	if !x.spec.step(row.Name).executes(row.Phase) {
+		return Reason{}
+	}
+	var never time.Time
+	differs, who := "", ""
+	for _, w := range x.snap.Around.Workers {
+		if !w.lives(x.now) {
+			continue
+		}
+		for _, shape := range w.Shapes {
+			today := x.snap.Around.Definitions[shape]
+			if today == nil || today.workflow != x.spec.workflow {
+				continue
+			}
+			switch f := x.spec.fit(today, row.StepKey); {
+			case f.runnable():
+				return Reason{}
+			case f.known && who == "":
+				differs, who = f.differs, w.Name
+			}
+		}
+	}
+	name, function := nameOf(row), x.spec.workflow+"/"+row.Name
+	if who == "" {
+		return because(ReasonFunctionUnknown, never, never, "%s is due, and no living process has the function %s.", name, function)
+	}
+	return because(ReasonFunctionIncompatible, never, never, "%s is due, and the function %s does not fit the run any more: %s (on %s).",
+		name, function, differs, who)
+}
+
+// worked reports whether a living worker has workflows that use the queue.
+func (x explainer) worked(queue string) bool {
+	return slices.ContainsFunc(x.snap.Around.Workers, func(w Worker) bool { return w.lives(x.now) && slices.Contains(w.Queues, queue) })
+}
+
+// witness adds to the evidence the workers and jobs that the reasons speak of.
+func (x explainer) witness(ex *Explanation) {
+	if x.snap.Around == nil {
+		return
+	}
+	for _, w := range x.snap.Around.Workers {
+		if slices.ContainsFunc(ex.Evidence.Steps, func(row StepState) bool { return row.Status == StepRunning && row.Worker == w.ID }) {
+			ex.Evidence.Workers = append(ex.Evidence.Workers, w)
+		}
+	}
+	ex.Evidence.Jobs = x.snap.Around.Jobs
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return time.Time{}
+}

@@ -1,0 +1,196 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Surroundings are what is known of the world around a run: who lives, and what the queue says. Only [Explain] looks at them.
+type Surroundings struct {
+	// Workers are those that are not lost, and those that are but still hold something.
+	Workers []Worker
+
+	// Definitions are the specs of the shapes of living workers. It must hold those of the run's workflow.
+	Definitions map[string]*Spec
+
+	// Jobs is what the queue says of the jobs of rows that are due, by their ids; one that is missing is gone. Nil if the queue
+	// cannot be asked.
+	Jobs map[string]JobState
+}
+
+// lives reports whether the worker is one that can still write.
+func (w Worker) lives(now time.Time) bool { return w.LostAt.IsZero() && !w.LeaseUntil.Before(now) }
+
+func (s *Surroundings) worker(id WorkerID) (Worker, bool) {
+	i := slices.IndexFunc(s.Workers, func(w Worker) bool { return w.ID == id })
+	if i < 0 {
+		return Worker{}, false
+	}
+	return s.Workers[i], true
+}
+
+func (s *Surroundings) lives(id WorkerID, now time.Time) bool {
+	w, ok := s.worker(id)
+	return ok && w.lives(now)
+}
+
+// silence says since when a worker does not live, as far as that is known, and how to call it.
+func (s *Surroundings) silence(id WorkerID) (since time.Time, name string) {
+	w, ok := s.worker(id)
+	switch {
+	case !ok:
+		return time.Time{}, fmt.Sprintf("worker %d", id)
+	case !w.LostAt.IsZero() && w.LostAt.Before(w.LeaseUntil):
+		return w.LostAt, w.Name
+	default:
+		return w.LeaseUntil, w.Name
+	}
+}
+
+// ahead says how many jobs stand before this one.
+func (j JobState) ahead() string {
+	if j.Ahead >= maxAhead {
+		return fmt.Sprintf("%d others or more", maxAhead)
+	}
+	if j.Ahead == 1 {
+		return "another one"
+	}
+	return fmt.Sprintf("%d others", j.Ahead)
+}
+
+const (
+	// maxAhead bounds what it costs to look how long a queue is.
+	maxAhead = 100
+
+	// maxRoster is how many workers are looked at.
+	maxRoster = 1000
+)
+
+// ExplainRun explains a run, after one consistent look at its rows, the living workers and, if the executor is a [Prober], the jobs
+// of what is due. A run whose shape is missing is explained too. Errors: [ErrNotFound], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) ExplainRun(ctx context.Context, id RunID) (*Explanation, error) {
+	if err := checkCall(ctx); err != nil {
+		return nil, err
+	}
+	var ex Explanation
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		ex, err = rt.explain(ctx, tx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &ex, nil
+}
+
+func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanation, error) {
+	run, err := rt.findRun(ctx, tx, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	p, err := rt.pin(ctx, tx, run)
+	if errors.Is(err, ErrUnknownShape) {
+		p, err = &pinned{}, nil
+	}
+	if err != nil {
+		return Explanation{}, err
+	}
+	loaded, err := rt.loadRun(ctx, tx, id, Reads{All: true})
+	if err != nil {
+		return Explanation{}, err
+	}
+	report, err := rt.store.Workers(ctx, tx, WorkerTick{Roster: true, Limit: maxRoster})
+	if err != nil {
+		return Explanation{}, fmt.Errorf("list workers: %w", err)
+	}
+	s := Snapshot{Run: run, Steps: loaded.Steps, Around: &Surroundings{Workers: report.Roster}}
+	if due := dueRows(s, report.Now); len(due) > 0 {
+		if s.Around.Definitions, err = rt.definitions(ctx, tx, report.Roster); err != nil {
+			return Explanation{}, err
+		}
+		if s.Around.Jobs, err = rt.probe(ctx, tx, due); err != nil {
+			return Explanation{}, err
+		}
+	}
+	ex := Explain(p.spec, s, report.Now)
+	if rt.replayable(run) != nil {
+		ex.Actions = slices.DeleteFunc(ex.Actions, func(a RunAction) bool { return a == ActionReplay || a == ActionReplayIrreversible })
+	}
+	return ex, nil
+}
+
+// dueRows are the rows that a worker should claim now.
+func dueRows(s Snapshot, now time.Time) []StepState {
+	var due []StepState
+	for _, row := range s.Steps {
+		if row.Status == StepScheduled && row.Missing == 0 && !row.DueAt.After(now) {
+			due = append(due, row)
+		}
+	}
+	return due
+}
+
+// definitions reads the specs that workers' functions were written for. After a deploy all are this process's own.
+func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worker) (map[string]*Spec, error) {
+	known := map[string]*Spec{}
+	for _, spec := range rt.registry.specs {
+		known[spec.shape] = spec
+	}
+	var others []string
+	for _, w := range workers {
+		for _, shape := range w.Shapes {
+			if known[shape] == nil && !slices.Contains(others, shape) {
+				others = append(others, shape)
+			}
+		}
+	}
+	if len(others) == 0 {
+		return known, nil
+	}
+	found, err := rt.store.Specs(ctx, tx, nil, others)
+	if err != nil {
+		return nil, fmt.Errorf("load %d shapes: %w", len(others), err)
+	}
+	for shape, spec := range found {
+		known[shape] = spec
+	}
+	return known, nil
+}
+
+// probe asks the queue about the jobs of rows. Nil is the answer of one that cannot be asked.
+func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (map[string]JobState, error) {
+	prober, ok := rt.executor.(Prober[TTx])
+	if !ok {
+		return nil, nil
+	}
+	var ids []string
+	for _, row := range rows {
+		if row.JobID != "" {
+			ids = append(ids, row.JobID)
+		}
+	}
+	jobs, err := prober.ProbeJobs(ctx, tx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+	}
+	line, ok := rt.executor.(LineProber[TTx])
+	if !ok {
+		return jobs, nil
+	}
+	for id, job := range jobs {
+		if job.Ahead, err = line.ProbeLine(ctx, tx, id, maxAhead); err != nil {
+			return nil, fmt.Errorf("probe the line before job %s: %w", id, err)
+		}
+		jobs[id] = job
+	}
+	return jobs, nil
+}
+
+// replayable says why today's definition does not take a replay of the run.
+func (rt *Runtime[TTx]) replayable(run Run) error {
+	_, err := rt.prepareStart(StartParams{Workflow: run.Workflow, Trigger: run.Trigger, Payload: run.Payload})
+	return err
+}
