@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/squidmesh/squidmesh-go/invariants"
@@ -20,6 +22,9 @@ func Example_operating() {
 	if err == nil {
 		err = check(ctx, pool)
 	}
+	if err == nil {
+		err = prune(ctx, nil)
+	}
 	fmt.Println(err, observer)
 }
 
@@ -32,6 +37,19 @@ func setUp(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, err
 	}
 	return pool, nil
+}
+
+var retention = squidmesh.Retention{Completed: 30 * 24 * time.Hour, Cancelled: 30 * 24 * time.Hour, Fires: 7 * 24 * time.Hour}
+
+func prune(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx]) error {
+	would, err := rt.PreviewPrune(ctx, retention)
+	if err != nil {
+		return err
+	}
+	slog.Info("to prune", "completed", would.Completed, "cancelled", would.Cancelled, "fires", would.Fires, "shapes", would.Shapes)
+	pruned, err := rt.PruneRuns(ctx, retention)
+	slog.Info("pruned", "runs", pruned.Runs(), "fires", pruned.Fires)
+	return err
 }
 
 func check(ctx context.Context, pool *pgxpool.Pool) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
@@ -82,6 +83,7 @@ type cronBench[TTx any] struct {
 	*testing.T
 	store squidmesh.Store[TTx]
 	queue *cronQueue[TTx]
+	check func(*invariants.Options) ([]invariants.Violation, error)
 
 	mu  sync.Mutex
 	now time.Time
@@ -188,22 +190,35 @@ func digest(triggers ...squidmesh.Trigger) squidmesh.Workflow {
 
 func TestCron(t *testing.T) {
 	t.Parallel()
+	onBothStores(t, cronTests[pgx.Tx](), cronTests[*sql.Tx]())
+}
+
+// onBothStores runs tests on fresh databases of either dialect.
+func onBothStores(t *testing.T, postgres map[string]func(*cronBench[pgx.Tx]), sqlite map[string]func(*cronBench[*sql.Tx])) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		runCronTests(t, func(b *cronBench[pgx.Tx]) squidmesh.Store[pgx.Tx] {
-			return pgstore.New(dbtest.Postgres(b.T), &pgstore.Options{Clock: b.clock})
+		runCronTests(t, postgres, func(b *cronBench[pgx.Tx]) squidmesh.Store[pgx.Tx] {
+			pool := dbtest.Postgres(b.T)
+			b.check = func(o *invariants.Options) ([]invariants.Violation, error) {
+				return invariants.CheckPostgres(b.Context(), pool, o)
+			}
+			return pgstore.New(pool, &pgstore.Options{Clock: b.clock})
 		})
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		runCronTests(t, func(b *cronBench[*sql.Tx]) squidmesh.Store[*sql.Tx] {
-			return dbtest.SQLite(b.T, &sqlitestore.Options{Clock: b.clock})
+		runCronTests(t, sqlite, func(b *cronBench[*sql.Tx]) squidmesh.Store[*sql.Tx] {
+			store := dbtest.SQLite(b.T, &sqlitestore.Options{Clock: b.clock})
+			b.check = func(o *invariants.Options) ([]invariants.Violation, error) {
+				return invariants.CheckSQLite(b.Context(), store.DB(), o)
+			}
+			return store
 		})
 	})
 }
 
-func runCronTests[TTx any](t *testing.T, open func(b *cronBench[TTx]) squidmesh.Store[TTx]) {
-	for name, test := range map[string]func(*cronBench[TTx]){
+func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
+	return map[string]func(*cronBench[TTx]){
 		"AWindowFiresOnce":                        windowFiresOnce[TTx],
 		"AFireWhoseJobIsLostIsSentAgain":          lostFireIsSentAgain[TTx],
 		"AFireWhoseJobIsToComeIsLeftAlone":        comingFireIsLeftAlone[TTx],
@@ -218,13 +233,20 @@ func runCronTests[TTx any](t *testing.T, open func(b *cronBench[TTx]) squidmesh.
 		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
 		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
-	} {
+	}
+}
+
+func runCronTests[TTx any](t *testing.T, tests map[string]func(*cronBench[TTx]), open func(b *cronBench[TTx]) squidmesh.Store[TTx]) {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := &cronBench[TTx]{T: t, queue: &cronQueue[TTx]{}}
 			b.at("2026-03-02T06:59:00Z") // a Monday
 			b.store = open(b)
 			test(b)
+			violations, err := b.check(&invariants.Options{Grace: -1})
+			require.NoError(t, err)
+			require.Empty(t, violations)
 		})
 	}
 }

@@ -160,9 +160,10 @@ const (
 	OutcomeDefinitionUnknown = "definition_unknown" // the definition is not there, as during a deploy
 
 	// Of Drop.
-	OutcomeBadDelivery = "bad_delivery" // it is none
-	OutcomeUnknownRun  = "unknown_run"  // there is no such run
-	OutcomeRefused     = "refused"      // it would start a run, and that is refused
+	OutcomeBadDelivery  = "bad_delivery"  // it is none
+	OutcomeUnknownRun   = "unknown_run"   // there is no such run
+	OutcomeRefused      = "refused"       // it would start a run, and that is refused
+	OutcomeWindowPruned = "window_pruned" // what was known of its cron window has been deleted
 )
 
 // OutcomeKind is one of three answers.

@@ -17,18 +17,13 @@ const refusedAfter = time.Minute
 func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
 	signals := d.signals()
 	s, refusal := rt.prepareCron(d, signals)
-	for _, signal := range signals {
-		if outcome, err := rt.performFire(ctx, d, signal, s, refusal); outcome.Kind != "" || err != nil {
-			return outcome, err
+	if refusal == nil && s.event.Key == "" {
+		if _, err := rt.start(ctx, s); err != nil {
+			return Outcome{}, err
 		}
+		return Outcome{Kind: Done}, nil
 	}
-	if refusal != nil {
-		return rt.drop(d, OutcomeRefused, refusal), nil
-	}
-	if _, err := rt.start(ctx, s); err != nil {
-		return Outcome{}, err
-	}
-	return Outcome{Kind: Done}, nil
+	return rt.performWindow(ctx, d, signals, s, refusal)
 }
 
 // signals are the names under which a cron delivery may be known: its own signal, and the one of its window. The last one names its
@@ -73,64 +68,118 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart,
 // cronKey is the idempotency key of the run that a signal starts.
 func cronKey(trigger, signal string) string { return "cron:" + trigger + ":" + signal }
 
-// performFire decides the fire with that signal, and starts its run in the same transaction. The zero Outcome says that there is no
-// such fire.
-func (rt *Runtime[TTx]) performFire(ctx context.Context, d Delivery, signal string, s pendingStart, refusal error) (Outcome, error) {
-	var outcome Outcome
-	var w *writing
-	var decided []Fire
+// performed is what became of a cron delivery within its transaction.
+type performed struct {
+	outcome Outcome
+	w       *writing // what was written of a run
+	decided []Fire
+}
+
+// performWindow starts the run of a signal or window, if that has had none, and decides its fire in the same transaction.
+func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals []string, s pendingStart, refusal error) (Outcome, error) {
+	var p performed
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
-		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other.
-		key := []TriggerKey{{d.Workflow, d.Trigger}}
-		triggers, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: key, Lock: true})
+		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other, and for a prune.
+		key := TriggerKey{d.Workflow, d.Trigger}
+		triggers, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: []TriggerKey{key}, Lock: true})
 		if err != nil {
-			return fmt.Errorf("lock trigger %s: %w", key[0], err)
+			return fmt.Errorf("lock trigger %s: %w", key, err)
 		}
-		fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: key, SignalID: signal})
-		if err != nil || len(fires) == 0 {
-			return err
-		}
-		f := fires[0]
-		if !f.State.open() {
-			outcome = Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}
-			return nil
-		}
-		now, err := rt.now(ctx, tx)
-		if err != nil {
-			return err
-		}
-		unknown := errors.Is(refusal, ErrUnknownWorkflow) || errors.Is(refusal, ErrUnknownTrigger)
-		if unknown && now.Sub(f.FiredAt) < refusedAfter {
-			outcome = Outcome{Kind: Again, After: 2 * time.Second, Reason: OutcomeDefinitionUnknown}
-			return nil
-		}
-		policy := OverlapAllow
+		var trigger TriggerState
 		if len(triggers) == 1 {
-			policy = triggers[0].Overlap
+			trigger = triggers[0]
 		}
-		s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
-		if f, w, err = rt.decideFire(ctx, tx, f, policy, s, refusal, now); err != nil {
+		f, found, err := rt.fireOf(ctx, tx, key, signals)
+		switch {
+		case err != nil:
 			return err
+		case found:
+			p, err = rt.performFire(ctx, tx, f, trigger.Overlap, s, refusal)
+		default:
+			p, err = rt.startWindow(ctx, tx, d.IntendedWindow, trigger, s, refusal)
 		}
-		outcome = Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}
-		if f.State == FireRefused {
-			outcome = Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: f.Reason}
-		}
-		decided = []Fire{f}
-		_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: decided})
 		return err
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
-	if outcome.Kind == Drop {
-		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", outcome.Detail)...)
+	switch {
+	case p.outcome.Kind != Drop:
+	case len(p.decided) == 0:
+		return rt.drop(d, p.outcome.Reason, errors.New(p.outcome.Detail)), nil
+	default:
+		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", p.outcome.Detail)...)
 	}
-	if w != nil {
-		rt.settle(w)
+	if p.w != nil {
+		rt.settle(p.w)
 	}
-	rt.observeFires(ctx, decided...)
-	return outcome, nil
+	rt.observeFires(ctx, p.decided...)
+	return p.outcome, nil
+}
+
+// fireOf finds and locks the fire that has one of the signals.
+func (rt *Runtime[TTx]) fireOf(ctx context.Context, tx TTx, key TriggerKey, signals []string) (Fire, bool, error) {
+	for _, signal := range signals {
+		fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{key}, SignalID: signal})
+		if err != nil {
+			return Fire{}, false, fmt.Errorf("find the fire of signal %s: %w", signal, err)
+		}
+		if len(fires) > 0 {
+			return fires[0], true, nil
+		}
+	}
+	return Fire{}, false, nil
+}
+
+// startWindow starts the run of a window that has no fire. If what was known of the window has been deleted it starts nothing, as
+// nobody can tell any more whether it has had its run.
+func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, window *Window, trigger TriggerState, s pendingStart, refusal error) (performed, error) {
+	switch {
+	case window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo):
+		return performed{outcome: Outcome{Kind: Drop, Reason: OutcomeWindowPruned, Detail: fmt.Sprintf("windows up to %s have been pruned", trigger.PrunedTo.Format(time.RFC3339))}}, nil
+	case refusal != nil:
+		return performed{outcome: refused(refusal)}, nil
+	}
+	m := s.member()
+	m.ctx, m.asked = ctx, time.Now()
+	w, err := rt.write(ctx, tx, []*member{m}, rt.enqueue)
+	switch {
+	case err != nil:
+		return performed{}, err
+	case m.err != nil:
+		return performed{outcome: refused(m.err)}, nil
+	}
+	return performed{outcome: Outcome{Kind: Done}, w: w}, nil
+}
+
+func refused(why error) Outcome {
+	return Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: why.Error()}
+}
+
+// performFire decides a fire that a delivery is for.
+func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f Fire, policy Overlap, s pendingStart, refusal error) (performed, error) {
+	if !f.State.open() {
+		return performed{outcome: Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}}, nil
+	}
+	now, err := rt.now(ctx, tx)
+	if err != nil {
+		return performed{}, err
+	}
+	unknown := errors.Is(refusal, ErrUnknownWorkflow) || errors.Is(refusal, ErrUnknownTrigger)
+	if unknown && now.Sub(f.FiredAt) < refusedAfter {
+		return performed{outcome: Outcome{Kind: Again, After: 2 * time.Second, Reason: OutcomeDefinitionUnknown}}, nil
+	}
+	s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
+	f, w, err := rt.decideFire(ctx, tx, f, policy, s, refusal, now)
+	if err != nil {
+		return performed{}, err
+	}
+	p := performed{outcome: Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}, w: w, decided: []Fire{f}}
+	if f.State == FireRefused {
+		p.outcome = Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: f.Reason}
+	}
+	_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: p.decided})
+	return p, err
 }
 
 // decideFire says what becomes of an open fire. If that is a run, it is written.

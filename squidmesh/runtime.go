@@ -47,6 +47,10 @@ type Config[TTx any] struct {
 	// clock does not go by itself: without ticks no lease is renewed and nothing lost is found.
 	ManualTick bool
 
+	// Retention says when a started runtime deletes what has ended, in the background, without a leader. The zero Retention keeps
+	// everything for ever, and with ManualTick only [Runtime.PruneRuns] deletes.
+	Retention Retention
+
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 
@@ -109,6 +113,9 @@ func (c *Config[TTx]) check() []error {
 	}
 	if c.Queue != "" && !validQueue(c.Queue) {
 		report("Queue", "bad_queue", "%s: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", echo(c.Queue))
+	}
+	if err := c.Retention.check(); err != nil {
+		problems = append(problems, err)
 	}
 	if err := checkLine("Name", c.Name, maxProcess); err != nil {
 		problems = append(problems, err)
@@ -221,8 +228,11 @@ type pinned struct {
 	spec     *Spec
 	runnable map[StepKey]bool // the functions that this process can call
 	unfit    map[StepKey]bool // those that it has, and that do not fit the shape
-	saved    bool             // the database is known to hold the shape
+	savedAt  time.Time        // when the database was last told that the shape is in use
 }
+
+// saved reports whether the database is known to hold the shape, and to go on holding it. Pinned may be nil.
+func (p *pinned) saved() bool { return p != nil && time.Since(p.savedAt) < shapeUsedEvery }
 
 func (c *specCache) get(shape string) *pinned {
 	c.mu.RLock()

@@ -21,6 +21,7 @@ type service struct {
 	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
 	beat   time.Time    // of the last accepted heartbeat; only the tick uses it
 	ticked chan struct{}
+	pruned chan struct{}
 
 	mu    sync.Mutex
 	ended bool           // no more deliveries
@@ -84,7 +85,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if rt.service != nil {
 		return ErrStarted
 	}
-	svc := &service{ticked: make(chan struct{})}
+	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{})}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	report, err := rt.registerWorker(ctx, rt.Workflows())
 	if err != nil {
@@ -103,9 +104,11 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	rt.service = svc
 	if rt.config.ManualTick {
 		close(svc.ticked)
+		close(svc.pruned)
 		return nil
 	}
 	go rt.tickLoop(svc)
+	go rt.pruneLoop(svc)
 	return nil
 }
 
@@ -171,6 +174,7 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	}
 	svc.cancel()
 	<-svc.ticked
+	<-svc.pruned
 	if err != nil {
 		return err
 	}

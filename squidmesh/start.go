@@ -169,10 +169,10 @@ func (c committed) started() StartResult {
 
 // markSaved notes that the database holds a shape.
 func (rt *Runtime[TTx]) markSaved(spec *Spec) {
-	if p := rt.specs.get(spec.shape); p != nil && p.saved {
+	if p := rt.specs.get(spec.shape); p.saved() {
 		return
 	}
 	p := rt.registry.pin(spec)
-	p.saved = true
+	p.savedAt = time.Now()
 	rt.specs.put(spec.shape, p)
 }

@@ -43,7 +43,8 @@ type Store[TTx any] interface {
 	// History reads attempts and audit entries of a run in their order.
 	History(ctx context.Context, tx TTx, id RunID) (History, error)
 
-	// Specs saves the given specs if their shapes are new, and returns those asked for that exist.
+	// Specs saves the given specs if their shapes are new, notes that all of them are in use, and returns those asked for that
+	// exist. The note may be left out within an hour of the one before.
 	Specs(ctx context.Context, tx TTx, save []*Spec, get []string) (map[string]*Spec, error)
 
 	// Workers does one tick of a worker's life; see [WorkerTick].
@@ -58,6 +59,11 @@ type Store[TTx any] interface {
 	// SaveCron writes about triggers and fires, and returns the new fires that were inserted, in their order; the others
 	// existed.
 	SaveCron(ctx context.Context, tx TTx, change CronChange) (inserted []Fire, err error)
+
+	// Prune deletes what the query calls too old, oldest first, with all that belongs to it, and counts it. Runs that somebody else
+	// holds are left out. Before a fire or a run of a window goes, it raises the PrunedTo of the trigger, whose row it
+	// locks.
+	Prune(ctx context.Context, tx TTx, q PruneQuery) (Pruned, error)
 
 	// Notify sends a notification outside any transaction.
 	Notify(ctx context.Context, channel, payload string) error
@@ -146,6 +152,20 @@ type RunCursor struct {
 type History struct {
 	Attempts []AttemptRecord
 	Audit    []AuditEntry
+}
+
+// PruneQuery says what is too old to be kept. A zero time keeps for ever.
+type PruneQuery struct {
+	// Completed, Failed and Cancelled select runs of that status which ended before.
+	Completed, Failed, Cancelled time.Time
+	// Fires selects those that started no run and were fired before.
+	Fires time.Time
+	// Shapes selects specs that were in use before, and that no run has.
+	Shapes time.Time
+	// Limit caps the runs, and the fires.
+	Limit int
+	// Count only counts, without the limit, within View.
+	Count bool
 }
 
 // WorkerTick is what one worker does in one statement a second.

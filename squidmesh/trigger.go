@@ -55,6 +55,8 @@ type TriggerState struct {
 	// NextAt is the next window; zero if there is none.
 	NextAt time.Time
 	Paused bool
+	// PrunedTo is the newest window whose fire or run has been deleted; zero if none has.
+	PrunedTo time.Time
 }
 
 // FireState says what became of a window.
@@ -131,7 +133,7 @@ type FireQuery struct {
 // CronChange is what one transaction writes about triggers, in this order.
 type CronChange struct {
 	// Register inserts triggers, or changes the definitions of those that exist; NextAt then changes only together with the
-	// expression or the zone, and Paused not at all.
+	// expression or the zone, and Paused and PrunedTo not at all.
 	Register []TriggerState
 
 	// Triggers writes NextAt and Paused.

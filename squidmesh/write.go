@@ -165,7 +165,7 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member
 // admitStart takes the start of a run into the transaction. Its payload is resolved by the database's clock.
 func (rt *Runtime[TTx]) admitStart(ctx context.Context, tx TTx, w *writing, m *member, locked Locked) error {
 	p := rt.specs.get(m.start.spec.shape)
-	if p == nil || !p.saved {
+	if !p.saved() {
 		if err := rt.saveSpecs(ctx, tx, []*Spec{m.start.spec}); err != nil {
 			return fmt.Errorf("save shape of %s: %w", m.start.spec.workflow, err)
 		}

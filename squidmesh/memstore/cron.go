@@ -86,7 +86,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 	triggers := tx.state.triggers
 	for _, t := range c.Register {
 		if old, known := triggers[t.TriggerKey]; known {
-			t.Paused = old.Paused
+			t.Paused, t.PrunedTo = old.Paused, old.PrunedTo
 			if t.Expression == old.Expression && t.TimeZone == old.TimeZone {
 				t.NextAt = old.NextAt
 			}

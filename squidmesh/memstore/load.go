@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -121,13 +122,14 @@ func (s *Store) Specs(ctx context.Context, tx *Tx, save []*squidmesh.Spec, get [
 		if err != nil {
 			return nil, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}
-		if tx.state.specs[spec.Shape()] == nil {
-			tx.state.specs[spec.Shape()] = body
+		if known, ok := tx.state.specs[spec.Shape()]; ok {
+			body = known.body
 		}
+		tx.state.specs[spec.Shape()] = savedSpec{body, time.Now()}
 	}
 	found := map[string]*squidmesh.Spec{}
 	for _, shape := range get {
-		body := tx.state.specs[shape]
+		body := tx.state.specs[shape].body
 		if body == nil {
 			continue
 		}

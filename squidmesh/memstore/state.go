@@ -15,7 +15,7 @@ import (
 type state struct {
 	runs     map[squidmesh.RunID]*run
 	keys     map[runKey]squidmesh.RunID
-	specs    map[string][]byte // JSON by shape
+	specs    map[string]savedSpec // by shape
 	holds    holds
 	workers  map[squidmesh.WorkerID]squidmesh.Worker
 	lastID   squidmesh.WorkerID
@@ -26,6 +26,12 @@ type state struct {
 
 // runKey is what a start is idempotent by.
 type runKey struct{ workflow, key string }
+
+// savedSpec is a definition as it is stored.
+type savedSpec struct {
+	body   []byte    // JSON
+	usedAt time.Time // when it was saved last
+}
 
 // run is everything that is stored of a run.
 type run struct {

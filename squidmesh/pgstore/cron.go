@@ -28,9 +28,9 @@ func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q squidmesh.TriggerQuer
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.TriggerState, error) {
 		var t squidmesh.TriggerState
-		var next pgtype.Timestamptz
-		err := row.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, &next, &t.Paused)
-		t.NextAt = when(next)
+		var next, pruned pgtype.Timestamptz
+		err := row.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, &next, &t.Paused, &pruned)
+		t.NextAt, t.PrunedTo = when(next), when(pruned)
 		return t, err
 	})
 }

@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/internal/sqltext"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
@@ -138,4 +140,49 @@ func TestTick_IsNotCompiled(t *testing.T) {
 		require.Equal(t, "off", jit)
 		return nil
 	}))
+}
+
+// What retention looks for must not cost what is kept, be the statement planned with its values or once for all.
+func TestPrune_FindsWhatHasEndedByItsIndex(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	ctx := t.Context()
+	for _, sql := range []string{
+		`insert into squidmesh_run (id, workflow, trigger, shape, created_at, status, verdict, compensate, version, seq, last_at, open, retrying, finished_at)
+		select gen_random_uuid(), 'w', 'manual', 's', at, 'completed', '', false, 1, 1, at, 0, 0, at
+		from (select now() - n * interval '1 second' as at from generate_series(1, 100000) as n) as runs`,
+		`insert into squidmesh_fire (workflow, name, key, signal_id, window_at, state, reason, fired_at, sent)
+		select 'w', 't', n::text, n::text, now(), 'skipped', 'missed', now() - n * interval '1 second', 0 from generate_series(1, 20000) as n`,
+		"analyze squidmesh_run", "analyze squidmesh_fire",
+	} {
+		_, err := pool.Exec(ctx, sql)
+		require.NoError(t, err)
+	}
+	statements, err := sqltext.Statements(os.DirFS("sql"), "")
+	require.NoError(t, err)
+	require.NoError(t, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+			_, err := tx.Exec(ctx, "set local plan_cache_mode = "+mode)
+			require.NoError(t, err)
+			old := time.Now().Add(-10 * time.Hour)
+			plan := explain(t, tx, statements["EndedRuns"], "completed", old, 1000)
+			require.Contains(t, plan, "Index Scan using squidmesh_run_finished", plan)
+			require.NotContains(t, plan, "Sort", plan)
+			plan = explain(t, tx, statements["IdleFires"], old, 1000)
+			require.Contains(t, plan, "Index Scan using squidmesh_fire_idle", plan)
+			require.NotContains(t, plan, "Sort", plan)
+		}
+		return nil
+	}))
+
+	// A batch of it goes, and the next one is found where the last ended.
+	store := pgstore.New(pool, nil)
+	for range 2 {
+		require.NoError(t, store.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			pruned, err := store.Prune(ctx, tx, squidmesh.PruneQuery{Completed: time.Now().Add(-time.Hour), Limit: 1000})
+			require.Equal(t, squidmesh.Pruned{Completed: 1000}, pruned)
+			return err
+		}))
+	}
 }

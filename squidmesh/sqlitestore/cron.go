@@ -121,7 +121,8 @@ func fireRow(f squidmesh.Fire) []any {
 
 func scanTrigger(rows *sql.Rows) (squidmesh.TriggerState, error) {
 	var t squidmesh.TriggerState
-	err := rows.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, instant{&t.NextAt}, &t.Paused)
+	err := rows.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, instant{&t.NextAt}, &t.Paused,
+		instant{&t.PrunedTo})
 	return t, err
 }
 

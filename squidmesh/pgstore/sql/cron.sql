@@ -1,6 +1,6 @@
 -- name: Trigger
 -- The columns of a trigger.
-t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, t.next_at, t.paused
+t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, t.next_at, t.paused, t.pruned_to
 
 -- name: Keys
 -- The triggers that are asked for.

@@ -1,6 +1,7 @@
 -- name: Trigger
 -- The columns of a trigger.
-t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, coalesce(t.next_at, 0), t.paused
+t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, coalesce(t.next_at, 0), t.paused,
+    coalesce(t.pruned_to, 0)
 
 -- name: Triggers
 select /* include Trigger */

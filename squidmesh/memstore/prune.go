@@ -1,0 +1,139 @@
+package memstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Prune implements squidmesh.Store.
+func (s *Store) Prune(ctx context.Context, tx *Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+	if q.Count {
+		if err := tx.usable(ctx); err != nil {
+			return squidmesh.Pruned{}, err
+		}
+		return tx.state.clone().prune(q), nil
+	}
+	if err := tx.writable(ctx); err != nil {
+		return squidmesh.Pruned{}, err
+	}
+	return tx.state.prune(q), nil
+}
+
+// prune deletes what is too old. A query that only counts has no limit.
+func (s *state) prune(q squidmesh.PruneQuery) squidmesh.Pruned {
+	var pruned squidmesh.Pruned
+	left := q.Limit
+	for _, ended := range []struct {
+		status squidmesh.RunStatus
+		before time.Time
+		count  *int
+	}{
+		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
+		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
+		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
+	} {
+		rows := s.endedRuns(ended.status, ended.before)
+		if !q.Count {
+			rows = capped(rows, left)
+		}
+		for _, row := range rows {
+			s.deleteRun(row)
+		}
+		*ended.count = len(rows)
+		left -= len(rows)
+	}
+	fires := s.idleFires(q.Fires)
+	if !q.Count {
+		fires = capped(fires, q.Limit)
+	}
+	for _, f := range fires {
+		s.deleteFire(f)
+	}
+	pruned.Fires = len(fires)
+	for shape, spec := range s.specs {
+		if spec.usedAt.Before(q.Shapes) && !s.needs(shape) {
+			delete(s.specs, shape)
+			pruned.Shapes++
+		}
+	}
+	return pruned
+}
+
+// endedRuns are the runs of a status that ended before a time, the longest ended first.
+func (s *state) endedRuns(status squidmesh.RunStatus, before time.Time) []squidmesh.Run {
+	var rows []squidmesh.Run
+	for _, r := range s.runs {
+		if r.row.Status == status && !r.row.FinishedAt.IsZero() && r.row.FinishedAt.Before(before) {
+			rows = append(rows, r.row)
+		}
+	}
+	slices.SortFunc(rows, func(a, b squidmesh.Run) int { return a.FinishedAt.Compare(b.FinishedAt) })
+	return rows
+}
+
+// idleFires are the fires that started no run and were fired before a time, the oldest first.
+func (s *state) idleFires(before time.Time) []squidmesh.Fire {
+	var fires []squidmesh.Fire
+	for _, byKey := range s.fires {
+		for _, f := range byKey {
+			if (f.State == squidmesh.FireSkipped || f.State == squidmesh.FireRefused) && f.FiredAt.Before(before) {
+				fires = append(fires, f)
+			}
+		}
+	}
+	slices.SortFunc(fires, func(a, b squidmesh.Fire) int { return a.FiredAt.Compare(b.FiredAt) })
+	return fires
+}
+
+// deleteRun deletes a run with its holds and its fire.
+func (s *state) deleteRun(row squidmesh.Run) {
+	for h := range s.holds {
+		if h.Run == row.ID {
+			delete(s.holds, h)
+		}
+	}
+	key := squidmesh.TriggerKey{Workflow: row.Workflow, Trigger: row.Trigger}
+	s.markPruned(key, row.WindowAt)
+	for _, f := range s.fires[key] {
+		if f.RunID == row.ID {
+			s.deleteFire(f)
+		}
+	}
+	delete(s.runs, row.ID)
+	if row.Key != "" {
+		delete(s.keys, runKey{row.Workflow, row.Key})
+	}
+}
+
+func (s *state) deleteFire(f squidmesh.Fire) {
+	s.markPruned(f.TriggerKey, f.WindowAt)
+	fires := cloned(s.fires[f.TriggerKey])
+	delete(fires, f.Key)
+	s.fires[f.TriggerKey] = fires
+}
+
+// markPruned notes how far the windows of a trigger have gone.
+func (s *state) markPruned(key squidmesh.TriggerKey, window time.Time) {
+	if t, known := s.triggers[key]; known && window.After(t.PrunedTo) {
+		t.PrunedTo = window
+		s.triggers[key] = t
+	}
+}
+
+// needs reports whether a run or a living worker has a shape.
+func (s *state) needs(shape string) bool {
+	for _, r := range s.runs {
+		if r.row.Shape == shape {
+			return true
+		}
+	}
+	for _, w := range s.workers {
+		if !lost(w) && slices.Contains(w.Shapes, shape) {
+			return true
+		}
+	}
+	return false
+}

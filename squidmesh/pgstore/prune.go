@@ -1,0 +1,129 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Prune implements squidmesh.Store.
+func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+	if q.Count {
+		return s.countPrunable(ctx, tx, q)
+	}
+	var pruned squidmesh.Pruned
+	var runs []squidmesh.RunID
+	for _, ended := range []struct {
+		status squidmesh.RunStatus
+		before time.Time
+		count  *int
+	}{
+		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
+		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
+		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
+	} {
+		if ended.before.IsZero() || len(runs) >= q.Limit {
+			continue
+		}
+		found, err := s.endedRuns(ctx, tx, ended.status, ended.before, q.Limit-len(runs))
+		if err != nil {
+			return squidmesh.Pruned{}, err
+		}
+		*ended.count = len(found)
+		runs = append(runs, found...)
+	}
+	var fires []squidmesh.Fire
+	if !q.Fires.IsZero() {
+		var err error
+		if fires, err = s.idleFires(ctx, tx, q.Fires, q.Limit); err != nil {
+			return squidmesh.Pruned{}, err
+		}
+	}
+	batch := &indexed{}
+	s.queueDeletes(batch, runs, fires, &pruned.Fires)
+	if !q.Shapes.IsZero() {
+		batch.add(s.sql("DeleteShapes"), stamp(q.Shapes)).Exec(affected(&pruned.Shapes))
+	}
+	if err := batch.send(ctx, tx); err != nil {
+		return squidmesh.Pruned{}, err
+	}
+	return pruned, nil
+}
+
+func (s *Store) endedRuns(ctx context.Context, tx pgx.Tx, status squidmesh.RunStatus, before time.Time, limit int) ([]squidmesh.RunID, error) {
+	var ids []squidmesh.RunID
+	batch := &indexed{}
+	batch.add(s.sql("EndedRuns"), string(status), stamp(before), limit).Query(func(rows pgx.Rows) error {
+		var id [16]byte
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			ids = append(ids, id)
+			return nil
+		})
+		return err
+	})
+	return ids, batch.send(ctx, tx)
+}
+
+func (s *Store) idleFires(ctx context.Context, tx pgx.Tx, before time.Time, limit int) ([]squidmesh.Fire, error) {
+	var fires []squidmesh.Fire
+	batch := &indexed{}
+	batch.add(s.sql("IdleFires"), stamp(before), limit).Query(func(rows pgx.Rows) (err error) {
+		fires, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.Fire, error) {
+			var f squidmesh.Fire
+			var window pgtype.Timestamptz
+			err := row.Scan(&f.Workflow, &f.Trigger, &f.Key, &window)
+			f.WindowAt = when(window)
+			return f, err
+		})
+		return err
+	})
+	return fires, batch.send(ctx, tx)
+}
+
+// queueDeletes queues the deletion of runs with all that is theirs, and of fires. The locks of triggers come late, since cron
+// deliveries wait for them, but before the rows that the triggers vouch for.
+func (s *Store) queueDeletes(batch *indexed, runs []squidmesh.RunID, fires []squidmesh.Fire, gone *int) {
+	ids := uuids(runs)
+	if len(runs) > 0 {
+		for _, statement := range []string{"DeleteSteps", "DeleteAttempts", "DeleteEvents", "DeleteRunHolds"} {
+			batch.add(s.sql(statement), ids)
+		}
+	}
+	workflows := column(fires, func(f *squidmesh.Fire) string { return f.Workflow })
+	triggers := column(fires, func(f *squidmesh.Fire) string { return f.Trigger })
+	if len(runs)+len(fires) > 0 {
+		batch.add(s.sql("MarkPruned"), ids, workflows, triggers,
+			column(fires, func(f *squidmesh.Fire) pgtype.Timestamptz { return stamp(f.WindowAt) }))
+	}
+	if len(runs) > 0 {
+		batch.add(s.sql("DeleteFires"), ids)
+		batch.add(s.sql("DeleteRuns"), ids)
+	}
+	if len(fires) > 0 {
+		batch.add(s.sql("DeleteIdleFires"), workflows, triggers, column(fires, func(f *squidmesh.Fire) string { return f.Key })).
+			Exec(affected(gone))
+	}
+}
+
+// affected notes how many rows a statement has changed.
+func affected(n *int) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error {
+		*n = int(tag.RowsAffected())
+		return nil
+	}
+}
+
+func (s *Store) countPrunable(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+	var p squidmesh.Pruned
+	err := tx.QueryRow(ctx, s.sql("CountPrunable"), pgx.NamedArgs{
+		"completed": open(q.Completed, pgtype.NegativeInfinity), "failed": open(q.Failed, pgtype.NegativeInfinity),
+		"cancelled": open(q.Cancelled, pgtype.NegativeInfinity), "fires": open(q.Fires, pgtype.NegativeInfinity),
+		"shapes": open(q.Shapes, pgtype.NegativeInfinity),
+	}).Scan(&p.Completed, &p.Failed, &p.Cancelled, &p.Fires, &p.Shapes)
+	return p, err
+}

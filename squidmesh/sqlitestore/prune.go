@@ -1,0 +1,108 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// Prune implements squidmesh.Store.
+func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+	if q.Count {
+		return s.countPrunable(ctx, tx, q)
+	}
+	var pruned squidmesh.Pruned
+	var runs []squidmesh.RunID
+	for _, ended := range []struct {
+		status squidmesh.RunStatus
+		before time.Time
+		count  *int
+	}{
+		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
+		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
+		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
+	} {
+		if ended.before.IsZero() || len(runs) >= q.Limit {
+			continue
+		}
+		found, err := query(ctx, tx, scanID, s.sql("EndedRuns"), ended.status, micros(ended.before), q.Limit-len(runs))
+		if err != nil {
+			return squidmesh.Pruned{}, err
+		}
+		*ended.count = len(found)
+		runs = append(runs, found...)
+	}
+	var fires [][3]string
+	if !q.Fires.IsZero() {
+		var err error
+		if fires, err = query(ctx, tx, scanFireKey, s.sql("IdleFires"), micros(q.Fires), q.Limit); err != nil {
+			return squidmesh.Pruned{}, err
+		}
+		pruned.Fires = len(fires)
+	}
+	if err := s.deleteAll(ctx, tx, runs, fires); err != nil {
+		return squidmesh.Pruned{}, err
+	}
+	if q.Shapes.IsZero() {
+		return pruned, nil
+	}
+	result, err := tx.ExecContext(ctx, s.sql("DeleteShapes"), micros(q.Shapes))
+	if err != nil {
+		return squidmesh.Pruned{}, fmt.Errorf("DeleteShapes: %w", err)
+	}
+	shapes, err := result.RowsAffected()
+	pruned.Shapes = int(shapes)
+	return pruned, err
+}
+
+// deleteAll deletes runs with all that is theirs, and fires.
+func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []squidmesh.RunID, fires [][3]string) error {
+	if len(runs)+len(fires) == 0 {
+		return nil
+	}
+	ids, err := list(runs)
+	if err != nil {
+		return err
+	}
+	keys, err := list(fires)
+	if err != nil {
+		return err
+	}
+	for _, write := range []struct {
+		statement string
+		args      []any
+	}{
+		{"DeleteSteps", []any{ids}},
+		{"DeleteAttempts", []any{ids}},
+		{"DeleteEvents", []any{ids}},
+		{"DeleteRunHolds", []any{ids}},
+		{"MarkPruned", []any{ids, keys}},
+		{"DeleteFires", []any{ids}},
+		{"DeleteRuns", []any{ids}},
+		{"DeleteIdleFires", []any{keys}},
+	} {
+		if _, err := tx.ExecContext(ctx, s.sql(write.statement), write.args...); err != nil {
+			return fmt.Errorf("%s: %w", write.statement, err)
+		}
+	}
+	return nil
+}
+
+func scanFireKey(rows *sql.Rows) (key [3]string, err error) {
+	err = rows.Scan(&key[0], &key[1], &key[2])
+	return key, err
+}
+
+func (s *Store) countPrunable(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+	var p squidmesh.Pruned
+	err := tx.QueryRowContext(ctx, s.sql("CountPrunable"),
+		sql.Named("completed", bound(q.Completed, math.MinInt64)), sql.Named("failed", bound(q.Failed, math.MinInt64)),
+		sql.Named("cancelled", bound(q.Cancelled, math.MinInt64)), sql.Named("fires", bound(q.Fires, math.MinInt64)),
+		sql.Named("shapes", bound(q.Shapes, math.MinInt64)),
+	).Scan(&p.Completed, &p.Failed, &p.Cancelled, &p.Fires, &p.Shapes)
+	return p, err
+}
