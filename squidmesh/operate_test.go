@@ -59,7 +59,7 @@ func TestDecision_IsChecked(t *testing.T) {
 		"actor with NUL":        {squidmesh.Decision{Actor: "a\x00"}, "Actor", "invalid_text"},
 		"actor in no UTF-8":     {squidmesh.Decision{Actor: "a\xff"}, "Actor", "invalid_text"},
 		"long comment":          {ann(func(d *squidmesh.Decision) { d.Comment = strings.Repeat("a", 4097) }), "Comment", "too_long"},
-		"metadata is a list":    {ann(func(d *squidmesh.Decision) { d.Metadata = json.RawMessage(`[]`) }), "Metadata", "invalid_json"},
+		"metadata is a list":    {ann(func(d *squidmesh.Decision) { d.Metadata = json.RawMessage(`[]`) }), "Metadata", "not_an_object"},
 		"metadata is no JSON":   {ann(func(d *squidmesh.Decision) { d.Metadata = json.RawMessage(`{"a"`) }), "Metadata", "invalid_json"},
 		"long metadata": {ann(func(d *squidmesh.Decision) {
 			d.Metadata = json.RawMessage(`{"a":"` + strings.Repeat("a", 16<<10) + `"}`)

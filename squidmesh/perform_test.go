@@ -31,8 +31,8 @@ func TestPerform_AnswersWhatItCannotDo(t *testing.T) {
 		kind   squidmesh.OutcomeKind
 		reason string
 	}{
-		"unknown kind":       {func(d *squidmesh.Delivery) { d.Kind = "stop" }, squidmesh.Drop, `bad_delivery: parse delivery: unknown kind "stop"`},
-		"later version":      {func(d *squidmesh.Delivery) { d.Version = 2 }, squidmesh.Drop, "bad_delivery: parse delivery: version 2"},
+		"unknown kind":       {func(d *squidmesh.Delivery) { d.Kind = "stop" }, squidmesh.Drop, "bad_delivery"},
+		"later version":      {func(d *squidmesh.Delivery) { d.Version = 2 }, squidmesh.Drop, "bad_delivery"},
 		"no attempt":         {func(d *squidmesh.Delivery) { d.Attempt = 0 }, squidmesh.Drop, "bad_delivery"},
 		"malformed run id":   {func(d *squidmesh.Delivery) { d.RunID = "17" }, squidmesh.Drop, "bad_delivery"},
 		"unknown run":        {func(d *squidmesh.Delivery) { d.RunID = uuid.NewString() }, squidmesh.Drop, "unknown_run"},
