@@ -43,11 +43,14 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			return m.err
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.readBack(ctx, m.c, err, endOf(m.event) || claimOf(m.event))
+			if err = rt.readBack(ctx, m.c, err, endOf(m.event) || claimOf(m.event)); errors.Is(err, errNotCommitted) {
+				m.doubt()
+			}
 		}
 		switch {
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
+			m.dispelDoubt()
 			rt.settle(w)
 			return m.c, nil
 		case ctx.Err() != nil:
@@ -140,6 +143,22 @@ func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error
 		if err := pause(ctx, backoff(try+4)); err != nil {
 			return errors.Join(unknown, err)
 		}
+	}
+}
+
+// doubt notes that a start's COMMIT broke and was not found to have taken effect. A row that nobody has inserted yet cannot be locked,
+// so the server may be at work on the COMMIT still; the lock of an existing run waits for that, which leaves no doubt.
+func (m *member) doubt() {
+	if m.start != nil {
+		c := m.c
+		m.doubtful = &c
+	}
+}
+
+// dispelDoubt finds that a start which was repeated met the run of its own first COMMIT.
+func (m *member) dispelDoubt() {
+	if m.doubtful != nil && m.c.existing != nil && m.c.existing.ID == m.id {
+		m.c = *m.doubtful
 	}
 }
 

@@ -95,13 +95,12 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 // settle does what follows a commit, for each of its members.
 func (rt *Runtime[TTx]) settle(w *writing) {
 	for _, r := range w.order {
-		if r.folded.Empty() {
-			if r.run.ID != (RunID{}) { // else a start whose key was taken
-				rt.carrier.put(r.run, r.carried)
-			}
-			continue
+		switch {
+		case !r.folded.Empty():
+			rt.carrier.put(r.folded.Run, r.carried)
+		case r.run.ID != (RunID{}): // else a start whose place was taken
+			rt.carrier.put(r.run, r.carried)
 		}
-		rt.carrier.put(r.folded.Run, r.carried)
 		for _, m := range r.members {
 			if m.err == nil {
 				rt.told(m)
@@ -127,6 +126,7 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 		return m.own != nil
 	}
 	if err := rt.readBack(ctx, m.c, m.own, true); err != nil {
+		m.doubt()
 		return true
 	}
 	m.own = nil

@@ -29,12 +29,12 @@ type Store[TTx any] interface {
 	// Load reads what reads names of runs that the caller has locked, or of any runs within View, in one round trip.
 	Load(ctx context.Context, tx TTx, reads map[RunID]Reads) (map[RunID]Loaded, error)
 
-	// InsertRun inserts the row of a new run. When the run's workflow and key are taken, it waits until that row is
+	// InsertRun inserts the row of a new run. When its id is taken, or its workflow and key, it waits until that row is
 	// committed or gone, inserts nothing, and returns the run that has them, with its payload left out.
 	InsertRun(ctx context.Context, tx TTx, run Run) (taken *Run, err error)
 
-	// Apply writes transitions of different runs: each table in one statement. It inserts new runs that have no key; those
-	// with one must have been inserted by InsertRun.
+	// Apply writes transitions of different runs: each table in one statement. It inserts new runs that have no key and that
+	// InsertRun has not inserted; those with a key must have been.
 	Apply(ctx context.Context, tx TTx, ts []Transition) error
 
 	// Find answers listings and inspection within View, without locks.

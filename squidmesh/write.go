@@ -15,6 +15,9 @@ type member struct {
 	event Event
 	start *pendingStart // of a member that starts a run instead
 
+	// doubtful is what a start led to whose COMMIT may still take effect: the server may be at work on it.
+	doubtful *committed
+
 	// For the observer: the context whose values it gets, the job under which the member comes, when it was asked for, and how
 	// long the step's function took.
 	ctx   context.Context
@@ -236,10 +239,11 @@ func (w *writing) decide(locked Locked) {
 	}
 }
 
-// insertKeyed inserts the runs that have a key, which may be taken; then nothing else of the start is written.
+// insertKeyed inserts the runs whose place may be taken: that have a key, or whose start is repeated while its first COMMIT may
+// still take effect. InsertRun waits for that. If the place is taken nothing else of the start is written.
 func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) error {
 	for _, r := range w.order {
-		if !r.folded.NewRun || r.folded.Run.Key == "" {
+		if !r.folded.NewRun || r.folded.Run.Key == "" && r.members[0].doubtful == nil {
 			continue
 		}
 		taken, err := rt.store.InsertRun(ctx, tx, r.folded.Run)

@@ -29,7 +29,7 @@ const (
 // without a server fails: `make test` starts one.
 func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 	tb.Helper()
-	config, err := pgxpool.ParseConfig(url(tb))
+	config, err := pgxpool.ParseConfig(databaseURL(tb))
 	if err != nil {
 		tb.Fatalf("TEST_DATABASE_URL: %v", err)
 	}
@@ -72,7 +72,7 @@ func migrate(tb testing.TB, options []Option, all, ours func(context.Context) er
 	}
 }
 
-func url(tb testing.TB) string {
+func databaseURL(tb testing.TB) string {
 	tb.Helper()
 	url := os.Getenv("TEST_DATABASE_URL")
 	if url == "" {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 )
 
 // points are where processes die by themselves, with the hit before which each comes up, so that rare ones are reached and
@@ -89,7 +91,7 @@ func (f *faultPlan) freeze() time.Duration {
 type nemesis struct {
 	crew     *crew
 	cluster  *cluster
-	proxy    *proxy
+	proxy    *wirecut.Proxy
 	admin    *pgxpool.Pool
 	seed     uint64
 	say      func(format string, args ...any)
@@ -100,12 +102,12 @@ type nemesis struct {
 func (n *nemesis) run(ctx context.Context) {
 	n.now(ctx, 1, 5*time.Second, func(r *rand.Rand) { n.crew.kill(n.crew.pick(r.IntN(1000), "")) })
 	n.now(ctx, 2, 8*time.Second, func(r *rand.Rand) { n.crew.freeze(n.crew.pick(r.IntN(1000), "worker")) })
-	n.now(ctx, 3, 1100*time.Millisecond, func(r *rand.Rand) { n.proxy.arm(cutBefore + cut(r.IntN(2))) })
-	n.now(ctx, 4, 4*time.Second, func(r *rand.Rand) { n.proxy.drop(1 + r.IntN(3)) })
+	n.now(ctx, 3, 1100*time.Millisecond, func(r *rand.Rand) { n.proxy.Arm(wirecut.Before + wirecut.Cut(r.IntN(3))) })
+	n.now(ctx, 4, 4*time.Second, func(r *rand.Rand) { n.proxy.Drop(1 + r.IntN(3)) })
 	n.now(ctx, 5, 6*time.Second, func(*rand.Rand) { n.terminate(ctx) })
 	n.now(ctx, 6, 35*time.Second, func(r *rand.Rand) { n.restart(ctx, []string{"fast", "immediate"}[r.IntN(2)]) })
 	n.tasks.Wait()
-	n.proxy.arm(cutNone)
+	n.proxy.Arm(wirecut.None)
 }
 
 // now and then does something: after half to one and a half of the interval. Each thing has a chance of its own, so that one seed

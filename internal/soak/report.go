@@ -49,7 +49,7 @@ func (s *soak) judge(ctx context.Context) error {
 	}
 	c := closing{
 		DurationS: time.Since(s.began).Round(100 * time.Millisecond).Seconds(), Seed: s.seed,
-		Kills: len(s.crew.deaths), Freezes: s.crew.freezes, PGRestarts: s.nemesis.restarts, CommitCuts: s.proxy.cuts.Load(),
+		Kills: len(s.crew.deaths), Freezes: s.crew.freezes, PGRestarts: s.nemesis.restarts, CommitCuts: s.proxy.Cuts(),
 	}
 	if c.CronWindows, c.CronMissed, c.CronDuplicated, err = cronFigures(ctx, s.admin); err != nil {
 		return err

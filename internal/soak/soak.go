@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/migrations"
 )
 
@@ -20,7 +21,7 @@ type soak struct {
 	dir     string
 	began   time.Time
 	cluster *cluster
-	proxy   *proxy
+	proxy   *wirecut.Proxy
 	admin   *pgxpool.Pool // past the proxy
 	crew    *crew
 	nemesis *nemesis
@@ -69,7 +70,7 @@ func (s *soak) open(ctx context.Context) (err error) {
 	if s.cluster, err = newCluster(ctx, base, s.fsync); err != nil {
 		return err
 	}
-	if s.proxy, err = newProxy(s.cluster.address()); err != nil {
+	if s.proxy, err = wirecut.New(s.cluster.address()); err != nil {
 		return err
 	}
 	if s.admin, err = pgxpool.New(ctx, databaseURL(s.cluster.address())); err != nil {
@@ -81,7 +82,7 @@ func (s *soak) open(ctx context.Context) (err error) {
 	_, err = s.admin.Exec(ctx, `create table soak_effect (run_id text, step text, phase text, attempt integer, key text)`)
 	faults := &faultPlan{random: rand.New(rand.NewPCG(s.seed, 0)), dealt: map[string]int{}}
 	s.crew = &crew{
-		options: s.options, database: databaseURL(s.proxy.address()), dir: s.dir, faults: faults, say: s.tell,
+		options: s.options, database: databaseURL(s.proxy.Address()), dir: s.dir, faults: faults, say: s.tell,
 		slots: map[string]*process{}, points: map[string]int{},
 	}
 	s.nemesis = &nemesis{crew: s.crew, cluster: s.cluster, proxy: s.proxy, admin: s.admin, seed: s.seed, say: s.tell}
@@ -101,7 +102,7 @@ func (s *soak) close() error {
 		s.admin.Close()
 	}
 	if s.proxy != nil {
-		problems = append(problems, s.proxy.close())
+		problems = append(problems, s.proxy.Close())
 	}
 	if s.cluster != nil {
 		problems = append(problems, s.cluster.stop(context.Background()))

@@ -9,7 +9,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// InsertRun implements squidmesh.Store. Whoever has the key is committed: there is one writer.
+// InsertRun implements squidmesh.Store. Whoever has the place is committed: there is one writer.
 func (s *Store) InsertRun(ctx context.Context, tx *Tx, row squidmesh.Run) (*squidmesh.Run, error) {
 	if err := tx.writable(ctx); err != nil {
 		return nil, err
@@ -18,8 +18,9 @@ func (s *Store) InsertRun(ctx context.Context, tx *Tx, row squidmesh.Run) (*squi
 		existing := tx.state.runs[id].bare()
 		return &existing, nil
 	}
-	if tx.state.runs[row.ID] != nil {
-		return nil, fmt.Errorf("run %s exists", row.ID)
+	if taken := tx.state.runs[row.ID]; taken != nil {
+		existing := taken.bare()
+		return &existing, nil
 	}
 	tx.state.insert(row)
 	return nil, nil

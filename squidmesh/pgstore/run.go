@@ -24,16 +24,16 @@ func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run squidmesh.Run) (*s
 		if err != nil || tag.RowsAffected() == 1 {
 			return nil, err
 		}
-		rows, err := tx.Query(ctx, s.sql("RunByKey"), run.Workflow, run.Key)
+		rows, err := tx.Query(ctx, s.sql("Taken"), id(run.ID), run.Workflow, run.Key)
 		if err != nil {
 			return nil, err
 		}
 		taken, err := pgx.CollectExactlyOneRow(rows, scanRun)
 		if errors.Is(err, pgx.ErrNoRows) {
-			continue // deleted in between, so the key is free again
+			continue // deleted in between, so its place is free again
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the run with key %q: %w", run.Key, err)
+			return nil, fmt.Errorf("read the run in the place of %s: %w", run.ID, err)
 		}
 		return &taken, nil
 	}

@@ -21,9 +21,9 @@ func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*
 	if n, err := result.RowsAffected(); err != nil || n == 1 {
 		return nil, err
 	}
-	taken, err := query(ctx, tx, scanRun, s.sql("RunByKey"), run.Workflow, run.Key)
+	taken, err := query(ctx, tx, scanRun, s.sql("Taken"), run.ID, run.Workflow, run.Key)
 	if err != nil {
-		return nil, fmt.Errorf("read the run with key %q: %w", run.Key, err)
+		return nil, fmt.Errorf("read the run in the place of %s: %w", run.ID, err)
 	}
 	return &taken[0], nil
 }

@@ -15,6 +15,7 @@ func runTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	return map[string]func(*storeBench[TTx]){
 		"InsertRun_KeepsEveryColumn":             insertKeepsEveryColumn[TTx],
 		"InsertRun_TakenKeyReturnsItsRun":        takenKeyReturnsItsRun[TTx],
+		"InsertRun_TakenIDReturnsItsRun":         takenIDReturnsItsRun[TTx],
 		"InsertRun_OneOfManyConcurrentKeysWins":  oneOfManyConcurrentKeysWins[TTx],
 		"InsertRun_WaitsForAnUncommittedKey":     waitsForAnUncommittedKey[TTx],
 		"Lock_AnswersExistingRunsAndTheClock":    lockAnswersExistingRunsAndTheClock[TTx],
@@ -69,6 +70,21 @@ func takenKeyReturnsItsRun[TTx any](b *storeBench[TTx]) {
 	b.insert(other) // keys belong to their workflow
 	b.insert(newRun("checkout"))
 	b.insert(newRun("checkout")) // and no key is not a key
+}
+
+// takenIDReturnsItsRun: a start is repeated whose first COMMIT took effect without anybody hearing of it.
+func takenIDReturnsItsRun[TTx any](b *storeBench[TTx]) {
+	for _, key := range []string{"", "order-1"} {
+		run := newRun("checkout")
+		run.Key = key
+		b.insert(run)
+		b.write(func(ctx context.Context, tx TTx) {
+			taken, err := b.store.InsertRun(ctx, tx, run)
+			require.NoError(b, err)
+			require.NotNil(b, taken)
+			require.Equal(b, run.ID, taken.ID)
+		})
+	}
 }
 
 func oneOfManyConcurrentKeysWins[TTx any](b *storeBench[TTx]) {

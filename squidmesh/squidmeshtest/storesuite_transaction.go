@@ -207,14 +207,10 @@ func nestedInNested[TTx any](b *storeBench[TTx]) {
 func nestedFailedStatement[TTx any](b *storeBench[TTx]) {
 	var kept []squidmesh.RunID
 	b.write(func(ctx context.Context, tx TTx) {
-		id := b.put(ctx, tx)
-		kept = append(kept, id)
+		kept = append(kept, b.put(ctx, tx))
 		err := b.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
 			b.put(ctx, tx)
-			twice := newRun("put")
-			twice.ID = id
-			_, err := b.store.InsertRun(ctx, tx, twice)
-			return err
+			return b.store.Apply(ctx, tx, []squidmesh.Transition{next(newRun("missing"))})
 		})
 		require.Error(b, err)
 		require.NotErrorIs(b, err, squidmesh.ErrTxUnusable)
@@ -244,16 +240,8 @@ func nestedEndedContext[TTx any](b *storeBench[TTx]) {
 
 func ordinaryErrorsAreNotTransient[TTx any](b *storeBench[TTx]) {
 	transient := b.store.Traits().Transient
-	id := newRunID()
 	violation := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-		for range 2 {
-			run := newRun("put")
-			run.ID = id
-			if _, err := b.store.InsertRun(ctx, tx, run); err != nil {
-				return err
-			}
-		}
-		return nil
+		return b.store.Apply(ctx, tx, []squidmesh.Transition{next(newRun("missing"))})
 	})
 	require.Error(b, violation)
 	for _, err := range []error{

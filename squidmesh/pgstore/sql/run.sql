@@ -5,14 +5,14 @@ id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') a
     last_at, open, retrying, reason, finished_at
 
 -- name: InsertRun
--- The only statement that writes the immutable columns. On a taken key it waits until the other transaction has ended.
+-- On a taken key or id it waits until the other transaction has ended.
 insert into /* schema */squidmesh_run (
     id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 ) values (
     $1, $2, $3, $4, nullif($5, ''), nullif($6, ''), $7, $8, $9, nullif($10, ''), $11, $12::text::json, $13,
     $14, $15, $16, $17, $18, $19, $20, $21, $22::text::json, $23
-) on conflict (workflow, key) where key is not null do nothing;
+) on conflict do nothing;
 
 -- name: InsertRuns
 -- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
@@ -34,11 +34,11 @@ from unnest(
 )
 on conflict (id) do nothing;
 
--- name: RunByKey
+-- name: Taken
 -- A statement of its own, so that it sees the row that InsertRun waited for.
 select /* include Run */, null::json as payload
 from /* schema */squidmesh_run
-where workflow = $1 and key = $2;
+where id = $1 or workflow = $2 and key = $3;
 
 -- name: Filter
 -- What all listings share. Open ends are infinite values rather than nulls, so that a generic plan can still use the index

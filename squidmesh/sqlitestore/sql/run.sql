@@ -5,14 +5,14 @@ id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') a
     created_at, status, verdict, compensate, version, seq, last_at, open, retrying, reason, coalesce(finished_at, 0) as finished_at
 
 -- name: InsertRun
--- The only statement that writes the immutable columns.
+-- A taken key or id inserts nothing.
 insert into squidmesh_run (
     id, workflow, trigger, shape, key, key_hash, window_at, window_end, received_at, signal_id, replayed_from, payload, created_at,
     status, verdict, compensate, version, seq, last_at, open, retrying, reason, finished_at
 ) values (
     ?1, ?2, ?3, ?4, nullif(?5, ''), nullif(?6, ''), nullif(?7, 0), nullif(?8, 0), nullif(?9, 0), nullif(?10, ''), ?11, ?12,
     ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, nullif(?23, 0)
-) on conflict (workflow, key) where key is not null do nothing;
+) on conflict do nothing;
 
 -- name: InsertRuns
 -- Starts without a key, many at once. One that InsertRun has inserted already is left as it is.
@@ -29,10 +29,10 @@ from json_each(?)
 where true
 on conflict (id) do nothing;
 
--- name: RunByKey
+-- name: Taken
 select /* include Run */, null as payload
 from squidmesh_run
-where workflow = ? and key = ?;
+where id = ? or workflow = ? and key = ?;
 
 -- name: Filter
 -- What all listings share. Open ends are extreme values rather than nulls, so that the index serves them too.

@@ -1,4 +1,5 @@
-package main
+// Package wirecut is a proxy in front of PostgreSQL that breaks connections on either side of a COMMIT, or anywhere. Tests only.
+package wirecut
 
 import (
 	"bufio"
@@ -12,18 +13,20 @@ import (
 	"sync/atomic"
 )
 
-// cut is where a connection breaks.
-type cut int32
+// Cut is where a connection breaks.
+type Cut int32
 
+// The cuts.
 const (
-	cutNone   cut = iota
-	cutBefore     // the COMMIT never reaches the server
-	cutAfter      // the server has committed, the client never hears of it
+	None   Cut = iota
+	Before     // the COMMIT never reaches the server
+	After      // the server has committed, the client never hears of it
+	During     // the client is cut off while the server is at work on the COMMIT
 )
 
-// proxy stands between the processes and PostgreSQL and understands just enough of the protocol to break a connection on either
+// Proxy stands between the processes and PostgreSQL and understands just enough of the protocol to break a connection on either
 // side of a COMMIT.
-type proxy struct {
+type Proxy struct {
 	listener net.Listener
 	target   string
 
@@ -38,25 +41,31 @@ type proxy struct {
 type link struct {
 	client, server net.Conn
 	swallow        atomic.Bool // what the server says next is the answer to a COMMIT that nobody is to hear
+	deaf           atomic.Bool // the client has gone, and the server is to be left at work
 }
 
-func newProxy(target string) (*proxy, error) {
+// New listens on a free port of this host and passes connections on to target, host:port.
+func New(target string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &proxy{listener: listener, target: target, links: map[*link]bool{}}
+	p := &Proxy{listener: listener, target: target, links: map[*link]bool{}}
 	go p.accept()
 	return p, nil
 }
 
-func (p *proxy) address() string { return p.listener.Addr().String() }
+// Address is where the proxy listens, host:port.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
-// arm makes the next COMMIT suffer a cut; none disarms.
-func (p *proxy) arm(c cut) { p.armed.Store(int32(c)) }
+// Arm makes the next COMMIT suffer a cut; None disarms.
+func (p *Proxy) Arm(c Cut) { p.armed.Store(int32(c)) }
 
-// drop cuts up to n connections, wherever they are.
-func (p *proxy) drop(n int) {
+// Cuts is how many COMMITs were cut.
+func (p *Proxy) Cuts() int64 { return p.cuts.Load() }
+
+// Drop cuts up to n connections, wherever they are.
+func (p *Proxy) Drop(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
@@ -67,9 +76,10 @@ func (p *proxy) drop(n int) {
 	}
 }
 
-func (p *proxy) close() error { return p.listener.Close() }
+// Close ends the listening; connections end with their clients.
+func (p *Proxy) Close() error { return p.listener.Close() }
 
-func (p *proxy) accept() {
+func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
@@ -79,7 +89,7 @@ func (p *proxy) accept() {
 	}
 }
 
-func (p *proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.target)
 	if err != nil {
@@ -102,7 +112,9 @@ func (p *proxy) serve(client net.Conn) {
 		p.answers(l)
 	}()
 	p.questions(l)
-	l.close()
+	if !l.deaf.Load() {
+		l.close()
+	}
 	<-answered
 }
 
@@ -112,27 +124,37 @@ func (l *link) close() {
 }
 
 // questions passes on what the client says, message by message.
-func (p *proxy) questions(l *link) {
+func (p *Proxy) questions(l *link) {
 	from, to := bufio.NewReaderSize(l.client, 64<<10), bufio.NewWriterSize(l.server, 64<<10)
 	commits := commits{}
+	last := false // what the client says ends with the request that has the COMMIT
 	for startup := true; ; startup = false {
 		kind, body, err := readMessage(from, startup)
-		if err != nil {
+		if err != nil || startup && isCancel(body) {
 			return
 		}
 		if commits.is(kind, body) {
-			switch cut(p.armed.Swap(int32(cutNone))) {
-			case cutBefore:
+			switch Cut(p.armed.Swap(int32(None))) {
+			case Before:
 				p.cuts.Add(1)
 				return
-			case cutAfter:
+			case After:
 				l.swallow.Store(true)
+			case During:
+				l.swallow.Store(true)
+				last = true
 			}
 		}
 		if _, err := to.Write(body); err != nil {
 			return
 		}
-		if from.Buffered() == 0 && to.Flush() != nil {
+		if (last || from.Buffered() == 0) && to.Flush() != nil {
+			return
+		}
+		if last && (kind == 'Q' || kind == 'S') { // the server has all of it; that nobody listens it does not notice
+			p.cuts.Add(1)
+			l.deaf.Store(true)
+			l.client.Close()
 			return
 		}
 	}
@@ -163,6 +185,12 @@ func readMessage(r *bufio.Reader, startup bool) (kind byte, body []byte, err err
 	return kind, body, err
 }
 
+// isCancel recognises a connection that only asks for another one's statement to be cancelled. pgx makes one when it loses a
+// connection; it gets lost as well, as it would when the network is gone.
+func isCancel(startup []byte) bool {
+	return len(startup) == 16 && binary.BigEndian.Uint32(startup[4:]) == 80877102
+}
+
 // commits recognises a COMMIT, as text or by the name under which it was prepared.
 type commits map[string]bool
 
@@ -188,7 +216,7 @@ func isCommit(text []byte) bool {
 
 // answers passes on what the server says. It says that a transaction is complete after it has committed; what it says before that
 // in the same breath is lost with it.
-func (p *proxy) answers(l *link) {
+func (p *Proxy) answers(l *link) {
 	defer l.close()
 	from, to := bufio.NewReaderSize(l.server, 64<<10), bufio.NewWriterSize(l.client, 64<<10)
 	for {
@@ -198,7 +226,9 @@ func (p *proxy) answers(l *link) {
 		}
 		if l.swallow.Load() {
 			if kind == 'E' || kind == 'Z' || kind == 'C' && isCommit(body[5:]) {
-				p.cuts.Add(1)
+				if !l.deaf.Load() {
+					p.cuts.Add(1)
+				}
 				return
 			}
 			continue
