@@ -36,7 +36,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 		m.c, m.err, m.own = committed{}, nil, nil
 		var w *writing
 		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			if w, err = rt.write(ctx, tx, []*member{m}, dispatch); err != nil {
+			if w, err = rt.write(ctx, tx, []*member{m}, !sweeps(m.event), dispatch); err != nil {
 				return err
 			}
 			faultAt([]*member{m}, "before_commit")
@@ -51,18 +51,20 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
-			rt.settle(w)
+			rt.settle(w) // a swept member whose run is locked elsewhere has led to nothing
 			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
 		case errors.Is(err, errNotCommitted), rt.traits.Transient(err):
-			if try >= commitAttempts && !endOf(m.event) {
+			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
 				return committed{}, err
 			}
 		case errors.Is(err, ErrDispatch) && (endOf(m.event) || claimOf(m.event)):
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
 			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
+		case m.err == nil && endOf(m.event) && !sweeps(m.event):
+			rt.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", try, "error", err)...)
 		default:
 			return committed{}, err
 		}

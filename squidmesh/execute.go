@@ -261,7 +261,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			m := x.member(event)
 			m.ctx, m.asked = ctx, asked
 			var err error
-			w, err = rt.write(ctx, tx, []*member{m}, rt.enqueueOrLater)
+			w, err = rt.write(ctx, tx, []*member{m}, true, rt.enqueueOrLater)
 			c = m.c
 			switch {
 			case err != nil:

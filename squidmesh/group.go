@@ -76,7 +76,7 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	defer cancel()
 	var w *writing
 	err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		w, err = rt.write(ctx, tx, members, rt.enqueue)
+		w, err = rt.write(ctx, tx, members, false, rt.enqueue)
 		faultAt(members, "before_commit")
 		return err
 	})

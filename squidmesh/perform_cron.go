@@ -142,7 +142,7 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, window *Window,
 	}
 	m := s.member()
 	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.write(ctx, tx, []*member{m}, rt.enqueue)
+	w, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue)
 	switch {
 	case err != nil:
 		return performed{}, err
@@ -210,7 +210,7 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy O
 	}
 	m := s.member()
 	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.write(ctx, tx, []*member{m}, rt.enqueue)
+	w, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue)
 	switch {
 	case err != nil:
 		return f, nil, err

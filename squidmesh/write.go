@@ -65,11 +65,11 @@ type writtenRun struct {
 	folded  Transition
 }
 
-// write is the heart of every commit: lock, load, decide, enqueue, apply. A single member waits for its run, unless it only sweeps;
-// of several, those whose runs somebody else holds are left to go on their own, so that a batch never waits. What is refused is
-// noted on its member; an error that is returned concerns all of them.
-func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, dispatch enqueueFunc[TTx]) (*writing, error) {
-	q := LockQuery{SkipLocked: len(members) > 1 || sweeps(members[0].event)}
+// write is the heart of every commit: lock, load, decide, enqueue, apply. Unless it is to wait, members whose runs somebody else
+// holds are left out (errElsewhere): a batch must not hold up those behind it, nor a sweep the next one. What is refused is noted on its
+// member; an error that is returned concerns all of them.
+func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wait bool, dispatch enqueueFunc[TTx]) (*writing, error) {
+	q := LockQuery{SkipLocked: !wait}
 	for _, m := range members {
 		if m.start == nil {
 			q.Runs = append(q.Runs, m.id)
@@ -305,11 +305,15 @@ func workerOf(e Event) WorkerID {
 	}
 }
 
-// sweeps reports whether an event comes from a tick that will find the same again, and that must not be held up: its worker's lease
-// depends on it.
+// sweeps reports whether an event comes from a tick, which waits for no run: whoever holds it moves it, or is a frozen process, whose
+// transaction the server ends. The next tick finds what is left.
 func sweeps(e Event) bool {
-	_, ok := e.(Expired)
-	return ok
+	switch e.(type) {
+	case Lost, Redelivered, Expired:
+		return true
+	default:
+		return false
+	}
 }
 
 // equip tells an event which steps of the run's shape its worker could go on with.
