@@ -197,7 +197,7 @@ func (x explainer) running(row StepState) Reason {
 }
 
 // takenOverWithin is how long it takes until somebody has noticed that a lease has run out, and has taken over.
-const takenOverWithin = 2 * tickEvery
+const takenOverWithin = 2 * heartbeat
 
 // due explains why nobody has claimed a row that is due.
 func (x explainer) due(row StepState) Reason {

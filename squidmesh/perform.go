@@ -64,7 +64,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 	outcome := c.Outcome
 	slice := time.Now().Add(rt.config.TimeSlice)
 	for c.Claim != nil {
-		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && !svc.stopping()
+		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && svc.holds()
 		if c, err = rt.attempt(ctx, work, d.Job, c, more); err != nil {
 			return Outcome{}, err
 		}

@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// heartbeat is the default of [Config.Heartbeat].
+const heartbeat = time.Second
+
 // Config is what a [Runtime] is made of.
 type Config[TTx any] struct {
 	// Store keeps the runs. Required.
@@ -39,6 +42,10 @@ type Config[TTx any] struct {
 	// TimeSlice is how long a worker goes on with successors before it hands the run back to the queue, so that others
 	// get their turn. Defaults to 1 second.
 	TimeSlice time.Duration
+
+	// Heartbeat is how often a worker renews its lease and looks for what needs care. At most a third of the store's lease.
+	// Defaults to 1 second, or to a quarter of the lease if that is less.
+	Heartbeat time.Duration
 
 	// MaxOutput caps the encoded result of a step, in bytes. Defaults to 256 KiB.
 	MaxOutput int
@@ -123,6 +130,15 @@ func (c *Config[TTx]) check() []error {
 	if c.TimeSlice < 0 {
 		report("TimeSlice", "out_of_range", "%s is negative", c.TimeSlice)
 	}
+	if c.Heartbeat < 0 {
+		report("Heartbeat", "out_of_range", "%s is negative", c.Heartbeat)
+	}
+	if c.Store != nil {
+		if lease := c.Store.Traits().Lease; lease < 3*c.Heartbeat {
+			report("Heartbeat", "out_of_range", "%s is more than a third of the store's lease of %s, so one that is late would cost the lease",
+				c.Heartbeat, lease)
+		}
+	}
 	if c.MaxOutput < 0 {
 		report("MaxOutput", "out_of_range", "%d is negative", c.MaxOutput)
 	}
@@ -134,6 +150,9 @@ func (c *Config[TTx]) fill() {
 	c.Queue = cmp.Or(c.Queue, "squidmesh")
 	c.TimeSlice = cmp.Or(c.TimeSlice, time.Second)
 	c.MaxOutput = cmp.Or(c.MaxOutput, 256<<10)
+	if c.Heartbeat == 0 && c.Store != nil {
+		c.Heartbeat = min(heartbeat, c.Store.Traits().Lease/4)
+	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Name == "" {
 		host, _ := os.Hostname()

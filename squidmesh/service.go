@@ -11,23 +11,22 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/fault"
 )
 
-// tickEvery is how often a worker renews its lease and looks for what needs care.
-const tickEvery = time.Second
-
 // service is the executing side of a runtime between Start and Stop.
 type service struct {
 	ctx    context.Context // of everything that must outlive a single delivery
 	cancel context.CancelFunc
 	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
-	beat   time.Time    // of the last accepted heartbeat; only the tick uses it
 	ticked chan struct{}
 	pruned chan struct{}
+	caring atomic.Bool // what a tick found is being looked after
 
-	mu    sync.Mutex
-	ended bool           // no more deliveries
-	busy  sync.WaitGroup // deliveries at work
+	mu     sync.Mutex
+	ended  bool           // no more deliveries
+	proven time.Time      // until when the last accepted heartbeat proves the lease; zero if nobody counts, with ManualTick
+	doubt  *time.Timer    // tells the steps to stop at that time
+	busy   sync.WaitGroup // deliveries at work
 
-	// Of the tick alone.
+	// Of whoever is caring.
 	later   map[deliveryID]retryAt // enqueues that failed
 	sent    map[deliveryID]retryAt // deliveries repeated without knowing what became of their jobs
 	overdue StepCursor             // how far a long backlog has been looked through
@@ -39,12 +38,21 @@ func (s *service) enter() (WorkerID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	worker := WorkerID(s.worker.Load())
-	if s.ended || worker == 0 {
+	if s.ended || worker == 0 || !s.trusted() {
 		return 0, false
 	}
 	s.busy.Add(1)
 	return worker, true
 }
+
+// holds reports whether the worker can prove its lease and goes on.
+func (s *service) holds() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.ended && s.trusted()
+}
+
+func (s *service) trusted() bool { return s.proven.IsZero() || time.Now().Before(s.proven) }
 
 func (s *service) leave() { s.busy.Done() }
 
@@ -57,12 +65,6 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 		stop()
 		cancel()
 	}
-}
-
-func (s *service) stopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
 }
 
 // started is the running service; nil when there is none.
@@ -87,7 +89,13 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	}
 	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{})}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	report, err := rt.registerWorker(ctx, rt.Workflows())
+	svc.doubt = time.AfterFunc(rt.traits.Lease, func() {
+		rt.logger.Warn("squidmesh: lease cannot be proven, steps are told to stop")
+		rt.live.cancelAll(ErrLeaseLost)
+	})
+	svc.doubt.Stop() // until the lease has a beginning
+	sent := time.Now()
+	report, err := rt.registerWorker(ctx, rt.store.InTx, rt.Workflows())
 	if err != nil {
 		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
@@ -95,9 +103,10 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	for _, spec := range rt.Workflows() {
 		rt.markSaved(spec)
 	}
+	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
-	svc.beat = time.Now()
 	if err := rt.takeOver(ctx, report.Orphans); err != nil {
+		svc.doubt.Stop()
 		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
 	}
@@ -112,8 +121,20 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	return nil
 }
 
+// prove notes that the database accepted a heartbeat which was sent at that time. The lease counts from there by this process's own
+// clock, which goes on while it is frozen, so it never ends later than the database's.
+func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
+	if rt.config.ManualTick {
+		return // its time is the store's
+	}
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	svc.proven = sent.Add(rt.traits.Lease)
+	svc.doubt.Reset(time.Until(svc.proven))
+}
+
 // registerWorker writes this process's worker row.
-func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (WorkerReport, error) {
+func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], specs []*Spec) (WorkerReport, error) {
 	worker := &Worker{Name: rt.config.Name, Queues: rt.Queues()}
 	for _, workflow := range sortedKeys(rt.registry.functions) {
 		for key := range rt.registry.functions[workflow] {
@@ -126,7 +147,7 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, specs []*Spec) (Work
 		worker.Shapes = append(worker.Shapes, spec.shape)
 	}
 	var report WorkerReport
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		if err := rt.saveSpecs(ctx, tx, specs); err != nil {
 			return err
 		}
@@ -175,6 +196,7 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	svc.cancel()
 	<-svc.ticked
 	<-svc.pruned
+	svc.doubt.Stop()
 	if err != nil {
 		return err
 	}
@@ -192,20 +214,38 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	return nil
 }
 
-// tickLoop renews the lease and looks after runs until the service ends.
+// tickLoop renews the lease until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool
+// keeps the next heartbeat waiting.
 func (rt *Runtime[TTx]) tickLoop(svc *service) {
 	defer close(svc.ticked)
-	ticker := time.NewTicker(tickEvery)
+	inTx, hangUp := rt.line(svc)
+	defer hangUp()
+	var care sync.WaitGroup
+	defer care.Wait()
+	ticker := time.NewTicker(rt.config.Heartbeat)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-svc.ctx.Done():
 			return
 		case <-ticker.C:
-			if err := rt.tick(svc); err != nil && svc.ctx.Err() == nil {
+		}
+		report, err := rt.tick(svc, inTx)
+		if err != nil {
+			if svc.ctx.Err() == nil {
 				rt.logger.Warn("squidmesh: tick", "error", err)
 			}
+			continue
 		}
+		if !svc.caring.CompareAndSwap(false, true) {
+			continue // the next tick finds it again
+		}
+		care.Go(func() {
+			defer svc.caring.Store(false)
+			if err := rt.care(svc, report); err != nil && svc.ctx.Err() == nil {
+				rt.logger.Warn("squidmesh: tick", "error", err)
+			}
+		})
 	}
 }
 
@@ -223,45 +263,68 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	if !rt.config.ManualTick {
 		return errors.New("runtime ticks by itself: set Config.ManualTick")
 	}
-	return rt.tick(svc)
+	report, err := rt.tick(svc, rt.store.InTx)
+	if err != nil {
+		return err
+	}
+	return rt.care(svc, report)
 }
 
-func (rt *Runtime[TTx]) tick(svc *service) error {
-	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease)
+// line is the tick's way to the database, and what ends it: a connection of its own where the store has such.
+func (rt *Runtime[TTx]) line(svc *service) (inTx inTxFunc[TTx], hangUp func()) {
+	d, ok := rt.store.(Dedicator[TTx])
+	if !ok {
+		return rt.store.InTx, func() {}
+	}
+	line := d.Dedicate()
+	return line.InTx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(svc.ctx), time.Second)
+		defer cancel()
+		_ = line.Close(ctx)
+	}
+}
+
+// inTxFunc is InTx of a [Store].
+type inTxFunc[TTx any] func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+
+// tick renews the lease. One that hangs is given up while the lease still has time for another.
+func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, error) {
+	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
-	worker := WorkerID(svc.worker.Load())
+	worker, sent := WorkerID(svc.worker.Load()), time.Now()
 	if worker == 0 {
-		report, err := rt.registerWorker(ctx, nil)
+		report, err := rt.registerWorker(ctx, inTx, nil)
 		if err != nil {
-			return err
+			return WorkerReport{}, err
 		}
 		worker = report.Registered
+		rt.prove(svc, sent)
 		svc.worker.Store(int64(worker))
-		svc.beat = time.Now()
+	}
+	tick := WorkerTick{
+		Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
+		Overdue: overdueAfter, Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
+	}
+	if !svc.caring.Load() {
+		tick.OverdueFrom, tick.Late = svc.overdue, svc.late()
 	}
 	var report WorkerReport
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		report, err = rt.store.Workers(ctx, tx, WorkerTick{
-			Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-			Overdue: overdueAfter, OverdueFrom: svc.overdue, Late: svc.late(), Blocks: rt.live.blocks(),
-			Triggers: rt.cronKeys(),
-		})
+	sent = time.Now()
+	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		report, err = rt.store.Workers(ctx, tx, tick)
 		fault.Hit("tick.before_commit")
 		return err
 	})
 	fault.Hit("tick.after_commit")
 	switch {
-	case err != nil && time.Since(svc.beat) > rt.traits.Lease:
-		rt.live.cancelAll(ErrLeaseLost) // nobody can know any more that this worker lives
-		return err
 	case err != nil:
-		return err
+		return WorkerReport{}, err
 	case !report.Alive:
 		rt.logger.Warn("squidmesh: worker was declared lost, registers anew", "worker", worker)
 		svc.worker.Store(0)
 		rt.live.cancelAll(ErrLeaseLost)
 	default:
-		svc.beat = time.Now()
+		rt.prove(svc, sent)
 	}
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
@@ -269,6 +332,13 @@ func (rt *Runtime[TTx]) tick(svc *service) error {
 	for _, block := range report.Failed {
 		rt.live.interruptBlock(block)
 	}
+	return report, nil
+}
+
+// care looks after what a tick found.
+func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) error {
+	ctx, cancel := context.WithTimeout(svc.ctx, batchTimeout)
+	defer cancel()
 	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report),
 		rt.expire(ctx, report), rt.cron(ctx, report))
 }

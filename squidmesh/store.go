@@ -78,6 +78,20 @@ type Pipeliner[TTx any] interface {
 	Pipeline(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 }
 
+// Dedicator is a [Store] that can keep a connection apart from those that users' code may use up. The tick has one, so that a worker
+// whose steps hold every connection keeps its lease.
+type Dedicator[TTx any] interface {
+	// Dedicate touches no database: the connection is opened when it is first used, and anew after it broke.
+	Dedicate() Dedicated[TTx]
+}
+
+// Dedicated is a connection of its own. One goroutine uses it at a time, and closes it in the end.
+type Dedicated[TTx any] interface {
+	// InTx is as that of [Store].
+	InTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+	Close(ctx context.Context) error
+}
+
 // StoreTraits are the facts about a store that the runtime must know.
 type StoreTraits struct {
 	// Dialect is "postgres", "sqlite" or "memory".

@@ -16,6 +16,9 @@ const (
 	release   = "release savepoint squidmesh"
 	// Releasing it too keeps an outer savepoint of the same name within reach.
 	rollbackTo = "rollback to savepoint squidmesh; release savepoint squidmesh"
+
+	// A body may be silent for as long as the program's own settings allow. A rollback to the savepoint takes that back.
+	unlimited = "set local idle_in_transaction_session_timeout to default"
 )
 
 // Nested implements squidmesh.Store. Commit on the handle publishes nothing; it only ends the handle. After a Rollback on it a nil
@@ -23,7 +26,7 @@ const (
 // and goes on.
 func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Context, tx pgx.Tx) error) (err error) {
 	conn := tx.Conn().PgConn()
-	if _, err := tx.Exec(ctx, savepoint); err != nil {
+	if _, err := tx.Exec(ctx, savepoint+"; "+unlimited); err != nil {
 		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
 	}
 	released := false
@@ -48,7 +51,7 @@ func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Conte
 	case handle.rolledBack:
 		return squidmesh.ErrTransactionEnded
 	}
-	if _, err := tx.Exec(ctx, release); err != nil {
+	if _, err := tx.Exec(ctx, release+"; "+s.limit); err != nil {
 		var said *pgconn.PgError
 		if errors.As(err, &said) && said.Code == "3B001" { // it is gone: fn ended the transaction as SQL and began another
 			return fmt.Errorf("%w: %w", squidmesh.ErrTransactionEnded, err)
@@ -85,7 +88,7 @@ func (l *lent) Rollback(ctx context.Context) error {
 		return pgx.ErrTxClosed
 	}
 	l.ended, l.rolledBack = true, true
-	_, err := l.Tx.Exec(ctx, "rollback to "+savepoint)
+	_, err := l.Tx.Exec(ctx, "rollback to "+savepoint+"; "+unlimited)
 	return err
 }
 

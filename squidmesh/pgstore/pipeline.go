@@ -11,12 +11,16 @@ import (
 
 // Pipeline implements squidmesh.Pipeliner: BEGIN travels with the first statements, what Apply writes with COMMIT.
 func (s *Store) Pipeline(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	// All of it is planned without sequential scans; see indexed.
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("acquire a connection: %w", err)
 	}
 	defer conn.Release()
-	tx := &pipelined{conn: conn.Conn()}
+	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: append([]string{s.limit}, planned...)}, fn)
+}
+
+func pipeline(ctx context.Context, tx *pipelined, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	defer rollback(ctx, tx) // of a transaction that has ended, it does nothing
 	if err := fn(ctx, tx); err != nil {
 		return err
@@ -31,6 +35,7 @@ func (s *Store) Pipeline(ctx context.Context, fn func(ctx context.Context, tx pg
 // transaction is asked to do.
 type pipelined struct {
 	conn         *pgx.Conn
+	settings     []string // with which it begins
 	begun, ended bool
 	held         []*pgx.QueuedQuery
 }
@@ -41,9 +46,9 @@ func (p *pipelined) send(ctx context.Context, queries ...*pgx.QueuedQuery) error
 		return pgx.ErrTxClosed
 	}
 	batch := &pgx.Batch{}
-	if !p.begun { // and all of it is planned without sequential scans; see indexed
-		batch.Queue("begin isolation level read committed read write")
-		for _, setting := range planned {
+	if !p.begun {
+		batch.Queue(begin)
+		for _, setting := range p.settings {
 			batch.Queue(setting)
 		}
 	}

@@ -30,8 +30,9 @@ type Options struct {
 	// lower-case letters, digits and underscores.
 	Schema string
 
-	// Lease is how long a worker may be silent before it is declared lost. Workers speak once a second, so it is at least two
-	// seconds. Zero means [DefaultLease].
+	// Lease is how long a worker may be silent before it is declared lost: at least two seconds, and three times the runtime's
+	// heartbeat. Zero means [DefaultLease]. After half of it the server ends a transaction of the runtime's own that has fallen
+	// silent, as one of a frozen process has, so that its locks are gone when others take over.
 	Lease time.Duration
 
 	// Clock turns the database's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
@@ -46,6 +47,7 @@ type Store struct {
 	lease      time.Duration
 	clock      func(time.Time) time.Time
 	statements map[string]string
+	limit      string // the setting that limits how long a transaction of ours may be silent
 }
 
 var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)
@@ -73,6 +75,7 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 		panic(fmt.Sprintf("pgstore: %v", err))
 	}
 	s.statements = statements
+	s.limit = fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", max(s.lease/2, time.Millisecond).Milliseconds())
 	return s
 }
 

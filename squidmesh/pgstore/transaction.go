@@ -15,9 +15,11 @@ import (
 // grace is how long the end of a transaction may take after the caller has lost interest.
 const grace = 5 * time.Second
 
+const begin = "begin isolation level read committed read write"
+
 // InTx implements squidmesh.Store. A panic or runtime.Goexit in fn rolls back and goes on.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin + "; " + s.limit})
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

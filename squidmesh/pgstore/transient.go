@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -38,13 +37,19 @@ func transientCode(code string) bool {
 	case "40001", // serialization_failure
 		"40P01", // deadlock_detected
 		"55P03", // lock_not_available
-		"53300", // too_many_connections
+		"25P03", // idle_in_transaction_session_timeout: this process was frozen
 		"57P01", // admin_shutdown
 		"57P02", // crash_shutdown
 		"57P03": // cannot_connect_now
 		return true
 	}
-	return strings.HasPrefix(code, "08") // connection exceptions
+	switch class := code[:min(len(code), 2)]; class {
+	case "08", // connection exceptions
+		"53", // insufficient resources: connections, disk, memory
+		"58": // system errors, such as failed reads and writes
+		return true
+	}
+	return false
 }
 
 // txEnded reports whether a transaction takes no more statements, because it has ended or because one of its statements failed.

@@ -1,0 +1,94 @@
+package pgstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+// A process that is frozen within a transaction of the runtime's own keeps its locks only until the server ends the transaction.
+func TestInTx_ASilentOneLosesItsLocks(t *testing.T) {
+	t.Parallel()
+
+	n := newNotes(t)
+	_, err := n.pool.Exec(t.Context(), "insert into note values ('locked')")
+	require.NoError(t, err)
+	store := pgstore.New(n.pool, &pgstore.Options{Lease: 2 * time.Second})
+	lock := func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "select from note for no key update")
+		return err
+	}
+	for name, inTx := range map[string]func(context.Context, func(context.Context, pgx.Tx) error) error{
+		"a transaction": store.InTx, "a pipelined one": store.Pipeline, "one of the tick": store.Dedicate().InTx,
+	} {
+		err := inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			require.NoError(t, lock(ctx, tx))
+			ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+			defer cancel()
+			require.NoError(t, pgx.BeginFunc(ctx, n.pool, func(other pgx.Tx) error { return lock(ctx, other) }), name)
+			return lock(ctx, tx)
+		})
+		require.True(t, store.Traits().Transient(err), "%s: %v", name, err)
+	}
+}
+
+// A body may be silent for as long as it likes, before and after it has ended its handle.
+func TestNested_ABodyMayBeSilent(t *testing.T) {
+	t.Parallel()
+
+	n := newNotes(t)
+	store := pgstore.New(n.pool, &pgstore.Options{Lease: 2 * time.Second})
+	silent := func(ctx context.Context) { // the limit is a second
+		_, err := n.pool.Exec(ctx, "select pg_sleep(1.5)")
+		require.NoError(t, err)
+	}
+	err := store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		require.NoError(t, store.Nested(ctx, tx, func(ctx context.Context, tx pgx.Tx) error {
+			silent(ctx)
+			n.write(ctx, tx, "body")
+			return nil
+		}))
+		return store.Nested(ctx, tx, func(ctx context.Context, tx pgx.Tx) error {
+			require.NoError(t, tx.Rollback(ctx))
+			silent(ctx)
+			return errMine
+		})
+	})
+	require.Equal(t, errMine, err)
+
+	err = store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		require.NoError(t, store.Nested(ctx, tx, func(ctx context.Context, tx pgx.Tx) error { return nil }))
+		silent(ctx)
+		return nil
+	})
+	require.Error(t, err, "after the body the limit holds again")
+}
+
+// The tick's connection is not one of the pool's, and is made anew when it breaks.
+func TestDedicate_WorksBesideAnExhaustedPool(t *testing.T) {
+	t.Parallel()
+
+	n := newNotes(t)
+	line := n.store.Dedicate()
+	defer func() { require.NoError(t, line.Close(context.Background())) }()
+	for range n.pool.Config().MaxConns {
+		conn, err := n.pool.Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+	}
+	for _, text := range []string{"first", "second"} {
+		require.NoError(t, line.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			n.write(ctx, tx, text)
+			return nil
+		}))
+		require.Error(t, line.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "select pg_terminate_backend(pg_backend_pid())")
+			return err
+		}))
+	}
+}
