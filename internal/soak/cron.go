@@ -10,11 +10,13 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// clock fires every second.
+// clock fires every second, and makes up for the seconds in which PostgreSQL was away.
 func clock() squidmesh.Workflow {
+	tick := squidmesh.Cron("tick", "@every 1s", "", squidmesh.Contract{})
+	tick.Missed, tick.CatchUp = squidmesh.MissedCatchUp, 100
 	return squidmesh.Workflow{
 		Name:     "clock",
-		Triggers: []squidmesh.Trigger{squidmesh.Cron("tick", "@every 1s", "", squidmesh.Contract{})},
+		Triggers: []squidmesh.Trigger{tick},
 		Steps:    []squidmesh.Step{{Name: "strike", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })}},
 	}
 }
