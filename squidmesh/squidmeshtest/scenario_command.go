@@ -300,6 +300,9 @@ func (s *stage) advance(c *command) error {
 	if err != nil {
 		return err
 	}
+	if d < 0 {
+		return fmt.Errorf("advance %s: time does not go back", d)
+	}
 	return s.driver.Advance(d)
 }
 
