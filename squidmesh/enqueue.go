@@ -116,15 +116,9 @@ func (j Job) schedule() Schedule {
 }
 
 // enqueueBatch calls the executor: once where it can take everything at once; else one step goes through EnqueueStep and
-// several through EnqueueSteps. A panic of the executor, or of hooks that the program gave its queue, is an error like any
-// other: here it would end the program, since commits have a goroutine of their own.
+// several through EnqueueSteps.
 func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch Batch) (answer BatchMetadata, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			rt.logger.Error("squidmesh: executor panicked", "panic", printed(r), "stack", string(debug.Stack()))
-			answer, err = BatchMetadata{}, fmt.Errorf("executor panicked: %s", printed(r))
-		}
-	}()
+	defer rt.catchExecutor(&err)
 	if b, ok := rt.executor.(BatchExecutor[TTx]); ok {
 		return b.EnqueueBatch(ctx, tx, batch)
 	}
@@ -158,4 +152,13 @@ func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch Batch) (
 		answer.Crons = append(answer.Crons, m)
 	}
 	return answer, nil
+}
+
+// catchExecutor is deferred around calls of the executor. A panic of it, or of hooks that the program gave its queue, becomes an error
+// like any other: it would end the program, since commits, ticks and wake-ups have goroutines of their own.
+func (rt *Runtime[TTx]) catchExecutor(err *error) {
+	if r := recover(); r != nil {
+		rt.logger.Error("squidmesh: executor panicked", "panic", printed(r), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("executor panicked: %s", printed(r))
+	}
 }

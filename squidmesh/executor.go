@@ -132,7 +132,8 @@ type BatchExecutor[TTx any] interface {
 	EnqueueBatch(ctx context.Context, tx TTx, batch Batch) (BatchMetadata, error)
 }
 
-// Prober is an [Executor] that can tell what became of jobs that it enqueued.
+// Prober is an [Executor] that can tell what became of jobs that it enqueued. It is asked once a second about what is overdue, and
+// for explanations; an error is logged by the tick, which asks again, and returned by the explanation. A panic counts as an error.
 type Prober[TTx any] interface {
 	// ProbeJobs returns the state of each job that still exists; a job that is missing from the answer is gone.
 	ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) (map[string]JobState, error)
@@ -164,7 +165,7 @@ type LineProber[TTx any] interface {
 }
 
 // Waker is an [Executor] whose queue can be told to look for work at once. Wake is called after commits, outside any
-// transaction, at most every few milliseconds; an error is logged and costs only latency.
+// transaction, at most every few milliseconds; an error or a panic is logged and costs only latency.
 type Waker interface {
 	Wake(ctx context.Context, notify NotifyFunc, queues []string) error
 }

@@ -265,7 +265,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire) (map[s
 	if !ok || len(ids) == 0 {
 		return nil, nil
 	}
-	states, err := prober.ProbeJobs(ctx, tx, ids)
+	states, err := rt.probeJobs(ctx, tx, prober, ids)
 	if err != nil {
 		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
 	}

@@ -231,9 +231,14 @@ func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.Queues()...) }
 func (rt *Runtime[TTx]) notifyQueues(queues []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := rt.executor.(Waker).Wake(ctx, rt.store.Notify, queues); err != nil {
+	if err := rt.wakeQueues(ctx, queues); err != nil {
 		rt.logger.Warn("squidmesh: wake queues", "queues", queues, "error", err)
 	}
+}
+
+func (rt *Runtime[TTx]) wakeQueues(ctx context.Context, queues []string) (err error) {
+	defer rt.catchExecutor(&err)
+	return rt.executor.(Waker).Wake(ctx, rt.store.Notify, queues)
 }
 
 // specCache keeps the specs of pinned shapes, with today's policies.

@@ -172,7 +172,7 @@ func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (ma
 			ids = append(ids, row.JobID)
 		}
 	}
-	jobs, err := prober.ProbeJobs(ctx, tx, ids)
+	jobs, err := rt.probeJobs(ctx, tx, prober, ids)
 	if err != nil {
 		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
 	}
@@ -181,7 +181,7 @@ func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (ma
 		return jobs, nil
 	}
 	for id, job := range jobs {
-		if job.Ahead, err = line.ProbeLine(ctx, tx, id, maxAhead); err != nil {
+		if job.Ahead, err = rt.probeLine(ctx, tx, line, id); err != nil {
 			return nil, fmt.Errorf("probe the line before job %s: %w", id, err)
 		}
 		jobs[id] = job

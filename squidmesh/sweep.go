@@ -67,7 +67,7 @@ func (rt *Runtime[TTx]) undeliverable(ctx context.Context, svc *service, report 
 	}
 	var jobs map[string]JobState
 	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-		jobs, err = prober.ProbeJobs(ctx, tx, ids)
+		jobs, err = rt.probeJobs(ctx, tx, prober, ids)
 		return err
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
 func TestReplayRun_RefusedBatchLeavesNothing(t *testing.T) {
@@ -102,6 +103,59 @@ func TestExecutorThatPanics_IsRefused(t *testing.T) {
 	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
 	require.NoError(t, err)
 	require.Empty(t, page.Runs)
+}
+
+// bewildered is a queue that takes jobs, and panics when it is asked about them or told of them.
+type bewildered[TTx any] struct {
+	noQueue[TTx]
+	woken chan struct{}
+}
+
+func (bewildered[TTx]) ProbeJobs(context.Context, TTx, []string) (map[string]squidmesh.JobState, error) {
+	panic("no such job")
+}
+
+func (b bewildered[TTx]) Wake(context.Context, squidmesh.NotifyFunc, []string) error {
+	b.woken <- struct{}{}
+	panic("nobody sleeps")
+}
+
+// A queue that panics in the goroutines of ticks and wake-ups does not end the program: the tick says so, and the next one and the
+// next wake-up come all the same.
+func TestExecutorThatPanicsInTheBackground_EndsNothing(t *testing.T) {
+	t.Parallel()
+
+	var late atomic.Bool
+	clock := func(now time.Time) time.Time {
+		if late.Load() {
+			return now.Add(10 * time.Second)
+		}
+		return now
+	}
+	queue := bewildered[*sql.Tx]{woken: make(chan struct{})}
+	workflow := note()
+	workflow.Triggers = append(workflow.Triggers, squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{}))
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, &sqlitestore.Options{Clock: clock}), Executor: queue, Workflows: []squidmesh.Workflow{workflow},
+		Logger: slog.New(slog.DiscardHandler), ManualTick: true,
+	})
+	require.NoError(t, err)
+	require.NoError(t, rt.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "note"})
+	require.NoError(t, err)
+	<-queue.woken
+	_, err = rt.FireTrigger(t.Context(), "note", "yearly")
+	require.NoError(t, err)
+	<-queue.woken
+
+	late.Store(true)
+	for range 2 {
+		const failed = "probe 1 jobs: executor panicked: no such job"
+		require.EqualError(t, rt.Tick(t.Context()), failed+"\ncron: "+failed, "of the step, and of the fire")
+	}
+	_, err = rt.ExplainRun(t.Context(), run.ID)
+	require.ErrorContains(t, err, "executor panicked: no such job")
 }
 
 // breaking is a queue that fails together with the transaction that it was given, as long as it is broken.
