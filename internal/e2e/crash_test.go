@@ -146,11 +146,18 @@ func dieAsChild(t *testing.T, target string) {
 // childPool connects a child to its parent's schema.
 func childPool(t *testing.T) *pgxpool.Pool {
 	t.Helper()
+	return schemaPool(t, os.Getenv(targetEnv))
+}
+
+// schemaPool are connections of another process to a schema.
+func schemaPool(t *testing.T, schema string) *pgxpool.Pool {
+	t.Helper()
 	config, err := pgxpool.ParseConfig(os.Getenv("TEST_DATABASE_URL"))
 	require.NoError(t, err)
-	config.ConnConfig.RuntimeParams["search_path"] = os.Getenv(targetEnv)
+	config.ConnConfig.RuntimeParams["search_path"] = schema
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
+	t.Cleanup(pool.Close)
 	return pool
 }
 

@@ -73,11 +73,16 @@ func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver r
 	executor.SetClient(client)
 	require.NoError(t, rt.Start(t.Context()))
 	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		require.NoError(t, client.StopAndCancel(ctx))
-		require.NoError(t, rt.Stop(ctx))
-	})
-	return program[TTx]{rt, client}
+	p := program[TTx]{rt, client}
+	t.Cleanup(func() { p.stop(t) })
+	return p
+}
+
+// stop ends the program. It may be stopped before.
+func (p program[TTx]) stop(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, p.client.StopAndCancel(ctx))
+	require.NoError(t, p.Stop(ctx))
 }
