@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -122,7 +123,7 @@ func parse(file string, options *Options) ([]Invariant, error) {
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, &squidmesh.InputError{Field: "Only", Code: "unknown_rule", Detail: fmt.Sprintf("there is no rule %.64q", unknown[0])}
+		return nil, &squidmesh.InputError{Field: "Only", Code: "unknown_rule", Detail: fmt.Sprintf("there is no rule %s", echo.Quote(unknown[0]))}
 	}
 	return all, nil
 }

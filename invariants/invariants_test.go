@@ -13,6 +13,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/invariants"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -66,9 +67,32 @@ func TestOptions(t *testing.T) {
 	untimed, err := invariants.SQLite(&invariants.Options{Grace: -1})
 	require.NoError(t, err)
 	require.False(t, slices.ContainsFunc(untimed, func(i invariants.Invariant) bool { return i.Timed }))
+}
 
-	_, err = invariants.CheckPostgres(t.Context(), nil, &invariants.Options{Schema: `"`})
-	require.ErrorContains(t, err, "schema")
+func TestOptions_RefusesBadOnes(t *testing.T) {
+	t.Parallel()
+
+	pool, db := dbtest.Postgres(t, dbtest.Empty), dbtest.SQLite(t, nil, dbtest.Empty).DB()
+	for _, c := range []struct {
+		options     invariants.Options
+		field, code string
+	}{
+		{invariants.Options{Schema: `"`}, "Schema", "bad_name"},
+		{invariants.Options{Schema: "x; drop table y; --"}, "Schema", "bad_name"},
+		{invariants.Options{Schema: strings.Repeat("\x00", 1000)}, "Schema", "bad_name"},
+		{invariants.Options{Limit: -1}, "Limit", "out_of_range"},
+		{invariants.Options{Only: []string{"dense", "no_rule"}}, "Only", "unknown_rule"},
+		{invariants.Options{Only: []string{strings.Repeat("\xff", 1000)}}, "Only", "unknown_rule"},
+	} {
+		_, postgres := invariants.CheckPostgres(t.Context(), pool, &c.options)
+		_, sqlite := invariants.CheckSQLite(t.Context(), db, &c.options)
+		for _, err := range []error{postgres, sqlite} { // before the missing tables are noticed
+			var bad *squidmesh.InputError
+			require.ErrorAs(t, err, &bad, "%+v", c.options)
+			require.Equal(t, [2]string{c.field, c.code}, [2]string{bad.Field, bad.Code})
+			require.LessOrEqual(t, len(err.Error()), 200, "an error repeats little of what was given")
+		}
+	}
 }
 
 var placeholder = regexp.MustCompile(`\{\w+\}`)

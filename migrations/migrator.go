@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -112,7 +113,7 @@ func (m *Migrator) check(direction Direction, options *MigrateOptions) error {
 		return m.err
 	case direction != Up && direction != Down:
 		return &squidmesh.InputError{
-			Field: "direction", Code: "unknown_direction", Detail: fmt.Sprintf("%.64q must be %q or %q", direction, Up, Down),
+			Field: "direction", Code: "unknown_direction", Detail: fmt.Sprintf("%s must be %q or %q", echo.Quote(string(direction)), Up, Down),
 		}
 	case options.TargetVersion > len(m.versions), options.TargetVersion < -1, options.TargetVersion < 0 && direction == Up:
 		return &squidmesh.InputError{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/migrations"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
 // eachDialect runs a test on an empty database of both sorts.
@@ -138,23 +139,66 @@ func TestMigrate_IntoANamedSchema(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Bad options are found by the first call that could do something, before it does.
 func TestMigrate_RefusesBadArguments(t *testing.T) {
 	t.Parallel()
 
 	pool, db := dbtest.Postgres(t, dbtest.Empty), dbtest.SQLite(t, nil, dbtest.Empty).DB()
 	ctx := t.Context()
-	for _, schema := range []string{"Upper", "a-b", "1a", "x\"; drop table y; --", "a234567890123456789012345678901234567890123456x"} {
-		_, err := migrations.Postgres(pool, &migrations.Options{Schema: schema}).Migrate(ctx, migrations.Up, nil)
-		require.ErrorContains(t, err, "must be 1 to 46 lower-case letters")
+	refused := func(err error, field, code string) {
+		t.Helper()
+		var bad *squidmesh.InputError
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, [2]string{field, code}, [2]string{bad.Field, bad.Code})
+		require.Equal(t, "invalid_argument", squidmesh.CodeOf(err))
+		require.LessOrEqual(t, len(err.Error()), 200, "an error repeats little of what was given")
+	}
+	fits := strings.Repeat("a", 46)
+	for _, schema := range []string{"Upper", "a-b", "1a", "x\"; drop table y; --", "a\x00", fits + "a", strings.Repeat("\x00", 1000)} {
+		m := migrations.Postgres(pool, &migrations.Options{Schema: schema})
+		_, err := m.Migrate(ctx, migrations.Up, nil)
+		refused(err, "Schema", "bad_name")
+		_, err = m.Validate(ctx)
+		refused(err, "Schema", "bad_name")
+		_, err = m.List(ctx)
+		refused(err, "Schema", "bad_name")
+		_, err = m.SQL(1, migrations.Up)
+		refused(err, "Schema", "bad_name")
+	}
+	for _, schema := range []string{fits, fits[1:]} {
+		_, err := migrations.Postgres(pool, &migrations.Options{Schema: schema}).SQL(1, migrations.Up)
+		require.NoError(t, err)
 	}
 	_, err := migrations.SQLite(db, &migrations.Options{Schema: "app"}).Migrate(ctx, migrations.Up, nil)
-	require.ErrorContains(t, err, "SQLite has none")
-	_, err = migrations.Postgres(pool, nil).Migrate(ctx, "sideways", nil)
-	require.ErrorContains(t, err, "direction")
-	_, err = migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, &migrations.MigrateOptions{TargetVersion: 99})
-	require.ErrorContains(t, err, "TargetVersion: is 99")
-	_, err = migrations.Postgres(pool, nil).SQL(0, migrations.Up)
-	require.Error(t, err)
+	refused(err, "Schema", "not_applicable")
+
+	for _, m := range []*migrations.Migrator{migrations.Postgres(pool, nil), migrations.SQLite(db, nil)} {
+		newest := len(m.Versions())
+		for _, direction := range []migrations.Direction{"", "UP", "sideways", migrations.Direction(strings.Repeat("\x00", 1000))} {
+			_, err = m.Migrate(ctx, direction, nil)
+			refused(err, "direction", "unknown_direction")
+			_, err = m.SQL(1, direction)
+			refused(err, "direction", "unknown_direction")
+		}
+		for _, c := range []struct {
+			direction migrations.Direction
+			target    int
+		}{{migrations.Up, newest + 1}, {migrations.Down, newest + 1}, {migrations.Up, -1}, {migrations.Down, -2}} {
+			_, err = m.Migrate(ctx, c.direction, &migrations.MigrateOptions{TargetVersion: c.target})
+			refused(err, "TargetVersion", "out_of_range")
+		}
+		for _, version := range []int{-1, 0, newest + 1} {
+			_, err = m.SQL(version, migrations.Up)
+			refused(err, "version", "out_of_range")
+		}
+		listed, err := m.List(ctx)
+		require.NoError(t, err)
+		for _, v := range listed {
+			require.Zero(t, v.AppliedAt, "nothing was done")
+		}
+		_, err = m.Migrate(ctx, migrations.Up, &migrations.MigrateOptions{TargetVersion: newest, DryRun: true})
+		require.NoError(t, err)
+	}
 }
 
 func TestUpAll_BothDatabasesTwice(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // The limits of a definition. Runs hold one row per step, and every commit works on the definition as a whole.
@@ -134,7 +136,7 @@ func newNode(st Step, block int) node {
 
 // place names a step, or one of its fields.
 func (c *compiler) place(i int, field ...string) string {
-	p := "step " + echo(c.nodes[i].Name)
+	p := "step " + echo.Quote(c.nodes[i].Name)
 	if c.nodes[i].Name == "" {
 		p = fmt.Sprintf("step number %d", i+1)
 	}

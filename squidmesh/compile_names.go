@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 var (
@@ -30,7 +32,7 @@ func validKey(s string) bool {
 // checkName reports a name of the wrong form.
 func (c *compiler) checkName(place, name string) {
 	if !validName(name) {
-		c.report("bad_name", place, "name %s is not [a-z][a-z0-9_]* with at most 63 characters", echo(name))
+		c.report("bad_name", place, "name %s is not [a-z][a-z0-9_]* with at most 63 characters", echo.Quote(name))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // checkReads proves what the step and its undo read, given what is there before the step.
@@ -45,14 +47,14 @@ func (c *compiler) readFields(i int) []Field {
 		case n.in.opaque():
 			fields = append(fields, Field{Name: key, Type: n.in.value()})
 		case !ok:
-			c.report("unknown_field", c.place(i, "Input"), "the input has no field %q%s", key, didYouMean(key, n.in.names()))
+			c.report("unknown_field", c.place(i, "Input"), "the input has no field %s%s", echo.Quote(key), didYouMean(key, n.in.names()))
 		default:
 			fields = append(fields, f)
 		}
 	}
 	for _, f := range n.in.Fields {
 		if f.Required && !slices.Contains(n.Input, f.Name) {
-			c.report("unlisted_field", c.place(i, "Input"), "the input requires key %q, which Input does not list", f.Name)
+			c.report("unlisted_field", c.place(i, "Input"), "the input requires key %s, which Input does not list", echo.Quote(f.Name))
 		}
 	}
 	return fields
@@ -66,14 +68,14 @@ func (c *compiler) checkKey(place string, f Field, at facts) {
 		return
 	}
 	if f.Required && !known.certain {
-		c.report("uncertain_key", place, "reads key %q, which may be missing here: %s", f.Name, c.whyUncertain(f.Name, known))
+		c.report("uncertain_key", place, "reads key %s, which may be missing here: %s", echo.Quote(f.Name), c.whyUncertain(f.Name, known))
 		f.Required = false // that it may be null besides is the same mistake
 	}
 	for _, w := range known.writers {
 		written, _ := c.writes(w, f.Name)
 		written.Required = true // whether it is there has been asked
 		if s := disagreeingField("", written, true, f); s != "" {
-			c.report("type_mismatch", place, "reads key %q, but %s writes it differently: %s", f.Name, c.writerName(w), s)
+			c.report("type_mismatch", place, "reads key %s, but %s writes it differently: %s", echo.Quote(f.Name), c.writerName(w), s)
 		}
 	}
 }
@@ -90,12 +92,12 @@ func (c *compiler) reportMissing(place string, f Field) {
 	case len(others) > 0 && c.broken:
 		// It might be there if the routes were right.
 	case len(others) > 0:
-		c.report("missing_key", place, "reads key %q, which no step before it writes; %s does, but not on a path to here",
-			f.Name, strings.Join(others, ", "))
+		c.report("missing_key", place, "reads key %s, which no step before it writes; %s does, but not on a path to here",
+			echo.Quote(f.Name), strings.Join(others, ", "))
 	case f.Required:
-		c.report("missing_key", place, "reads key %q, which nothing writes%s", f.Name, didYouMean(f.Name, written))
+		c.report("missing_key", place, "reads key %s, which nothing writes%s", echo.Quote(f.Name), didYouMean(f.Name, written))
 	default:
-		c.report("never_written", place, "may read key %q, but nothing writes it%s", f.Name, didYouMean(f.Name, written))
+		c.report("never_written", place, "may read key %s, but nothing writes it%s", echo.Quote(f.Name), didYouMean(f.Name, written))
 	}
 }
 
@@ -143,18 +145,18 @@ func (c *compiler) checkSiblings(block int) {
 
 func (c *compiler) reportTaken(i int, key string, w writer) {
 	if c.nodes[i].Output != "" {
-		c.report("key_taken", c.place(i, "Output"), "key %q is written by %s: choose another one", key, c.writerName(w))
+		c.report("key_taken", c.place(i, "Output"), "key %s is written by %s: choose another one", echo.Quote(key), c.writerName(w))
 		return
 	}
-	c.report("key_taken", c.place(i, "Output"), "the result has key %q, which is written by %s: keep the result under a name with Output",
-		key, c.writerName(w))
+	c.report("key_taken", c.place(i, "Output"), "the result has key %s, which is written by %s: keep the result under a name with Output",
+		echo.Quote(key), c.writerName(w))
 }
 
 func (c *compiler) writerName(w writer) string {
 	if w < 0 {
-		return fmt.Sprintf("the payload of trigger %q", c.triggers[-1-w].Name)
+		return "the payload of trigger " + echo.Quote(c.triggers[-1-w].Name)
 	}
-	return fmt.Sprintf("step %q", c.nodes[w].Name)
+	return "step " + echo.Quote(c.nodes[w].Name)
 }
 
 func (c *compiler) keysOf(w writer) []string {

@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"slices"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // edge leads from a step to another one, or in a block from a step to one that it waits for.
@@ -50,7 +52,7 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 		return
 	case !ok:
 		meant := append(c.names(func(j int) bool { return c.nodes[j].block < 0 && j != i }), Complete)
-		c.report("unknown_target", place, "there is no step %q%s", target, didYouMean(target, meant))
+		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(target), didYouMean(target, meant))
 		best, found := nearest(target, meant)
 		c.broken = c.broken || !found
 		if !found || best == Complete {
@@ -59,7 +61,7 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 		to, e.guessed = c.index[best], true
 	case c.nodes[to].block >= 0:
 		block := c.nodes[to].block
-		c.report("target_in_block", place, "step %q is a child of block %q: lead to the block", target, c.nodes[block].Name)
+		c.report("target_in_block", place, "step %s is a child of block %s: lead to the block", echo.Quote(target), echo.Quote(c.nodes[block].Name))
 		to, e.guessed = block, true
 	}
 	if to == i {
@@ -102,17 +104,17 @@ func (c *compiler) linkSibling(siblings map[string]int, i, k int, name string) {
 		c.report("leads_to_itself", place, "a step cannot wait for itself")
 		return
 	case slices.Contains(c.nodes[i].After[:k], name):
-		c.report("duplicate_name", place, "step %q is named twice", name)
+		c.report("duplicate_name", place, "step %s is named twice", echo.Quote(name))
 		return
 	case !found && exists:
-		c.report("not_a_sibling", place, "step %q is not in block %q", name, c.nodes[c.nodes[i].block].Name)
+		c.report("not_a_sibling", place, "step %s is not in block %s", echo.Quote(name), echo.Quote(c.nodes[c.nodes[i].block].Name))
 		c.broken = true
 		return
 	}
 	e := edge{to: to, field: "After"}
 	if !found {
 		others := slices.DeleteFunc(sortedKeys(siblings), func(s string) bool { return s == c.nodes[i].Name })
-		c.report("unknown_target", place, "there is no step %q%s", name, didYouMean(name, others))
+		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(name), didYouMean(name, others))
 		best, near := nearest(name, others)
 		if !near {
 			c.broken = true
@@ -158,6 +160,11 @@ func (c *compiler) reportCycle(i int, closing edge, path []int) {
 		return
 	}
 	names := append(c.namesOf(path), c.nodes[closing.to].Name)
+	for k, name := range names {
+		if !validName(name) {
+			names[k] = echo.Quote(name)
+		}
+	}
 	if closing.field == "After" {
 		c.report("cycle", c.place(i, closing.field), "the steps wait for one another: %s", strings.Join(names, " -> "))
 		return
@@ -177,8 +184,8 @@ func (c *compiler) checkReachable() {
 	}
 	for _, i := range c.spineNodes() {
 		if !reached[i] && c.index[c.nodes[i].Name] == i {
-			c.report("unreachable", c.place(i), "nothing leads here from step %q, the first one: name it in Next, OnError or Routes",
-				c.nodes[0].Name)
+			c.report("unreachable", c.place(i), "nothing leads here from step %s, the first one: name it in Next, OnError or Routes",
+				echo.Quote(c.nodes[0].Name))
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // maxTimeout leaves River, which gives our jobs 24 hours, the time to hear of a timeout.
@@ -93,7 +95,7 @@ func (c *compiler) checkStepName(i int) {
 	case c.nodes[first].graph:
 		c.report("duplicate_name", c.place(i), "a workflow of After steps is itself a block named %q", graphBlock)
 	default:
-		c.report("duplicate_name", c.place(i), "two steps are named %q", n.Name)
+		c.report("duplicate_name", c.place(i), "two steps are named %s", echo.Quote(n.Name))
 	}
 }
 
@@ -167,7 +169,7 @@ func (c *compiler) checkDecision(i int) {
 		}
 		for _, route := range sortedKeys(n.Routes) {
 			if !validKey(route) {
-				c.report("bad_route", c.place(i, "Routes"), "%s cannot be an answer: use 1 to %d bytes of printable text", echo(route), maxKeyName)
+				c.report("bad_route", c.place(i, "Routes"), "%s cannot be an answer: use 1 to %d bytes of printable text", echo.Quote(route), maxKeyName)
 			}
 		}
 	case KindApproval:
@@ -197,7 +199,7 @@ func (c *compiler) checkDecision(i int) {
 			c.report("recovery_without_route", c.place(i, "Recovery"), "it marks what the OnError route is for, and there is none")
 		}
 		if n.Recovery != RecoveryUndo && n.Recovery != RecoveryCompensation {
-			c.report("bad_recovery", c.place(i, "Recovery"), "%s is not %q or %q", echo(string(n.Recovery)), RecoveryUndo, RecoveryCompensation)
+			c.report("bad_recovery", c.place(i, "Recovery"), "%s is not %q or %q", echo.Quote(string(n.Recovery)), RecoveryUndo, RecoveryCompensation)
 		}
 	}
 }
@@ -214,15 +216,15 @@ func (c *compiler) checkTypes(i int) {
 	seen := map[string]bool{}
 	for _, key := range n.Input {
 		if !validKey(key) {
-			c.report("bad_key", c.place(i, "Input"), "%s cannot be a key: use 1 to %d bytes of printable text", echo(key), maxKeyName)
+			c.report("bad_key", c.place(i, "Input"), "%s cannot be a key: use 1 to %d bytes of printable text", echo.Quote(key), maxKeyName)
 		}
 		if seen[key] {
-			c.report("duplicate_key", c.place(i, "Input"), "key %q is listed twice", key)
+			c.report("duplicate_key", c.place(i, "Input"), "key %s is listed twice", echo.Quote(key))
 		}
 		seen[key] = true
 	}
 	if n.Output != "" && (len(n.Output) > maxKeyName || !outputForm.MatchString(n.Output)) {
-		c.report("bad_key", c.place(i, "Output"), "%s is not [A-Za-z_][A-Za-z0-9_]* with at most %d characters", echo(n.Output), maxKeyName)
+		c.report("bad_key", c.place(i, "Output"), "%s is not [A-Za-z_][A-Za-z0-9_]* with at most %d characters", echo.Quote(n.Output), maxKeyName)
 	}
 	switch {
 	case n.out == nil:
@@ -262,7 +264,7 @@ func (c *compiler) checkPolicy(i int) {
 	c.checkTimeout(c.place(i, "Timeout"), n.Timeout, longest)
 	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout, maxTimeout)
 	if n.Queue != "" && !validQueue(n.Queue) {
-		c.report("bad_queue", c.place(i, "Queue"), "name %s is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", echo(n.Queue))
+		c.report("bad_queue", c.place(i, "Queue"), "name %s is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", echo.Quote(n.Queue))
 	}
 	if n.Priority < 0 || n.Priority > 4 {
 		c.report("bad_priority", c.place(i, "Priority"), "%d is not from 1 to 4", n.Priority)

@@ -6,23 +6,25 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // checkTriggers checks the triggers and compiles what can be made of them.
 func (c *compiler) checkTriggers() {
 	seen := map[string]bool{}
 	for i, t := range c.workflow.Triggers {
-		place := "trigger " + echo(t.Name)
+		place := "trigger " + echo.Quote(t.Name)
 		if t.Name == "" {
 			place = fmt.Sprintf("trigger number %d", i+1)
 		}
 		c.checkName(place, t.Name)
 		if seen[t.Name] {
-			c.report("duplicate_name", place, "two triggers are named %q", t.Name)
+			c.report("duplicate_name", place, "two triggers are named %s", echo.Quote(t.Name))
 		}
 		seen[t.Name] = true
 		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
-			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows", echo(t.TimeZone))
+			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows", echo.Quote(t.TimeZone))
 		}
 		spec := TriggerSpec{
 			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),
@@ -44,7 +46,7 @@ func (c *compiler) checkCron(place string, t TriggerSpec) {
 	}
 	for _, f := range t.Payload.Fields {
 		if _, ok := t.Defaults[f.Name]; f.Required && !ok {
-			c.report("cron_needs_default", place+": Payload", "nobody gives a cron trigger its payload, so field %q needs a default", f.Name)
+			c.report("cron_needs_default", place+": Payload", "nobody gives a cron trigger its payload, so field %s needs a default", echo.Quote(f.Name))
 		}
 	}
 	switch t.Missed {
@@ -57,12 +59,12 @@ func (c *compiler) checkCron(place string, t TriggerSpec) {
 			c.report("out_of_range", place+": CatchUp", "%d is not from 1 to %d", t.CatchUp, maxCatchUp)
 		}
 	default:
-		c.report("bad_missed", place+": Missed", "there is no policy %s", echo(string(t.Missed)))
+		c.report("bad_missed", place+": Missed", "there is no policy %s", echo.Quote(string(t.Missed)))
 	}
 	switch t.Overlap {
 	case OverlapAllow, OverlapSkip, OverlapQueueOne:
 	default:
-		c.report("bad_overlap", place+": Overlap", "there is no policy %s", echo(string(t.Overlap)))
+		c.report("bad_overlap", place+": Overlap", "there is no policy %s", echo.Quote(string(t.Overlap)))
 	}
 }
 
@@ -87,12 +89,12 @@ func (c *compiler) compileDefaults(place string, payload Type, defaults Defaults
 	for _, key := range slices.Sorted(maps.Keys(defaults)) {
 		f, ok := payload.field(key)
 		if !ok {
-			c.report("unknown_default", place, "the payload has no field %q%s", key, didYouMean(key, payload.names()))
+			c.report("unknown_default", place, "the payload has no field %s%s", echo.Quote(key), didYouMean(key, payload.names()))
 			continue
 		}
 		value, err := compileDefault(f, defaults[key])
 		if err != nil {
-			c.report("bad_default", place, "field %q: %v", key, err)
+			c.report("bad_default", place, "field %s: %v", echo.Quote(key), err)
 		}
 		if compiled == nil {
 			compiled = Defaults{}
@@ -106,7 +108,7 @@ func compileDefault(f Field, value any) (any, error) {
 	if dynamic, ok := value.(DynamicDefault); ok {
 		return dynamic, checkDynamic(f.Type, dynamic)
 	}
-	raw, err := json.Marshal(value)
+	raw, err := marshal(value)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func compileDefault(f Field, value any) (any, error) {
 func checkDynamic(t Type, dynamic DynamicDefault) error {
 	switch {
 	case dynamic != Now && dynamic != Today:
-		return fmt.Errorf("there is no dynamic default %s", echo(string(dynamic)))
+		return fmt.Errorf("there is no dynamic default %s", echo.Quote(string(dynamic)))
 	case t.Kind != kindString || t.Format != "" && t.Format != formatDateTime:
 		return fmt.Errorf("a dynamic default is a string, the field is %s", t)
 	case dynamic == Today && t.Format == formatDateTime:

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // Contract says what a run's input must be. The zero Contract accepts only the empty object. See [Payload].
@@ -77,7 +79,7 @@ func (d *Defaults) UnmarshalJSON(data []byte) error {
 		}
 		doc, problems := parseJSON(value.Value) // json.Marshal has escaped what only HTML needs
 		if len(problems) > 0 {
-			return fmt.Errorf("default of %q: %w", key, problems[0])
+			return fmt.Errorf("default of %s: %w", echo.Quote(key), problems[0])
 		}
 		(*d)[key] = json.RawMessage(doc.canonical())
 	}

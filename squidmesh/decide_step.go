@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"fmt"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 func (d *decision) started(e Started) {
@@ -114,7 +116,7 @@ func (d *decision) succeeded(e Succeeded) {
 	if st.Kind == KindChoose && row.Phase == PhaseDo {
 		if _, known := st.Routes[e.Route]; !known {
 			d.fail(st, row, Failed{Attempted: e.Attempted, Final: true, Error: StepError{
-				Code: CodeUnknownRoute, Message: fmt.Sprintf("answered %q, which is none of the step's routes", e.Route),
+				Code: CodeUnknownRoute, Message: fmt.Sprintf("answered %s, which is none of the step's routes", echo.Quote(e.Route)),
 			}})
 			return
 		}

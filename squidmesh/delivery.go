@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // DeliveryVersion is the version that this package writes into deliveries and the newest that it reads.
@@ -88,20 +90,20 @@ func (d Delivery) validate() error {
 	case DeliverCron:
 		return d.validateCron()
 	default:
-		return &InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: "there is no kind " + echo(string(d.Kind))}
+		return &InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: "there is no kind " + echo.Quote(string(d.Kind))}
 	}
 }
 
 // validateStep checks a delivery about a run. A compensation delivery names a step and an attempt, or neither.
 func (d Delivery) validateStep() error {
 	if id, err := uuid.Parse(d.RunID); err != nil || id.String() != d.RunID {
-		return &InputError{Field: "delivery.run_id", Code: "invalid_id", Detail: echo(d.RunID) + " is no run's id"}
+		return &InputError{Field: "delivery.run_id", Code: "invalid_id", Detail: echo.Quote(d.RunID) + " is no run's id"}
 	}
 	switch whole := d.Kind == DeliverCompensation; {
 	case whole && d.Step == "" && d.Attempt == 0:
 		return nil
 	case !validName(d.Step):
-		return &InputError{Field: "delivery.step", Code: "bad_name", Detail: echo(d.Step) + " is no step's name"}
+		return &InputError{Field: "delivery.step", Code: "bad_name", Detail: echo.Quote(d.Step) + " is no step's name"}
 	case d.Attempt < 1:
 		return &InputError{Field: "delivery.attempt", Code: "out_of_range", Detail: fmt.Sprintf("is %d, attempts count from 1", d.Attempt)}
 	default:
@@ -112,9 +114,9 @@ func (d Delivery) validateStep() error {
 func (d Delivery) validateCron() error {
 	switch {
 	case !validName(d.Workflow):
-		return &InputError{Field: "delivery.workflow", Code: "bad_name", Detail: echo(d.Workflow) + " is no workflow's name"}
+		return &InputError{Field: "delivery.workflow", Code: "bad_name", Detail: echo.Quote(d.Workflow) + " is no workflow's name"}
 	case !validName(d.Trigger):
-		return &InputError{Field: "delivery.trigger", Code: "bad_name", Detail: echo(d.Trigger) + " is no trigger's name"}
+		return &InputError{Field: "delivery.trigger", Code: "bad_name", Detail: echo.Quote(d.Trigger) + " is no trigger's name"}
 	}
 	if err := checkLine("delivery.signal_id", d.SignalID, maxSignal); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -219,17 +218,4 @@ func cut(s string, limit int) string {
 		end--
 	}
 	return s[:end] + "..."
-}
-
-// maxEcho bounds how much of an input an error repeats.
-const maxEcho = 64
-
-// echo quotes an input in an error: cleaned, and at most its first 64 bytes.
-func echo(s string) string {
-	quoted := strconv.Quote(s[:min(len(s), maxEcho+1)])
-	quoted = quoted[1 : len(quoted)-1]
-	if len(quoted) > maxEcho {
-		quoted = cut(quoted, maxEcho)
-	}
-	return `"` + quoted + `"`
 }

@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"fmt"
 	"slices"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // fit says whether a definition has the function that a step of a pinned shape needs, and whether it can be called there.
@@ -139,7 +141,7 @@ func (s *Spec) resultDiffers(was, is *StepSpec) string {
 				_, did := fieldNamed(wrote, key)
 				written, does := fieldNamed(writes, key)
 				if !did && does {
-					return fmt.Sprintf("its result has key %q, which %s reads from elsewhere", key, r.who)
+					return fmt.Sprintf("its result has key %s, which %s reads from elsewhere", echo.Quote(key), r.who)
 				}
 				if !did {
 					continue
@@ -164,7 +166,7 @@ func fieldNamed(fields []Field, name string) (Field, bool) {
 func routesDiffer(was, is *StepSpec) string {
 	for _, route := range sortedKeys(is.Routes) {
 		if _, ok := was.Routes[route]; !ok {
-			return fmt.Sprintf("it may answer %q, which was no route", route)
+			return fmt.Sprintf("it may answer %s, which was no route", echo.Quote(route))
 		}
 	}
 	return ""

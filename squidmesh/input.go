@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // The limits of what is taken from callers, in bytes.
@@ -73,7 +75,7 @@ func checkRunes(field, text string, limit int, fine func(rune) bool) error {
 // checkName checks the name of a workflow, trigger or step where an unknown one is no error. The empty one is fine.
 func checkName(field, name string) error {
 	if name != "" && !validName(name) {
-		return &InputError{Field: field, Code: "bad_name", Detail: fmt.Sprintf("%s is not [a-z][a-z0-9_]* with at most 63 characters", echo(name))}
+		return &InputError{Field: field, Code: "bad_name", Detail: fmt.Sprintf("%s is not [a-z][a-z0-9_]* with at most 63 characters", echo.Quote(name))}
 	}
 	return nil
 }
@@ -115,7 +117,7 @@ func checkRange(field string, n, low, high int) error {
 func checkStatuses(field string, statuses []RunStatus) error {
 	for _, s := range statuses {
 		if !slices.Contains(RunStatuses, s) {
-			return &InputError{Field: field, Code: "unknown_status", Detail: fmt.Sprintf("%s is none of %v", echo(string(s)), RunStatuses)}
+			return &InputError{Field: field, Code: "unknown_status", Detail: fmt.Sprintf("%s is none of %v", echo.Quote(string(s)), RunStatuses)}
 		}
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // PayloadError lists everything that is wrong with a run's input. Nothing was written.
@@ -64,7 +66,7 @@ func (t TriggerSpec) resolve(payload json.RawMessage, now time.Time) (json.RawMe
 	for key, d := range t.Defaults {
 		value, err := t.defaultValue(d, now)
 		if err != nil {
-			return nil, fmt.Errorf("default of payload field %q: %w", key, err)
+			return nil, fmt.Errorf("default of payload field %s: %w", echo.Quote(key), err)
 		}
 		values[key] = value
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // check lists where a value is not of the type: unknown and missing fields, nulls, wrong kinds and formats.
@@ -87,7 +89,7 @@ func (t Type) checkString(text, path string) []FieldProblem {
 		return nil
 	case formatDateTime:
 		if err := new(time.Time).UnmarshalText([]byte(text)); err != nil {
-			return []FieldProblem{{path, "wrong_format", echo(text) + " is not a time as 2006-01-02T15:04:05Z"}}
+			return []FieldProblem{{path, "wrong_format", echo.Quote(text) + " is not a time as 2006-01-02T15:04:05Z"}}
 		}
 		return nil
 	case formatByte:
@@ -101,7 +103,7 @@ func (t Type) checkString(text, path string) []FieldProblem {
 			problems = Type{Kind: t.Format}.check(inner, path)
 		}
 		if len(problems) > 0 {
-			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%s is not %s in quotes", echo(text), t.Format)}}
+			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%s is not %s in quotes", echo.Quote(text), t.Format)}}
 		}
 		return nil
 	}
@@ -114,7 +116,7 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	case t.Kind == kindNumber:
 		_, err = strconv.ParseFloat(text, t.bits())
 	case strings.ContainsAny(text, ".eE"):
-		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", clean(text, maxEcho))}}
+		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", clean(text, echo.Max))}}
 	case strings.HasPrefix(t.Format, "uint"):
 		_, err = strconv.ParseUint(text, 10, t.bits())
 	default:
@@ -124,9 +126,9 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	case err == nil:
 		return nil
 	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(text, "-"):
-		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, maxEcho), t)}}
+		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, echo.Max), t)}}
 	default:
-		return []FieldProblem{{path, "wrong_type", clean(text, maxEcho) + " is no number"}}
+		return []FieldProblem{{path, "wrong_type", clean(text, echo.Max) + " is no number"}}
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // The limits of what is taken from callers. PostgreSQL would refuse NUL and lone surrogates, and nests less deeply than
@@ -244,8 +246,8 @@ var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // pathKey is a key as a part of a path: in brackets and quotes if it could be misread, and cut if it is long.
 func pathKey(key string) string {
-	if len(key) <= maxEcho && plainKey.MatchString(key) {
+	if len(key) <= echo.Max && plainKey.MatchString(key) {
 		return key
 	}
-	return "[" + echo(key) + "]"
+	return "[" + echo.Quote(key) + "]"
 }

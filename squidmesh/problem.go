@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"fmt"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // DefinitionError lists everything that is wrong with a workflow.
@@ -14,7 +16,7 @@ type DefinitionError struct {
 func (e *DefinitionError) Error() string {
 	lines := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		lines[i] = fmt.Sprintf("workflow %q: %s", e.Workflow, p)
+		lines[i] = fmt.Sprintf("workflow %s: %s", echo.Quote(e.Workflow), p)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // heartbeat is the default of [Config.Heartbeat].
@@ -119,7 +121,7 @@ func (c *Config[TTx]) check() []error {
 		report("Workflows", "required", "is empty")
 	}
 	if c.Queue != "" && !validQueue(c.Queue) {
-		report("Queue", "bad_queue", "%s: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", echo(c.Queue))
+		report("Queue", "bad_queue", "%s: use runs of a-z and 0-9 joined by single _ or -, at most 64 characters", echo.Quote(c.Queue))
 	}
 	if err := c.Retention.check(); err != nil {
 		problems = append(problems, err)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // schedule says when a cron trigger is due.
@@ -22,7 +24,7 @@ type schedule struct {
 func newSchedule(expression, timeZone string) (schedule, error) {
 	c, err := parseCron(expression)
 	if err != nil {
-		return schedule{}, fmt.Errorf("cron expression %q: %w", expression, err)
+		return schedule{}, fmt.Errorf("cron expression %s: %w", echo.Quote(expression), err)
 	}
 	zone, err := time.LoadLocation(timeZone)
 	if err != nil {

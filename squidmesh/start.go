@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // StartParams say which run to start.
@@ -82,7 +84,7 @@ type pendingStart struct {
 func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 	spec := rt.registry.specs[params.Workflow]
 	if spec == nil {
-		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo(params.Workflow),
+		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo.Quote(params.Workflow),
 			didYouMean(params.Workflow, sortedKeys(rt.registry.specs)))
 	}
 	trigger, ok := spec.Trigger(params.Trigger)
@@ -91,7 +93,7 @@ func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 		for _, t := range spec.triggers {
 			names = append(names, t.Name)
 		}
-		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo(params.Trigger), spec.workflow,
+		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo.Quote(params.Trigger), spec.workflow,
 			didYouMean(params.Trigger, names))
 	}
 	if err := firstError(checkLine("Key", params.Key, maxKey), checkLine("Actor", params.Actor, maxActor)); err != nil {

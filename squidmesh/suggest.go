@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"fmt"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // nearest finds the candidate that the author probably meant: the one with the fewest changes, if these are no more than
@@ -29,7 +31,7 @@ var joined = strings.NewReplacer("_", "", "-", "")
 // didYouMean is `, did you mean "x"?` for the nearest candidate, or empty if none is close.
 func didYouMean(name string, candidates []string) string {
 	if best, ok := nearest(name, candidates); ok {
-		return fmt.Sprintf(", did you mean %q?", best)
+		return fmt.Sprintf(", did you mean %s?", echo.Quote(best))
 	}
 	return ""
 }

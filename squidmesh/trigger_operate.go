@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // FireTrigger fires a cron trigger now, whether or not it is due or paused; its schedule goes on as if nothing had happened. The
@@ -136,7 +138,7 @@ func (rt *Runtime[TTx]) changeTriggerTx(ctx context.Context, tx TTx, key Trigger
 
 // lockTrigger locks a trigger's row, and then reads the clock.
 func (rt *Runtime[TTx]) lockTrigger(ctx context.Context, tx TTx, key TriggerKey) (TriggerState, time.Time, error) {
-	unknown := fmt.Errorf("%w %s: no started process has registered such a cron trigger", ErrUnknownTrigger, echo(key.String()))
+	unknown := fmt.Errorf("%w %s: no started process has registered such a cron trigger", ErrUnknownTrigger, echo.Quote(key.String()))
 	if !validName(key.Workflow) || !validName(key.Trigger) {
 		return TriggerState{}, time.Time{}, unknown
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // member is one event on its way into the database, alone or together with others.
@@ -255,7 +257,7 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 		}
 		m := r.members[0]
 		if taken.KeyHash != r.folded.Run.KeyHash {
-			m.err = fmt.Errorf("start %s with key %q: %w: run %s", taken.Workflow, taken.Key, ErrKeyConflict, taken.ID)
+			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(taken.Key), ErrKeyConflict, taken.ID)
 		}
 		m.c, r.folded = committed{existing: taken}, Transition{}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -22,7 +23,7 @@ var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,45}$`)
 func CheckSchema(schema string) error {
 	if schema != "" && !schemaName.MatchString(schema) {
 		return &squidmesh.InputError{Field: "Schema", Code: "bad_name", Detail: fmt.Sprintf(
-			"%.64q must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit", schema,
+			"%s must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit", echo.Quote(schema),
 		)}
 	}
 	return nil

@@ -2,6 +2,9 @@ package pgstore_test
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,11 +21,26 @@ func TestNew_RefusesImpossibleOptions(t *testing.T) {
 	t.Parallel()
 
 	require.PanicsWithValue(t, "pgstore: pool is nil", func() { pgstore.New(nil, nil) })
-	require.PanicsWithValue(t, "pgstore: Lease: is 1.999999999s, must be at least 2s", func() {
-		pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Lease: 2*time.Second - 1})
-	})
-	require.PanicsWithValue(t, `pgstore: Schema: "x; drop table y": must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit`,
-		func() { pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Schema: "x; drop table y"}) })
+	for _, lease := range []time.Duration{2*time.Second - 1, 1, -time.Second, math.MinInt64} {
+		require.PanicsWithValue(t, fmt.Sprintf("pgstore: Lease: is %s, must be at least 2s", lease), func() {
+			pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Lease: lease})
+		})
+	}
+	for _, lease := range []time.Duration{0, 2 * time.Second, time.Hour} {
+		pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Lease: lease})
+	}
+	for schema, shown := range map[string]string{
+		"x; drop table y":          `"x; drop table y"`,
+		"Upper":                    `"Upper"`,
+		strings.Repeat("a", 47):    `"` + strings.Repeat("a", 47) + `"`,
+		strings.Repeat("\x00", 99): `"` + strings.Repeat(`\x00`, 15) + `..."`,
+	} {
+		require.PanicsWithValue(t, "pgstore: Schema: "+shown+" must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit",
+			func() { pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Schema: schema}) })
+	}
+	for _, schema := range []string{"", strings.Repeat("a", 45), strings.Repeat("a", 46)} {
+		pgstore.New(&pgxpool.Pool{}, &pgstore.Options{Schema: schema})
+	}
 }
 
 func TestOptions_Schema(t *testing.T) {

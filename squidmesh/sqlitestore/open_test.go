@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
@@ -81,10 +83,24 @@ func TestOpen_AKilledProcessLeavesNoLock(t *testing.T) {
 func TestOpen_RefusesWhatIsNoFile(t *testing.T) {
 	t.Parallel()
 
-	for _, path := range []string{"", ":memory:", "file::memory:?cache=shared", "file:a.db", filepath.Join(t.TempDir(), "missing", "a.db")} {
+	dir := t.TempDir()
+	for path, code := range map[string]string{
+		"": "not_a_file", ":memory:": "not_a_file", "file::memory:?cache=shared": "not_a_file", "file:a.db": "not_a_file",
+		filepath.Join(dir, "a\x00.db"): "not_a_file", filepath.Join(dir, strings.Repeat("x", 4000)): "too_long",
+	} {
 		_, err := sqlitestore.Open(t.Context(), path, nil)
-		require.Error(t, err, path)
+		var bad *squidmesh.InputError
+		require.ErrorAs(t, err, &bad, path)
+		require.Equal(t, [2]string{"path", code}, [2]string{bad.Field, bad.Code})
+		require.LessOrEqual(t, len(err.Error()), 200, "an error repeats little of what was given")
 	}
+	_, err := sqlitestore.Open(t.Context(), filepath.Join(dir, "missing", "a.db"), nil)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = sqlitestore.Open(t.Context(), dir, nil)
+	require.Error(t, err, "a directory")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestOpen_AnyFileName(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -32,6 +33,8 @@ const (
 	txTimeout = 2 * time.Second
 	// readers is the number of connections for reading.
 	readers = 4
+	// maxPath is what systems take, without the ends of the names of the files beside it.
+	maxPath = 4000
 )
 
 // Options change how a Store works. The zero Options are the defaults.
@@ -99,10 +102,12 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 
 // resolve makes one path of all the ways to write it, so that they share a lock.
 func resolve(path string) (string, error) {
-	if path == "" || strings.Contains(path, ":memory:") || strings.HasPrefix(path, "file:") {
-		return "", &squidmesh.InputError{Field: "path", Code: "not_a_file", Detail: fmt.Sprintf(
-			"%.64q: sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory", path,
-		)}
+	switch {
+	case len(path) > maxPath:
+		return "", &squidmesh.InputError{Field: "path", Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(path), maxPath)}
+	case path == "", strings.Contains(path, ":memory:"), strings.HasPrefix(path, "file:"), strings.Contains(path, "\x00"):
+		return "", &squidmesh.InputError{Field: "path", Code: "not_a_file", Detail: echo.Quote(path) +
+			": sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory"}
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
