@@ -52,10 +52,15 @@ func (deliveryArgs) Hooks() []rivertype.Hook { return []rivertype.Hook{&insertHo
 
 func (a deliveryArgs) unwrap() deliveryArgs { return a }
 
+func (StepArgs) delivers() squidmesh.DeliveryKind         { return squidmesh.DeliverStep }
+func (CompensationArgs) delivers() squidmesh.DeliveryKind { return squidmesh.DeliverCompensation }
+func (CronArgs) delivers() squidmesh.DeliveryKind         { return squidmesh.DeliverCron }
+
 // jobArgs are what all three kinds have in common.
 type jobArgs interface {
 	river.JobArgs
 	unwrap() deliveryArgs
+	delivers() squidmesh.DeliveryKind // the only kind of delivery that such a job may carry
 }
 
 var (

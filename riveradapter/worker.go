@@ -67,6 +67,12 @@ type worker[A jobArgs] struct {
 // an error means that the delivery has to come again.
 func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	args := job.Args.unwrap()
+	if args.err == nil && args.Delivery.Kind != job.Args.delivers() {
+		// Somebody made the job by hand, or changed its kind: what operators see, filter and pause by would not be what it does.
+		args.err = &squidmesh.InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: fmt.Sprintf(
+			"is %s, jobs of kind %s deliver a %s", args.Delivery.Kind, job.Args.Kind(), job.Args.delivers(),
+		)}
+	}
 	if args.err != nil {
 		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
 	}

@@ -108,6 +108,16 @@ func TestWorker_UnreadableArgumentsAreDropped(t *testing.T) {
 	require.Error(t, args.err)
 }
 
+// Whoever pauses, counts or deletes jobs goes by their kind, so a job does not do what another kind does.
+func TestWorker_DeliveryOfAnotherKindIsDropped(t *testing.T) {
+	t.Parallel()
+	undo := someStep()
+	undo.Delivery.Kind = squidmesh.DeliverCompensation
+	row := perform(t, undo, squidmesh.Outcome{Kind: squidmesh.Done}, nil)
+	require.Equal(t, rivertype.JobStateCancelled, row.State)
+	require.Contains(t, row.Errors[0].Error, "bad_delivery: delivery.kind: is compensation, jobs of kind squidmesh.step deliver a step")
+}
+
 func TestWorker_TimesAreFinite(t *testing.T) {
 	t.Parallel()
 	w := &worker[CronArgs]{}
