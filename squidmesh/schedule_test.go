@@ -45,7 +45,37 @@ func TestSchedule_ClockChanges(t *testing.T) {
 		"Lord Howe, half an hour is skipped":   {"15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z", []string{"2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"}},
 		"Apia, a whole day is skipped":         {"0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", []string{"2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"}},
 		"midnight does not exist":              {"0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00:00Z", []string{"2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z"}},
-		"no zone":                              {"0 7 * * *", "", "2026-03-28T07:00:00Z", []string{"2026-03-29T07:00:00Z"}},
+		"Lord Howe, half an hour comes twice": {"45 1 * * *", "Australia/Lord_Howe", "2026-04-03T15:00:00Z", []string{
+			"2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z",
+		}},
+		"Lord Howe, every quarter": {"*/15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:30:00Z", []string{
+			"2026-04-04T14:45:00Z", "2026-04-04T15:30:00Z", "2026-04-04T15:45:00Z",
+		}},
+		"Lord Howe, real time": {"@every 15m", "Australia/Lord_Howe", "2026-04-04T14:45:00Z", []string{
+			"2026-04-04T15:00:00Z", "2026-04-04T15:15:00Z", "2026-04-04T15:30:00Z",
+		}},
+		"Sao Paulo, the hour before midnight comes twice": {"30 23 * * *", "America/Sao_Paulo", "2019-02-16T00:00:00Z", []string{
+			"2019-02-16T01:30:00Z", "2019-02-17T01:30:00Z", "2019-02-18T02:30:00Z",
+		}},
+		"Sao Paulo, @daily whose midnight does not exist": {"@daily", "America/Sao_Paulo", "2018-11-03T12:00:00Z", []string{
+			"2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z",
+		}},
+		"New York, every hour in spring": {"0 * * * *", newYork, "2026-03-08T06:00:00Z", []string{
+			"2026-03-08T07:00:00Z", "2026-03-08T08:00:00Z",
+		}},
+		"New York, every hour in autumn": {"0 * * * *", newYork, "2026-11-01T04:30:00Z", []string{
+			"2026-11-01T05:00:00Z", "2026-11-01T07:00:00Z",
+		}},
+		"New York, real time in spring": {"@every 1h", newYork, "2026-03-08T06:30:00Z", []string{
+			"2026-03-08T07:30:00Z", "2026-03-08T08:30:00Z",
+		}},
+		"Apia, every hour of a skipped day": {"0 * * * *", "Pacific/Apia", "2011-12-30T08:30:00Z", []string{
+			"2011-12-30T09:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T11:00:00Z",
+		}},
+		"Apia, a Friday that does not exist": {"0 12 * * 5", "Pacific/Apia", "2011-12-29T00:00:00Z", []string{
+			"2011-12-30T10:00:00Z", "2012-01-05T22:00:00Z",
+		}},
+		"no zone": {"0 7 * * *", "", "2026-03-28T07:00:00Z", []string{"2026-03-29T07:00:00Z"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,6 +90,49 @@ func TestSchedule_ClockChanges(t *testing.T) {
 				keys[s.key(at)] = true
 			}
 		})
+	}
+}
+
+// Around any change, what is due is what somebody who watches the clock on the wall sees minute by minute: wall times that match, the
+// first time that they are shown, and when the clock jumps, one window for all that it jumps over.
+func TestSchedule_GoesByTheClockOnTheWall(t *testing.T) {
+	t.Parallel()
+	for zone, change := range map[string][]string{
+		"Europe/Berlin":       {"2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"},
+		"America/New_York":    {"2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z"},
+		"Australia/Lord_Howe": {"2026-04-04T15:00:00Z", "2026-10-03T15:30:00Z"},
+		"Pacific/Apia":        {"2011-09-24T14:00:00Z", "2011-12-30T10:00:00Z", "2012-03-31T14:00:00Z"},
+		"America/Sao_Paulo":   {"2018-11-04T03:00:00Z", "2019-02-17T02:00:00Z"},
+		"Asia/Kathmandu":      {"1985-12-31T18:30:00Z"},
+	} {
+		for _, expression := range []string{"* * * * *", "*/15 * * * *", "0 * * * *", "30 1 * * *", "30 2 * * *", "0 0 * * *", "30 23 * * *", "45 1,2 * * 0"} {
+			s, err := newSchedule(expression, zone)
+			require.NoError(t, err)
+			for _, at := range change {
+				middle := instantOf(t, at)
+				from, to := middle.Add(-28*time.Hour), middle.Add(28*time.Hour)
+				var want []time.Time
+				shown := wallClock(middle.Add(-60 * time.Hour).In(s.zone)) // the latest so far
+				for now := middle.Add(-59 * time.Hour); !now.After(to); now = now.Add(time.Minute) {
+					wall := wallClock(now.In(s.zone))
+					if !wall.After(shown) {
+						continue // for the second time
+					}
+					if due := s.cron.Next(shown); !due.After(wall) && now.After(from) {
+						want = append(want, now)
+					}
+					shown = wall
+				}
+				var got []time.Time
+				keys := map[string]bool{}
+				for next := s.next(from); !next.After(to); next = s.next(next) {
+					got = append(got, next.UTC())
+					keys[s.key(next)] = true
+				}
+				require.Equal(t, want, got, "%s in %s around %s", expression, zone, at)
+				require.Len(t, keys, len(got), "%s in %s around %s", expression, zone, at)
+			}
+		}
 	}
 }
 
