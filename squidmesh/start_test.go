@@ -34,6 +34,36 @@ func TestStartRun_TakesTheFirstManualTrigger(t *testing.T) {
 	require.ErrorContains(t, err, `did you mean "two"?`)
 }
 
+// What one trigger takes another one refuses.
+func TestStartRun_ChecksThePayloadOfTheChosenTrigger(t *testing.T) {
+	t.Parallel()
+	type web struct {
+		URL string `json:"url"`
+	}
+	w := only(squidmesh.Pause(), "")
+	w.Triggers = []squidmesh.Trigger{squidmesh.Manual("shop", squidmesh.Payload[Order]()), squidmesh.Manual("web", squidmesh.Payload[web]())}
+	w.Steps[0].Timeout = 0
+	rt := startTest(t, w)
+	for _, c := range []struct {
+		trigger string
+		payload any
+		fits    bool
+	}{{"shop", Order{ID: "1"}, true}, {"shop", web{"x"}, false}, {"web", web{"x"}, true}, {"web", Order{ID: "1"}, false}} {
+		run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only", Trigger: c.trigger, Payload: c.payload})
+		if c.fits {
+			require.NoError(t, err)
+			require.Equal(t, c.trigger, run.Trigger)
+			continue
+		}
+		var bad *squidmesh.PayloadError
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, c.trigger, bad.Trigger)
+	}
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Len(t, page.Runs, 2)
+}
+
 // A configuration is judged as a whole, before anything is opened or started.
 func TestNew_ListsEveryProblem(t *testing.T) {
 	t.Parallel()
