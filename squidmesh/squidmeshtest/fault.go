@@ -131,7 +131,7 @@ func (a *Attempts[TTx]) Take(d time.Duration) {
 // Die lets the process die before it calls the function. Another one takes the step over.
 func (a *Attempts[TTx]) Die() {
 	a.do(func(context.Context, standin.Call) ([]byte, string, error) {
-		a.kit.process.dead.Store(true)
+		a.kit.process.die()
 		return nil, "", ErrCrashed
 	})
 }
@@ -140,7 +140,7 @@ func (a *Attempts[TTx]) Die() {
 func (a *Attempts[TTx]) DieAfter() {
 	a.do(func(_ context.Context, call standin.Call) ([]byte, string, error) {
 		output, route, err := call()
-		a.kit.process.dead.Store(true)
+		a.kit.process.die()
 		return output, route, err
 	})
 }

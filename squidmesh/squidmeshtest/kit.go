@@ -97,6 +97,12 @@ func (k *Kit[TTx]) begin() {
 	if err := k.runtime.Start(k.ctx); err != nil {
 		k.t.Fatalf("squidmeshtest: %v", err)
 	}
+	runtime := k.runtime
+	k.process.halt = func() {
+		ended, end := context.WithCancel(k.ctx)
+		end()
+		_ = runtime.Stop(ended) // it says that steps are still running
+	}
 	k.process.crashes = k.crashes
 }
 
@@ -151,7 +157,7 @@ func (k *Kit[TTx]) RefuseJobs(refuse bool) { k.queue.setRefuse(refuse) }
 // Crash lets the process die between two deliveries: nothing of it is told to anybody. The next one begins at once, and takes over what
 // the dead one left once its lease has ended.
 func (k *Kit[TTx]) Crash() {
-	k.process.dead.Store(true)
+	k.process.die()
 	k.revive()
 }
 

@@ -23,6 +23,7 @@ type process[TTx any] struct {
 	crashes func(boundary string, after bool) bool
 
 	dead atomic.Bool
+	halt func()                // ends what the dead process's runtime would go on trying; nil for nothing
 	told atomic.Pointer[notes] // of the commit after which the process died; nil if it died otherwise
 }
 
@@ -93,8 +94,15 @@ func (p *process[TTx]) dies(n *notes, after bool) bool {
 	if boundary == "" || p.crashes == nil || !p.crashes(boundary, after) {
 		return false
 	}
-	p.dead.Store(true)
+	p.die()
 	return true
+}
+
+// die ends the process. Its runtime would try for ever to record what it has done, so that is told to give up, beside its own commit.
+func (p *process[TTx]) die() {
+	if p.dead.CompareAndSwap(false, true) && p.halt != nil {
+		go p.halt()
+	}
 }
 
 // View implements squidmesh.Store.
