@@ -55,7 +55,6 @@ func TestPlainRiverProgramIsUntouched(t *testing.T) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &plainWorker{greeted: greeted})
 	AddWorkers(workers, performer(func(_ context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
-		d.Job = ""
 		performed <- d
 		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
 	}))

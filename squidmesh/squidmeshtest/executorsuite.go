@@ -361,7 +361,6 @@ func (s *executorSuite[TTx]) next(deliveries <-chan squidmesh.Delivery) squidmes
 	s.t.Helper()
 	select {
 	case d := <-deliveries:
-		d.Job = "" // which a queue may tell, and is no part of what was enqueued
 		return d
 	case <-s.ctx.Done():
 		require.FailNow(s.t, "no delivery came")
