@@ -37,6 +37,8 @@ var (
 	ErrCommitUnknown = newSentinel("commit_unknown", "outcome of commit unknown")
 	// ErrDispatch: the executor refused a job. Nothing was written.
 	ErrDispatch = newSentinel("dispatch_failed", "enqueue failed")
+	// ErrRunsWouldWait: unfinished runs need functions that this program does not have, or that do not fit. See [DeployReport].
+	ErrRunsWouldWait = newSentinel("runs_would_wait", "runs would wait for functions")
 	// ErrStarted: the runtime is started already.
 	ErrStarted = newSentinel("started", "runtime is started already")
 )

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,7 @@ type flavour struct {
 	whole     bool // After steps only
 	oneRoad   bool // one queue and one priority, so that workers go on
 	maxSteps  int
+	children  int // of a block; zero is 5
 	maxTries  int
 	irreverse int // of what executes and has no undo
 }
@@ -72,17 +74,22 @@ func pick[T any](t *rapid.T, label string, values []T) (T, bool) {
 
 // drawSpec makes a random workflow and compiles it. All of them are valid, so a refusal is a failure.
 func drawSpec(t *rapid.T, f flavour) *Spec {
+	w := drawWorkflow(t, f)
+	spec, err := Compile(w)
+	if err != nil {
+		t.Fatalf("Compile refuses a valid workflow: %v\n%+v", err, w.Steps)
+	}
+	return spec
+}
+
+func drawWorkflow(t *rapid.T, f flavour) Workflow {
 	w := Workflow{Name: "random", Triggers: []Trigger{Manual("manual", Contract{})}}
 	if f.whole {
 		w.Steps = drawChildren(t, f, "g", max(2, number(t, "steps", 2, f.maxSteps)))
 	} else {
 		w.Steps = drawSpine(t, f)
 	}
-	spec, err := Compile(w)
-	if err != nil {
-		t.Fatalf("Compile refuses a valid workflow: %v\n%+v", err, w.Steps)
-	}
-	return spec
+	return w
 }
 
 // drawSpine makes steps that lead forwards, and leaves out those that nothing leads to.
@@ -92,6 +99,11 @@ func drawSpine(t *rapid.T, f flavour) []Step {
 	for i := range steps {
 		steps[i] = drawSpineStep(t, f, i, n)
 	}
+	return onlyReached(steps)
+}
+
+// onlyReached leaves out the steps that nothing leads to. All lead forwards.
+func onlyReached(steps []Step) []Step {
 	reached := map[string]bool{steps[0].Name: true}
 	return slices.DeleteFunc(steps, func(st Step) bool {
 		if !reached[st.Name] {
@@ -130,7 +142,7 @@ func drawSpineStep(t *rapid.T, f flavour, i, n int) Step {
 	}
 	switch {
 	case chance(t, f.block, "block"):
-		st.Parallel = drawChildren(t, f, st.Name+"_", number(t, "children", 1, 5))
+		st.Parallel = drawChildren(t, f, st.Name+"_", number(t, "children", 1, cmp.Or(f.children, 5)))
 		routed()
 	case chance(t, f.decision, "decision"):
 		switch oneOf(t, "sort of decision", KindApproval, KindChoose, KindPause) {

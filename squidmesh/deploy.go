@@ -1,0 +1,215 @@
+package squidmesh
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// deployPage is how many runs are looked at in one transaction.
+const deployPage = 500
+
+// DeployOptions say what a check of a deploy looks at, and what it tells.
+type DeployOptions struct {
+	// Workflow limits the check to runs of one workflow: for databases that several programs share. Empty is all.
+	Workflow string
+
+	// Named is how many runs each group of the report names, from 1 to 1000. Zero means 10.
+	Named int
+
+	// Each, if set, is called with every run, newest first, between transactions.
+	Each func(Outlook)
+}
+
+// DeployReport says how the unfinished runs of a database will fare with this program's workflows.
+type DeployReport struct {
+	// Counts are the runs by outlook.
+	Counts map[OutlookCode]int
+
+	// Groups are the runs by workflow, shape and outlook; within a workflow the worst outlook first.
+	Groups []DeployGroup
+}
+
+// DeployGroup are the runs of a shape that have the same outlook.
+type DeployGroup struct {
+	Workflow string
+	Shape    string
+	Code     OutlookCode
+	Count    int
+
+	// Lacks are the functions that one or more of the runs lack, in the order in which they were found.
+	Lacks []Lack
+
+	// Runs are the newest of them, at most as many as [DeployOptions.Named].
+	Runs []Outlook
+}
+
+// CheckDeploy compares the workflows of this runtime with every unfinished run in the database, and says of each whether it
+// continues, finishes on the shape that it is pinned to, or may or will wait for a function that is not there or does not fit; see
+// [Foresee]. It is for the new version of a program, before that takes over: the runtime need not be started, and nothing is written,
+// so the database may be a replica. Options may be nil.
+//
+// Runs are read page by page, each page in a read-only transaction of its own, and not kept. Those that start meanwhile are left out.
+// Queues are not looked at: that somebody works them is for [Runtime.ExplainRun] to say.
+//
+// Errors: [*InputError], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions) (*DeployReport, error) {
+	if err := checkCall(ctx); err != nil {
+		return nil, err
+	}
+	var o DeployOptions
+	if options != nil {
+		o = *options
+	}
+	if err := firstError(checkName("Workflow", o.Workflow), checkRange("Named", o.Named, 0, 1000)); err != nil {
+		return nil, err
+	}
+	o.Named = cmp.Or(o.Named, 10)
+	q := RunQuery{Workflow: o.Workflow, Limit: deployPage}
+	for _, status := range RunStatuses {
+		if !status.Terminal() {
+			q.Statuses = append(q.Statuses, status)
+		}
+	}
+	report := &DeployReport{Counts: map[OutlookCode]int{}}
+	for {
+		var page []Outlook
+		err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+			page, err = rt.foreseePage(ctx, tx, &q)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("check deploy: %w", err)
+		}
+		for _, outlook := range page {
+			report.add(outlook, o.Named)
+			if o.Each != nil {
+				o.Each(outlook)
+			}
+		}
+		if len(page) < q.Limit {
+			report.sort()
+			return report, nil
+		}
+	}
+}
+
+// foreseePage looks at the runs of one page, and moves the query behind them.
+func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([]Outlook, error) {
+	runs, err := rt.store.Find(ctx, tx, *q)
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	reads := map[RunID]Reads{}
+	for _, run := range runs {
+		q.After = &RunCursor{run.CreatedAt, run.ID}
+		if today := rt.registry.specs[run.Workflow]; today == nil || today.shape != run.Shape {
+			reads[run.ID] = Reads{All: true}
+		}
+	}
+	loaded := map[RunID]Loaded{} // a run of today's shape continues wherever it stands
+	if len(reads) > 0 {
+		if loaded, err = rt.store.Load(ctx, tx, reads); err != nil {
+			return nil, fmt.Errorf("load %d runs: %w", len(reads), err)
+		}
+	}
+	outlooks := make([]Outlook, len(runs))
+	for i, run := range runs {
+		var spec *Spec
+		switch p, err := rt.pin(ctx, tx, run); {
+		case err == nil:
+			spec = p.spec
+		case !errors.Is(err, ErrUnknownShape):
+			return nil, err
+		}
+		outlooks[i] = Foresee(spec, rt.registry.specs[run.Workflow], Snapshot{Run: run, Steps: loaded[run.ID].Steps})
+	}
+	return outlooks, nil
+}
+
+func (r *DeployReport) add(o Outlook, named int) {
+	r.Counts[o.Code]++
+	i := slices.IndexFunc(r.Groups, func(g DeployGroup) bool { return g.Workflow == o.Workflow && g.Shape == o.Shape && g.Code == o.Code })
+	if i < 0 {
+		i = len(r.Groups)
+		r.Groups = append(r.Groups, DeployGroup{Workflow: o.Workflow, Shape: o.Shape, Code: o.Code})
+	}
+	g := &r.Groups[i]
+	g.Count++
+	if len(g.Runs) < named {
+		g.Runs = append(g.Runs, o)
+	}
+	for _, l := range o.Lacks {
+		if !slices.Contains(g.Lacks, l) {
+			g.Lacks = append(g.Lacks, l)
+		}
+	}
+}
+
+func (r *DeployReport) sort() {
+	slices.SortFunc(r.Groups, func(a, b DeployGroup) int {
+		return cmp.Or(
+			cmp.Compare(a.Workflow, b.Workflow),
+			cmp.Compare(slices.Index(outlookCodes, b.Code), slices.Index(outlookCodes, a.Code)),
+			cmp.Compare(a.Shape, b.Shape),
+		)
+	})
+}
+
+// Waiting counts the runs that may or will wait.
+func (r *DeployReport) Waiting() int { return r.Counts[OutlookMayWait] + r.Counts[OutlookWillWait] }
+
+// ExitCode is for a program that is nothing but the check: 0 if every run can go on to its end, 1 if some may or will wait.
+func (r *DeployReport) ExitCode() int { return min(r.Waiting(), 1) }
+
+// Err is nil if every run can go on to its end. Else it wraps [ErrRunsWouldWait], and its text says which runs may or will wait, and
+// what for.
+func (r *DeployReport) Err() error {
+	if r.Waiting() == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, g := range r.Groups {
+		if g.Code.Waits() {
+			b.WriteString("\n")
+			g.write(&b)
+		}
+	}
+	return fmt.Errorf("%w:%s", ErrRunsWouldWait, b.String())
+}
+
+// String has a line with the counts, and one for each group; below it what those lack that may or will wait, and their names.
+func (r *DeployReport) String() string {
+	var b strings.Builder
+	total := 0
+	var counts []string
+	for _, code := range outlookCodes {
+		total += r.Counts[code]
+		counts = append(counts, fmt.Sprintf("%d %s", r.Counts[code], code))
+	}
+	fmt.Fprintf(&b, "%d unfinished runs: %s\n", total, strings.Join(counts, ", "))
+	for _, g := range r.Groups {
+		g.write(&b)
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (g DeployGroup) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%s %.12s: %d %s", g.Workflow, g.Shape, g.Count, g.Code)
+	if !g.Code.Waits() {
+		return
+	}
+	for _, l := range g.Lacks {
+		fmt.Fprintf(b, "\n  %s", l)
+	}
+	for _, o := range g.Runs {
+		fmt.Fprintf(b, "\n  run %s (%s)", o.Run, o.Status)
+	}
+	if more := g.Count - len(g.Runs); more > 0 {
+		fmt.Fprintf(b, "\n  and %d more", more)
+	}
+}

@@ -1,0 +1,21 @@
+package squidmeshtest
+
+import (
+	"testing"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// RequireDeployable fails the test if the program could not go on with every unfinished run in the runtime's database, and says which
+// would wait and for what; see [squidmesh.Runtime.CheckDeploy]. The runtime need not be started.
+func RequireDeployable[TTx any](t testing.TB, rt *squidmesh.Runtime[TTx]) *squidmesh.DeployReport {
+	t.Helper()
+	report, err := rt.CheckDeploy(t.Context(), nil)
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		t.Fatalf("squidmeshtest: %v", err)
+	}
+	return report
+}
