@@ -2,14 +2,21 @@ package docs
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func shape(t *testing.T, change func(w *squidmesh.Workflow)) string {
@@ -178,4 +185,55 @@ func TestPinnedRun_OutlivesItsWorkflow(t *testing.T) {
 	ended, err := rt.AwaitRun(t.Context(), run.ID)
 	require.NoError(t, err)
 	require.Equal(t, squidmesh.RunCompleted, ended.Status)
+}
+
+// production stands in for the database that a deploy is for.
+func production(t *testing.T) *pgxpool.Pool { return dbtest.Postgres(t) }
+
+func TestRunsGoOn(t *testing.T) {
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store:     pgstore.New(production(t), nil), // a pool
+		Executor:  riveradapter.New[pgx.Tx](nil),
+		Workflows: []squidmesh.Workflow{Checkout(&Shop[pgx.Tx]{Settle: time.Hour})},
+	})
+	require.NoError(t, err)
+	squidmeshtest.RequireDeployable(t, rt)
+}
+
+func TestCheckDeploy_OnPostgres(t *testing.T) {
+	t.Parallel()
+	nothing := squidmesh.Effect(func(context.Context, struct{}) error { return nil })
+	version := func(pool *pgxpool.Pool, last string) *squidmesh.Runtime[pgx.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+			Store: pgstore.New(pool, nil), Executor: riveradapter.New[pgx.Tx](nil),
+			Workflows: []squidmesh.Workflow{{
+				Name: "pay", Triggers: []squidmesh.Trigger{squidmesh.Manual("asked", squidmesh.Contract{})},
+				Steps: []squidmesh.Step{{Name: "hold", Do: squidmesh.Pause(), Next: last}, {Name: last, Do: nothing}},
+			}},
+		})
+		require.NoError(t, err)
+		return rt
+	}
+	pool := production(t)
+	before, after := version(pool, "pay"), version(pool, "charge")
+	for range 3 {
+		_, err := before.StartRun(t.Context(), squidmesh.StartParams{Workflow: "pay"})
+		require.NoError(t, err)
+	}
+	require.Equal(t, 0, checkDeploy(t.Context(), before))
+	require.Equal(t, 1, checkDeploy(t.Context(), after))
+	report, err := after.CheckDeploy(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, map[squidmesh.OutlookCode]int{squidmesh.OutlookWillWait: 3}, report.Counts)
+	require.Equal(t, "pay is unknown", report.Groups[0].Lacks[0].String())
+}
+
+func checkDeploy(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx]) int {
+	report, err := rt.CheckDeploy(ctx, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	fmt.Print(report)
+	return report.ExitCode()
 }
