@@ -28,15 +28,19 @@ func TestForesee(t *testing.T) {
 	}{
 		"a block that drains comes to its error route": {
 			[]Step{block, doing("mend", "")},
-			[]Step{{Name: "both", Parallel: block.Parallel, Next: Complete}}, drain, OutlookWillWait, []Lack{do("mend")},
+			[]Step{{Name: "both", Parallel: block.Parallel, Next: Complete}},
+			drain, OutlookWillWait,
+			[]Lack{do("mend")},
 		},
 		"a child that drains may have to be undone": {
 			[]Step{block, doing("mend", "")},
 			[]Step{{Name: "both", Parallel: []Step{doing("left", ""), undoable("right", "")}, OnError: "mend"}, doing("mend", "")},
-			drain, OutlookMayWait, []Lack{undo("left")},
+			drain, OutlookMayWait,
+			[]Lack{undo("left")},
 		},
 		"what is undone is not undone again": {
-			saga, []Step{undoable("first", "second"), doing("second", "third"), doing("third", "last"), saga[3]},
+			saga,
+			[]Step{undoable("first", "second"), doing("second", "third"), doing("third", "last"), saga[3]},
 			func(tl *tale) {
 				tl.succeed("first")
 				tl.succeed("second")
@@ -48,7 +52,8 @@ func TestForesee(t *testing.T) {
 			[]Lack{undo("second")},
 		},
 		"all is undone but what can be": {
-			saga, []Step{undoable("first", "second"), doing("second", "third"), doing("third", "last"), saga[3]},
+			saga,
+			[]Step{undoable("first", "second"), doing("second", "third"), doing("third", "last"), saga[3]},
 			func(tl *tale) {
 				tl.succeed("first")
 				tl.succeed("second")
