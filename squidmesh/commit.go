@@ -55,7 +55,10 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
-		case errors.Is(err, errNotCommitted), rt.traits.Transient(err):
+		case errors.Is(err, ErrUnreadable) && endOf(m.event) && goesOn(m.event):
+			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
+			continue
+		case errors.Is(err, errNotCommitted), errors.Is(err, errSeal) && endOf(m.event), rt.traits.Transient(err):
 			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
 				return committed{}, err
 			}
@@ -82,6 +85,23 @@ func endOf(e Event) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// goesOn reports whether the worker of an attempt that ended would go on with a successor.
+func goesOn(e Event) bool { return attemptedIn(e).Runnable != nil }
+
+// stay is the same end of an attempt without going on.
+func stay(e Event) Event {
+	switch e := e.(type) {
+	case Succeeded:
+		e.Runnable = nil
+		return e
+	case Failed:
+		e.Runnable = nil
+		return e
+	default:
+		return e
 	}
 }
 

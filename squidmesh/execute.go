@@ -37,6 +37,7 @@ type execution struct {
 	step   *StepSpec
 	fn     binding
 	job    string // of the delivery that it runs under
+	redact redactor
 	input  json.RawMessage
 	limit  int
 	ctx    context.Context
@@ -56,7 +57,7 @@ func (rt *Runtime[TTx]) attempt(delivery, work context.Context, job string, c co
 	}
 	x := &execution{
 		claim: c.Claim, step: p.spec.step(c.Claim.Name), fn: rt.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
-		job: job, input: c.input, limit: rt.config.MaxOutput,
+		job: job, redact: rt.redact, input: c.input, limit: rt.config.MaxOutput,
 	}
 	if more {
 		x.more = p.runnable
@@ -169,7 +170,7 @@ func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any) r
 	result := returned{err: Fail(errors.New("Config.Intercept returned without having called next"))}
 	err := rt.config.Intercept(ctx, func(ctx context.Context) error {
 		result = x.call(ctx, tx)
-		return result.err
+		return x.redact.err(result.err)
 	})
 	if result.err == nil {
 		result.err = readable(err)
@@ -177,8 +178,13 @@ func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any) r
 	return result
 }
 
-// call calls the function.
-func (x *execution) call(ctx context.Context, tx any) returned {
+// call calls the function. Its panic is an error for the interceptor too, which need not know of panics, nor tell what they say.
+func (x *execution) call(ctx context.Context, tx any) (result returned) {
+	defer func() {
+		if r := recover(); r != nil {
+			result = returned{err: &panicError{value: r, stack: debug.Stack()}}
+		}
+	}()
 	if x.fn.kind == KindLog {
 		Logger(ctx).Log(ctx, x.step.Policy.Level, x.step.Policy.Message)
 		return returned{}
@@ -189,7 +195,7 @@ func (x *execution) call(ctx context.Context, tx any) returned {
 
 // member is the end of the attempt on its way into the database.
 func (x *execution) member(end Event) *member {
-	return &member{id: x.claim.Run, event: end, job: x.job, took: x.took}
+	return &member{id: x.claim.Run, event: x.redact.event(end), job: x.job, took: x.took}
 }
 
 // attempted names the attempt in its closing event.
@@ -286,6 +292,9 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return committed{}, nil
 		case ctx.Err() != nil:
 			return committed{}, err
+		case errors.Is(err, ErrUnreadable) && x.more != nil:
+			x.more = nil // the body runs again, and whoever can open what the next step needs goes on
+			continue
 		case errors.Is(err, errRepeat):
 			Logger(started).Info("squidmesh: transaction of step is run again", "error", err)
 		case errors.Is(err, ErrTransactionEnded):

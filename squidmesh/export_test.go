@@ -14,3 +14,8 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	}
 	return rt.cron(ctx, report)
 }
+
+// Sealed is a store with a codec before it, as a runtime uses it.
+func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
+	return sealedStore[TTx]{store, sealer{codec}}
+}

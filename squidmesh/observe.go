@@ -116,6 +116,8 @@ func (rt *Runtime[TTx]) observe(m *member) {
 	if o.Entry.Kind == AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
 		o.Measures.Delay = max(o.Data.Reached[0].DueAt.Sub(o.Entry.At), 0)
 	}
+	o.Run.Reason, o.Data.Error = rt.redact.failure(o.Run.Reason), rt.redact.failure(o.Data.Error)
+	o.Data.Comment = rt.redact.text("comment", o.Data.Comment)
 	defer rt.observerPanicked()
 	rt.config.Observer.Observe(context.WithoutCancel(m.ctx), o)
 }

@@ -205,6 +205,9 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 		return pendingStart{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
 	}
 	source := runs[0]
+	if isSealed(source.Payload) {
+		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, ErrUnreadable)
+	}
 	p, err := rt.pin(ctx, tx, source)
 	if err != nil {
 		return pendingStart{}, err

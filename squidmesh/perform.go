@@ -56,6 +56,9 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return rt.drop(d, OutcomeUnknownRun, err), nil
+	case errors.Is(err, ErrUnreadable):
+		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(d.about(), "error", err)...)
+		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomePayloadUnreadable}, nil
 	case errors.Is(err, ErrUnknownShape):
 		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomeDefinitionUnknown}, nil
 	case err != nil:
@@ -74,5 +77,5 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 
 func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
 	rt.logger.Warn("squidmesh: delivery dropped", append(d.about(), "reason", reason, "error", err)...)
-	return Outcome{Kind: Drop, Reason: reason, Detail: err.Error()}
+	return Outcome{Kind: Drop, Reason: reason, Detail: rt.redact.text("message", err.Error())}
 }

@@ -70,6 +70,16 @@ type Config[TTx any] struct {
 	// need in their contexts. It calls next once, with its context or one made from it, and returns the error that it got;
 	// [Info] tells which step it is. An error of its own fails the attempt; the error of next cannot be hidden.
 	Intercept func(ctx context.Context, next func(ctx context.Context) error) error
+
+	// Codec, if set, seals what may hold users' data before it is stored. See [Codec]. All processes that execute or read
+	// the same runs need its keys.
+	Codec Codec
+
+	// Redact, if set, rewrites text before it leaves the runtime: what is logged, by steps with [Logger] too, what is recorded
+	// of failures, and what observers and interceptors are told. Field is the key of a log attribute ("msg" for the
+	// message) or "message", "cause", "details", "stack" or "comment". Results, payloads and comments are stored as they are,
+	// which is the Codec's concern. It is called from many goroutines, and twice for some texts.
+	Redact func(field, text string) string
 }
 
 // ConfigError lists everything that is wrong with a [Config]. Its parts are found with errors.As.
@@ -93,6 +103,7 @@ type Runtime[TTx any] struct {
 	traits   StoreTraits
 	registry *registry
 	config   Config[TTx]
+	redact   redactor
 	logger   *slog.Logger
 
 	specs   specCache
@@ -187,7 +198,8 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		return nil, &ConfigError{Problems: problems}
 	}
 	rt := &Runtime[TTx]{
-		store: c.Store, executor: c.Executor, traits: c.Store.Traits(), registry: reg, config: c, logger: c.Logger,
+		store: sealedStore[TTx]{c.Store, sealer{c.Codec}}, executor: c.Executor, traits: c.Store.Traits(), registry: reg,
+		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
 	}
 	if _, ok := c.Executor.(Waker); ok {
 		rt.waker.notify = rt.notifyQueues

@@ -125,7 +125,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 
 // ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
 func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	if p, ok := rt.store.(Pipeliner[TTx]); ok {
+	if p, ok := rt.config.Store.(Pipeliner[TTx]); ok {
 		return p.Pipeline(ctx, fn)
 	}
 	return rt.store.InTx(ctx, fn)
@@ -256,6 +256,9 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 			continue
 		}
 		m := r.members[0]
+		if isSealed(json.RawMessage(taken.KeyHash)) {
+			return fmt.Errorf("start %s with key %q: run %s: %w", taken.Workflow, taken.Key, taken.ID, ErrUnreadable)
+		}
 		if taken.KeyHash != r.folded.Run.KeyHash {
 			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(taken.Key), ErrKeyConflict, taken.ID)
 		}
@@ -284,6 +287,9 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *writing) err
 	for _, r := range w.order {
 		for _, m := range r.members {
 			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
+				if r.carried.sealed(claim.Sources) {
+					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, ErrUnreadable)
+				}
 				m.c.input = r.pinned.spec.assembleInput(claim.Keys, claim.Sources, r.carried.payload, r.carried.outputs)
 			}
 		}

@@ -1,0 +1,130 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
+// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable".
+var ErrUnreadable = errors.New("sealed data cannot be opened by this process")
+
+// Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
+// results, errors (all but their code), comments and metadata of decisions, and what a payload was under an idempotency key. Jobs
+// carry none of these. [Keyring] is one.
+//
+// Place names the run and the field that a value belongs to. A codec that authenticates it too makes sure that a value cannot be
+// moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch keys
+// beforehand. An error of Seal rolls back, and an attempt that has ended tries again.
+type Codec interface {
+	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it.
+	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
+
+	// Open returns what was sealed. After an error the value stays sealed, and its readers fail with ErrUnreadable.
+	Open(ctx context.Context, place, keyID string, sealed []byte) (plain []byte, err error)
+}
+
+// envelope is what stands in a JSON column instead of a value.
+type envelope struct {
+	Sealed struct {
+		Key  string `json:"key"`
+		Data []byte `json:"data"`
+	} `json:"$sealed"`
+}
+
+const envelopeStart = `{"$sealed":`
+
+// isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that.
+func isSealed(value json.RawMessage) bool {
+	return len(value) > len(envelopeStart) && string(value[:len(envelopeStart)]) == envelopeStart
+}
+
+// sealMessage stands for the message of a sealed error, whose details are the envelope.
+const sealMessage = "(sealed)"
+
+// errSeal says that a codec could not seal.
+var errSeal = errors.New("seal")
+
+// sealer applies a codec. Without one it seals nothing and opens nothing.
+type sealer struct{ codec Codec }
+
+func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (json.RawMessage, error) {
+	if s.codec == nil || len(value) == 0 {
+		return value, nil
+	}
+	var e envelope
+	var err error
+	if e.Sealed.Key, e.Sealed.Data, err = s.codec.Seal(ctx, place, value); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", errSeal, place, err)
+	}
+	return json.Marshal(e)
+}
+
+// open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is.
+func (s sealer) open(ctx context.Context, place string, value json.RawMessage) json.RawMessage {
+	if !isSealed(value) || s.codec == nil {
+		return value
+	}
+	var e envelope
+	if json.Unmarshal(value, &e) != nil {
+		return value
+	}
+	plain, err := s.codec.Open(ctx, place, e.Sealed.Key, e.Sealed.Data)
+	if err != nil {
+		return value
+	}
+	return plain
+}
+
+// sealError keeps where, when and under which code an error happened readable.
+func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepError, error) {
+	if s.codec == nil || e == nil || e.Message == sealMessage && isSealed(e.Details) {
+		return e, nil
+	}
+	plain, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode error of step %s: %w", e.Step, err)
+	}
+	sealed, err := s.seal(ctx, errorPlace(run, e), plain)
+	return &StepError{
+		Step: e.Step, Phase: e.Phase, Attempt: e.Attempt, Code: e.Code, At: e.At, Message: sealMessage, Details: sealed,
+	}, err
+}
+
+func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepError {
+	if e == nil || !isSealed(e.Details) {
+		return e
+	}
+	plain := s.open(ctx, errorPlace(run, e), e.Details)
+	opened := new(StepError)
+	if isSealed(plain) || json.Unmarshal(plain, opened) != nil {
+		return e
+	}
+	return opened
+}
+
+// sealData seals what an entry tells if any of it was said by a function or a person.
+func (s sealer) sealData(ctx context.Context, e AuditEntry) (json.RawMessage, error) {
+	var said struct{ Error, Comment, Metadata json.RawMessage }
+	if s.codec == nil || json.Unmarshal(e.Data, &said) != nil || said.Error == nil && said.Comment == nil && said.Metadata == nil {
+		return e.Data, nil
+	}
+	return s.seal(ctx, dataPlace(e), e.Data)
+}
+
+// The places of values. What is bound to a step is bound to its name, as outputs are found by it.
+
+func payloadPlace(run RunID) string { return run.String() + "/payload" }
+func keyPlace(run RunID) string     { return run.String() + "/key" }
+func dataPlace(e AuditEntry) string { return e.Run.String() + "/event/" + strconv.Itoa(e.Seq) }
+
+func outputPlace(run RunID, key StepKey) string {
+	return run.String() + "/output/" + string(key.Phase) + "/" + key.Name
+}
+
+func errorPlace(run RunID, e *StepError) string {
+	return run.String() + "/error/" + string(e.Phase) + "/" + e.Step + "/" + strconv.Itoa(e.Attempt)
+}

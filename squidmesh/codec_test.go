@@ -1,0 +1,235 @@
+package squidmesh_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+)
+
+func keyring(t *testing.T, current string, more ...string) *squidmesh.Keyring {
+	t.Helper()
+	keys := map[string][]byte{}
+	for _, id := range append(more, current) {
+		keys[id] = bytes.Repeat([]byte(id[:1]), 32)
+	}
+	ring, err := squidmesh.NewKeyring(current, keys)
+	require.NoError(t, err)
+	return ring
+}
+
+func TestKeyring(t *testing.T) {
+	t.Parallel()
+
+	ring := keyring(t, "b", "a")
+	id, sealed, err := ring.Seal(t.Context(), "here", []byte("hello"))
+	require.NoError(t, err)
+	require.Equal(t, "b", id)
+	require.NotContains(t, string(sealed), "hello")
+	plain, err := ring.Open(t.Context(), "here", "b", sealed)
+	require.NoError(t, err)
+	require.Equal(t, "hello", string(plain))
+	_, other, err := ring.Seal(t.Context(), "here", []byte("hello"))
+	require.NoError(t, err)
+	require.NotEqual(t, sealed, other, "the same value twice must not look the same")
+
+	for name, open := range map[string]func() ([]byte, error){
+		"another place":  func() ([]byte, error) { return ring.Open(t.Context(), "there", "b", sealed) },
+		"another key":    func() ([]byte, error) { return ring.Open(t.Context(), "here", "a", sealed) },
+		"an unknown key": func() ([]byte, error) { return ring.Open(t.Context(), "here", "z", sealed) },
+		"tampered with":  func() ([]byte, error) { return ring.Open(t.Context(), "here", "b", append([]byte{1}, sealed[1:]...)) },
+		"cut off":        func() ([]byte, error) { return ring.Open(t.Context(), "here", "b", sealed[:5]) },
+		"nothing":        func() ([]byte, error) { return ring.Open(t.Context(), "here", "b", nil) },
+		"something longer": func() ([]byte, error) {
+			return ring.Open(t.Context(), "here", "b", append(sealed[:len(sealed):len(sealed)], 0))
+		},
+	} {
+		_, err := open()
+		require.Error(t, err, name)
+	}
+	_, err = squidmesh.NewKeyring("a", map[string][]byte{"a": []byte("short")})
+	require.ErrorContains(t, err, "32")
+	_, err = squidmesh.NewKeyring("c", map[string][]byte{"a": make([]byte, 32)})
+	require.ErrorContains(t, err, "not among")
+}
+
+// With a codec before it a store is still a store.
+func TestSealedStore(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[*sql.Tx] {
+		return squidmesh.Sealed(dbtest.SQLite(t, nil), keyring(t, "a"))
+	})
+}
+
+// sealedRuntime is a runtime whose jobs go nowhere: the test delivers them.
+func sealedRuntime(t *testing.T, store *sqlitestore.Store, codec squidmesh.Codec, workflows ...squidmesh.Workflow) *squidmesh.Runtime[*sql.Tx] {
+	t.Helper()
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{Store: store, Executor: refusingExecutor{}, Workflows: workflows, Codec: codec})
+	require.NoError(t, err)
+	return rt
+}
+
+// relay has a step without an input before one that needs the payload.
+func relay(first squidmesh.Action) squidmesh.Workflow {
+	return squidmesh.Workflow{
+		Name: "relay", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[word]())},
+		Steps: []squidmesh.Step{
+			{Name: "first", Do: first, Next: "second"},
+			{Name: "second", Do: squidmesh.Func(func(_ context.Context, in word) (map[string]string, error) {
+				return map[string]string{"heard": in.Word}, nil
+			}), Output: "result"},
+		},
+	}
+}
+
+// A step whose input cannot be opened waits, unclaimed, until a process comes that can. The step before it loses nothing.
+func TestCodec_WhatCannotBeOpenedWaits(t *testing.T) {
+	t.Parallel()
+
+	for name, first := range map[string]squidmesh.Action{
+		"Func":   squidmesh.Effect(func(context.Context, nothing) error { return nil }),
+		"FuncTx": squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { return nil }),
+	} {
+		for without, codec := range map[string]squidmesh.Codec{"without a codec": nil, "without the key": keyring(t, "b")} {
+			t.Run(name+" "+without, func(t *testing.T) {
+				t.Parallel()
+
+				store := dbtest.SQLite(t, nil)
+				right := sealedRuntime(t, store, keyring(t, "a"), relay(first))
+				run, err := right.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+				require.NoError(t, err)
+
+				wrong := sealedRuntime(t, store, codec, relay(first))
+				require.NoError(t, wrong.Start(t.Context()))
+				deliver := func(rt *squidmesh.Runtime[*sql.Tx], step string) squidmesh.Outcome {
+					outcome, err := rt.Perform(t.Context(), squidmesh.Delivery{
+						Version: 1, Kind: squidmesh.DeliverStep, RunID: run.ID.String(), Step: step, Attempt: 1,
+					})
+					require.NoError(t, err)
+					return outcome
+				}
+				require.Equal(t, squidmesh.Done, deliver(wrong, "first").Kind)
+				waits := deliver(wrong, "second")
+				require.Equal(t, squidmesh.Again, waits.Kind)
+				require.Equal(t, "payload_unreadable", waits.Reason)
+				require.Equal(t, 30*time.Second, waits.After)
+				in, err := wrong.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+				require.NoError(t, err)
+				require.Equal(t, squidmesh.StepCompleted, in.Steps[0].Do.Status)
+				require.Equal(t, squidmesh.StepScheduled, in.Steps[1].Do.Status)
+				require.Equal(t, 1, in.Steps[1].Do.Attempt)
+				require.Contains(t, string(in.Run.Payload), `"$sealed"`)
+				require.NoError(t, wrong.Stop(t.Context()))
+
+				require.NoError(t, right.Start(t.Context()))
+				require.Equal(t, squidmesh.Done, deliver(right, "second").Kind)
+				in, err = right.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+				require.NoError(t, err)
+				require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
+				require.JSONEq(t, `{"word":"hello"}`, string(in.Run.Payload))
+				require.JSONEq(t, `{"heard":"hello"}`, string(in.Steps[1].Output))
+				require.NoError(t, right.Stop(t.Context()))
+
+				_, err = wrong.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+				require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+				_, err = right.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// What was written with an old key, or without any, stays readable while new values get the new key.
+func TestCodec_KeysCanBeChanged(t *testing.T) {
+	t.Parallel()
+
+	store := dbtest.SQLite(t, nil)
+	workflow := relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))
+	var ids []squidmesh.RunID
+	for _, codec := range []squidmesh.Codec{nil, keyring(t, "a"), keyring(t, "b", "a")} {
+		run, err := sealedRuntime(t, store, codec, workflow).StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "k" + string(rune('0'+len(ids)))})
+		require.NoError(t, err)
+		ids = append(ids, run.ID)
+	}
+	newest := sealedRuntime(t, store, keyring(t, "b", "a"), workflow)
+	for i, sealed := range []string{`{"word":"hello"}`, `{"$sealed":{"key":"a"`, `{"$sealed":{"key":"b"`} {
+		var stored, hash string
+		require.NoError(t, store.DB().QueryRowContext(t.Context(), "select payload, key_hash from squidmesh_run where id = ?", ids[i].String()).Scan(&stored, &hash))
+		require.Contains(t, stored, sealed)
+		if i > 0 {
+			require.Contains(t, hash, sealed)
+		}
+		in, err := newest.InspectRun(t.Context(), ids[i], nil)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"word":"hello"}`, string(in.Run.Payload))
+
+		// The key still knows its payload, whatever it was sealed with.
+		params := squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "k" + string(rune('0'+i))}
+		again, err := newest.StartRun(t.Context(), params)
+		require.NoError(t, err)
+		require.True(t, again.Existing)
+		params.Payload = word{"bye"}
+		_, err = newest.StartRun(t.Context(), params)
+		require.ErrorIs(t, err, squidmesh.ErrKeyConflict)
+	}
+	_, err := sealedRuntime(t, store, nil, workflow).StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "k2"})
+	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+}
+
+// brokenCodec cannot seal some of the time.
+type brokenCodec struct {
+	squidmesh.Codec
+	fail chan struct{}
+}
+
+func (b brokenCodec) Seal(ctx context.Context, place string, plain []byte) (string, []byte, error) {
+	select {
+	case <-b.fail:
+		return "", nil, errors.New("no key today")
+	default:
+		return b.Codec.Seal(ctx, place, plain)
+	}
+}
+
+// A start that cannot be sealed is refused; the end of an attempt is tried again.
+func TestCodec_WhatCannotBeSealedIsNotLost(t *testing.T) {
+	t.Parallel()
+
+	codec := brokenCodec{keyring(t, "a"), make(chan struct{}, 10)}
+	calls := 0
+	workflow := relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))
+	workflow.Steps[0].Output = "count"
+	workflow.Steps[0].Do = squidmesh.Func(func(context.Context, nothing) (map[string]int, error) {
+		calls++
+		codec.fail <- struct{}{} // with others
+		codec.fail <- struct{}{} // alone
+		return map[string]int{"calls": calls}, nil
+	})
+	store := dbtest.SQLite(t, nil)
+	rt := sealedRuntime(t, store, codec, workflow)
+	require.NoError(t, rt.Start(t.Context()))
+	codec.fail <- struct{}{}
+	codec.fail <- struct{}{}
+	_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.ErrorContains(t, err, "no key today")
+
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.NoError(t, err)
+	_, err = rt.Perform(t.Context(), squidmesh.Delivery{Version: 1, Kind: squidmesh.DeliverStep, RunID: run.ID.String(), Step: "first", Attempt: 1})
+	require.NoError(t, err)
+	in, err := rt.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
+	require.Equal(t, 1, calls)
+	require.NoError(t, rt.Stop(t.Context()))
+}

@@ -1,0 +1,141 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+// redactor is [Config.Redact]; nil changes nothing.
+type redactor func(field, text string) string
+
+// text redacts one text. A redactor that panics leaves nothing of it.
+func (r redactor) text(field, text string) (redacted string) {
+	if r == nil || text == "" {
+		return text
+	}
+	defer func() {
+		if recover() != nil {
+			redacted = "(redaction panicked)"
+		}
+	}()
+	return r(field, text)
+}
+
+// failure redacts what an error tells; nil stays nil.
+func (r redactor) failure(e *StepError) *StepError {
+	if r == nil || e == nil {
+		return e
+	}
+	redacted := *e
+	redacted.Message = r.text("message", e.Message)
+	redacted.Stack = r.text("stack", e.Stack)
+	redacted.Causes = nil
+	for _, cause := range e.Causes {
+		redacted.Causes = append(redacted.Causes, r.text("cause", cause))
+	}
+	if redacted.Details = json.RawMessage(r.text("details", string(e.Details))); !json.Valid(redacted.Details) && len(e.Details) > 0 {
+		redacted.Details = json.RawMessage(`{"omitted":"redacted"}`)
+	}
+	return &redacted
+}
+
+// event redacts what the end of an attempt records.
+func (r redactor) event(e Event) Event {
+	switch e := e.(type) {
+	case Failed:
+		e.Error = *r.failure(&e.Error)
+		return e
+	case Released:
+		e.Reason = r.text("comment", e.Reason)
+		return e
+	default:
+		return e
+	}
+}
+
+// redactedError says what may be said of an error, and is that error still.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+func (e *redactedError) Unwrap() error { return e.err }
+
+// err redacts the text of an error.
+func (r redactor) err(err error) error {
+	if r == nil || err == nil {
+		return err
+	}
+	return &redactedError{r.text("message", errorText(err)), err}
+}
+
+// logger redacts everything that a logger writes.
+func (r redactor) logger(l *slog.Logger) *slog.Logger {
+	if r == nil {
+		return l
+	}
+	return slog.New(redactingHandler{l.Handler(), r})
+}
+
+// redactingHandler redacts messages and attributes. Values other than text, numbers and times become text first, so that nothing
+// in them is overlooked.
+type redactingHandler struct {
+	slog.Handler
+	redact redactor
+}
+
+func (h redactingHandler) Handle(ctx context.Context, record slog.Record) error {
+	redacted := slog.NewRecord(record.Time, record.Level, h.redact.text(slog.MessageKey, record.Message), record.PC)
+	record.Attrs(func(a slog.Attr) bool {
+		redacted.AddAttrs(h.redact.attr(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, redacted)
+}
+
+func (h redactingHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return redactingHandler{h.Handler.WithAttrs(h.redact.attrs(attrs)), h.redact}
+}
+
+func (h redactingHandler) WithGroup(name string) slog.Handler {
+	return redactingHandler{h.Handler.WithGroup(name), h.redact}
+}
+
+func (r redactor) attrs(attrs []slog.Attr) []slog.Attr {
+	redacted := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		redacted[i] = r.attr(a)
+	}
+	return redacted
+}
+
+func (r redactor) attr(a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindGroup:
+		a.Value = slog.GroupValue(r.attrs(v.Group())...)
+	case slog.KindString:
+		a.Value = slog.StringValue(r.text(a.Key, v.String()))
+	case slog.KindAny:
+		a.Value = slog.StringValue(r.text(a.Key, printed(asText(v.Any()))))
+	default:
+		a.Value = v
+	}
+	return a
+}
+
+// asText shows bytes as the text that they mostly are.
+func asText(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return string(v)
+	case json.RawMessage:
+		return string(v)
+	case fmt.Formatter, fmt.Stringer, error:
+		return v
+	default:
+		return fmt.Sprintf("%+v", v)
+	}
+}

@@ -1,0 +1,131 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+)
+
+// sealedStore is a store whose rows hold sealed values, while the core sees plain ones. What it cannot open it leaves sealed.
+type sealedStore[TTx any] struct {
+	Store[TTx]
+	sealer
+}
+
+func (s sealedStore[TTx]) Lock(ctx context.Context, tx TTx, q LockQuery) (Locked, error) {
+	locked, err := s.Store.Lock(ctx, tx, q)
+	for id, run := range locked.Runs {
+		if run.Reason != nil || run.KeyHash != "" {
+			locked.Runs[id] = s.openRun(ctx, run)
+		}
+	}
+	return locked, err
+}
+
+func (s sealedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]Reads) (map[RunID]Loaded, error) {
+	all, err := s.Store.Load(ctx, tx, reads)
+	for id, loaded := range all {
+		for name, output := range loaded.Outputs {
+			if isSealed(output) {
+				loaded.Outputs[name] = s.open(ctx, outputPlace(id, StepKey{name, PhaseDo}), output)
+			}
+		}
+		if isSealed(loaded.Payload) {
+			loaded.Payload = s.open(ctx, payloadPlace(id), loaded.Payload)
+			all[id] = loaded
+		}
+	}
+	return all, err
+}
+
+func (s sealedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Run, error) {
+	run, err := s.sealRun(ctx, run, true)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := s.Store.InsertRun(ctx, tx, run)
+	if taken != nil {
+		*taken = s.openRun(ctx, *taken)
+	}
+	return taken, err
+}
+
+func (s sealedStore[TTx]) Apply(ctx context.Context, tx TTx, ts []Transition) error {
+	if s.codec == nil {
+		return s.Store.Apply(ctx, tx, ts)
+	}
+	sealed := make([]Transition, len(ts)) // the plain ones are carried on
+	for i, t := range ts {
+		var err error
+		if sealed[i], err = s.sealTransition(ctx, t); err != nil {
+			return err
+		}
+	}
+	return s.Store.Apply(ctx, tx, sealed)
+}
+
+func (s sealedStore[TTx]) Find(ctx context.Context, tx TTx, q RunQuery) ([]Run, error) {
+	runs, err := s.Store.Find(ctx, tx, q)
+	for i := range runs {
+		runs[i] = s.openRun(ctx, runs[i])
+	}
+	return runs, err
+}
+
+func (s sealedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (History, error) {
+	history, err := s.Store.History(ctx, tx, id)
+	for i := range history.Attempts {
+		history.Attempts[i].Error = s.openError(ctx, id, history.Attempts[i].Error)
+	}
+	for i := range history.Audit {
+		e := &history.Audit[i]
+		e.Data = s.open(ctx, dataPlace(*e), e.Data)
+		e.Output = s.open(ctx, outputPlace(id, e.StepKey), e.Output)
+	}
+	return history, err
+}
+
+func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err error) {
+	if run.Reason, err = s.sealError(ctx, run.ID, run.Reason); err != nil || !isNew {
+		return run, err
+	}
+	if run.Payload, err = s.seal(ctx, payloadPlace(run.ID), run.Payload); err != nil {
+		return run, err
+	}
+	// Of a payload that can be guessed, a plain hash tells it.
+	hash, err := s.seal(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash))
+	run.KeyHash = string(hash)
+	return run, err
+}
+
+func (s sealer) openRun(ctx context.Context, run Run) Run {
+	run.Payload = s.open(ctx, payloadPlace(run.ID), run.Payload)
+	run.Reason = s.openError(ctx, run.ID, run.Reason)
+	run.KeyHash = string(s.open(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash)))
+	return run
+}
+
+func (s sealer) sealTransition(ctx context.Context, t Transition) (_ Transition, err error) {
+	if !t.Empty() {
+		if t.Run, err = s.sealRun(ctx, t.Run, t.NewRun); err != nil {
+			return t, err
+		}
+	}
+	t.Attempts, t.Audit = slices.Clone(t.Attempts), slices.Clone(t.Audit)
+	for i := range t.Attempts {
+		a := &t.Attempts[i]
+		if a.Error, err = s.sealError(ctx, a.Run, a.Error); err != nil {
+			return t, err
+		}
+	}
+	for i := range t.Audit {
+		e := &t.Audit[i]
+		if e.Data, err = s.sealData(ctx, *e); err != nil {
+			return t, err
+		}
+		if e.Output, err = s.seal(ctx, outputPlace(e.Run, e.StepKey), e.Output); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
