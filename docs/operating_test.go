@@ -1,17 +1,24 @@
 package docs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/migrations"
+	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -69,3 +76,41 @@ var observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observ
 			"code", o.Data.Error.Code, "took", o.Measures.Function)
 	}
 })
+
+var cardNumbers = regexp.MustCompile(`\d{13,19}`)
+
+// guarded is a configuration that lets out as little as it can.
+func guarded(config *squidmesh.Config[pgx.Tx], newKey, oldKey []byte) (*squidmesh.Config[pgx.Tx], error) {
+	config.Redact = func(_, text string) string { return cardNumbers.ReplaceAllString(text, "[card]") }
+	ring, err := squidmesh.NewKeyring("2026-11", map[string][]byte{
+		"2026-11": newKey, // seals, and opens
+		"2025-11": oldKey, // opens what it once sealed
+	})
+	if err != nil {
+		return nil, err
+	}
+	config.Codec = ring
+	return config, nil
+}
+
+// observed is a configuration whose runs are traced.
+func observed(config *squidmesh.Config[pgx.Tx], exporter sdktrace.SpanExporter) (*squidmesh.Config[pgx.Tx], error) {
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithIDGenerator(oteladapter.IDs{}))
+	telemetry, err := oteladapter.New(&oteladapter.Config{TracerProvider: provider})
+	if err != nil {
+		return nil, err
+	}
+	config.Observer, config.Intercept = telemetry, telemetry.Intercept
+	return config, nil
+}
+
+func TestGuardedAndObserved(t *testing.T) {
+	t.Parallel()
+
+	config, err := guarded(&squidmesh.Config[pgx.Tx]{}, make([]byte, 32), bytes.Repeat([]byte{1}, 32))
+	require.NoError(t, err)
+	require.Equal(t, "card [card]", config.Redact("message", "card 4111111111111111"))
+	config, err = observed(config, tracetest.NewInMemoryExporter())
+	require.NoError(t, err)
+	require.NotNil(t, config.Intercept)
+}

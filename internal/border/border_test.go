@@ -30,12 +30,15 @@ const (
 	memory  = module + "/squidmesh/memstore"
 	kit     = module + "/squidmesh/squidmeshtest"
 	adapter = module + "/riveradapter"
+	tracing = module + "/oteladapter"
 )
 
 const (
 	pgx    = "github.com/jackc/pgx"
 	river  = "github.com/riverqueue/river"
 	modern = "modernc.org/sqlite"
+	otel   = "go.opentelemetry.io"
+	sdk    = "go.opentelemetry.io/otel/sdk"
 )
 
 // forbidden are imports that a package may not have, neither itself nor through others.
@@ -44,12 +47,13 @@ var forbidden = []struct {
 	to      []string
 	because string
 }{
-	{core, []string{pgx, river, modern}, "the runtime is generic over the host's transaction: with a driver or a queue of its own it could serve one host only"},
-	{pg, []string{river, modern, sqlite, adapter}, "a store keeps runs, whatever delivers them, and a PostgreSQL program should not link SQLite"},
-	{sqlite, []string{river, pgx, pg, adapter}, "a store keeps runs, whatever delivers them, and a SQLite program should not link pgx"},
+	{core, []string{pgx, river, modern, otel}, "the runtime is generic over the host's transaction: with a driver or a queue of its own it could serve one host only"},
+	{pg, []string{river, modern, otel, sqlite, adapter}, "a store keeps runs, whatever delivers them, and a PostgreSQL program should not link SQLite"},
+	{sqlite, []string{river, pgx, otel, pg, adapter}, "a store keeps runs, whatever delivers them, and a SQLite program should not link pgx"},
+	{adapter, []string{pg, sqlite, modern, otel}, "the adapter takes any transaction that River takes, so it may know no store"},
+	{tracing, []string{sdk, pgx, river, modern, pg, sqlite, adapter}, "telemetry is told of runs, wherever they are kept; which SDK takes it is the program's choice"},
 	{memory, []string{river, modern, pgx, pg, sqlite, adapter}, "what tests run on must need no database, nor link one"},
 	{kit, []string{river, modern, pgx, pg, sqlite, adapter}, "a program's tests link the driver of its own database, not all there are"},
-	{adapter, []string{pg, sqlite, modern}, "the adapter takes any transaction that River takes, so it may know no store"},
 }
 
 func TestPackagesDoNotImportAcrossBorders(t *testing.T) {

@@ -58,15 +58,17 @@ func startWithoutWorking[TTx any](t testing.TB, config *squidmesh.Config[TTx], d
 // startProgram glues a runtime and River together, and stops them at the test's end.
 func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) program[TTx] {
 	t.Helper()
-	quiet := slog.New(slog.DiscardHandler)
 	executor := riveradapter.New[TTx](nil)
-	config.Executor, config.Logger = executor, quiet
+	config.Executor = executor
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	rt, err := squidmesh.New(config)
 	require.NoError(t, err)
 	workers := river.NewWorkers()
 	riveradapter.AddWorkers(workers, rt)
 	client, err := river.NewClient(driver, &river.Config{
-		Logger: quiet, Workers: workers, TestOnly: true,
+		Logger: config.Logger, Workers: workers, TestOnly: true,
 		Queues: map[string]river.QueueConfig{"squidmesh": riveradapter.Queue(20)},
 	})
 	require.NoError(t, err)
