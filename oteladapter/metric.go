@@ -105,7 +105,7 @@ func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
 	case squidmesh.AuditClaimed:
 		m.queued.Record(ctx, o.Measures.Queued.Seconds(), m.with(labels{workflow: workflow, step: step, phase: phase}))
 	case squidmesh.AuditApproved, squidmesh.AuditRejected, squidmesh.AuditUnblocked, squidmesh.AuditCancelled,
-		squidmesh.AuditUndoRetried, squidmesh.AuditAccepted:
+		squidmesh.AuditUndoRetried, squidmesh.AuditAccepted, squidmesh.AuditExpired:
 		set := m.with(labels{workflow: workflow, step: step, outcome: string(o.Entry.Kind)})
 		m.decisions.Add(ctx, 1, set)
 		if o.Measures.Ran > 0 {

@@ -76,7 +76,7 @@ func (t *Telemetry) trace(ctx context.Context, o squidmesh.Observation) {
 	case squidmesh.AuditStarted:
 		t.started(ctx, o)
 	case squidmesh.AuditApproved, squidmesh.AuditRejected, squidmesh.AuditUnblocked, squidmesh.AuditUndoRetried, squidmesh.AuditAccepted,
-		squidmesh.AuditCancelled:
+		squidmesh.AuditCancelled, squidmesh.AuditExpired:
 		name := string(o.Entry.Kind)
 		if o.Entry.Name != "" {
 			name += " " + o.Entry.Name

@@ -14,7 +14,7 @@ var ErrUnreadable = errors.New("sealed data cannot be opened by this process")
 
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
 // results, errors (all but their code), comments and metadata of decisions, and what a payload was under an idempotency key. Jobs
-// carry none of these. [Keyring] is one.
+// carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are read as they are.
 //
 // Place names the run and the field that a value belongs to. A codec that authenticates it too makes sure that a value cannot be
 // moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch keys
@@ -38,7 +38,7 @@ type envelope struct {
 const envelopeStart = `{"$sealed":`
 
 // isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that.
-func isSealed(value json.RawMessage) bool {
+func isSealed[T ~string | ~[]byte](value T) bool {
 	return len(value) > len(envelopeStart) && string(value[:len(envelopeStart)]) == envelopeStart
 }
 

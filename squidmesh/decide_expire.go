@@ -16,8 +16,10 @@ func (d *decision) expired(e Expired) {
 	case !ok || row.Attempt != e.Attempt || row.DeadlineAt.IsZero():
 		d.t.Outcome.Reason = "stale"
 	case row.Status == StepPaused && !d.now.Before(row.DeadlineAt):
+		d.t.Ran = d.at.Sub(row.StartedAt)
 		d.expireDecision(row)
 	case row.Status == StepRunning && !d.now.Before(row.DeadlineAt.Add(expireAfter)):
+		d.t.Ran = d.at.Sub(row.StartedAt)
 		d.expireAttempt(row, e.Holds)
 	default:
 		d.t.Outcome.Reason = "early"

@@ -14,7 +14,11 @@ func (d *decision) refuse(command string, err error, detail string) error {
 func (d *decision) decided(kind AuditKind, row StepState, by Decision) {
 	d.record(kind, row.StepKey, row.Attempt)
 	if row.Status == StepPaused {
-		d.t.Ran = d.at.Sub(row.StartedAt)
+		opened := row.StartedAt
+		if row.Phase == PhaseUndo {
+			opened = row.FinishedAt // its last attempt failed then
+		}
+		d.t.Ran = d.at.Sub(opened)
 	}
 	d.entry.Actor = by.Actor
 	d.data.Comment, d.data.Metadata = by.Comment, by.Metadata

@@ -275,7 +275,7 @@ func (d *decision) lost(e Lost) {
 
 func (d *decision) loseAttempt(row StepState) {
 	row.Losses++
-	d.t.Ran = d.at.Sub(row.StartedAt)
+	d.t.Ran = max(d.t.Ran, d.at.Sub(row.StartedAt))
 	d.attempt(row, AttemptLost, nil)
 	d.record(AuditLost, row.StepKey, row.Attempt)
 	if row.Losses < maxLosses {

@@ -66,6 +66,8 @@ func attemptedIn(e Event) Attempted {
 		return e.Attempted
 	case Released:
 		return e.Attempted
+	case Expired:
+		return Attempted{StepKey: e.StepKey, Attempt: e.Attempt}
 	case Redelivered:
 		return Attempted{StepKey: e.StepKey, Attempt: e.Attempt}
 	default:

@@ -69,6 +69,28 @@ func ruleJobs(m *moment) string {
 	return ""
 }
 
+// ruleMeasures: a claim knows how long its delivery was late, and whatever ended an attempt or a decision how long that took.
+func ruleMeasures(m *moment) string {
+	var queued, ran time.Duration
+	if e, ok := m.event.(Claimed); ok && !m.t.Empty() {
+		queued = m.now.Truncate(time.Microsecond).Sub(m.before.Steps[e.StepKey].DueAt)
+	}
+	for _, c := range m.rows() {
+		switch {
+		case c.worked() && (!c.works() || c.after.Attempt != c.before.Attempt):
+			ran = max(ran, m.t.Audit[0].At.Sub(c.before.StartedAt))
+		case c.before.Status == StepPaused && c.after.Status != StepPaused && c.Phase == PhaseDo:
+			ran = max(ran, m.t.Audit[0].At.Sub(c.before.StartedAt))
+		case c.before.Status == StepPaused && c.after.Status != StepPaused:
+			ran = max(ran, m.t.Audit[0].At.Sub(c.before.FinishedAt))
+		}
+	}
+	if m.t.Queued != queued || m.t.Ran != ran {
+		return say("measured %s in the queue and %s of work, it was %s and %s", m.t.Queued, m.t.Ran, queued, ran)
+	}
+	return ""
+}
+
 // redelivers reports whether the event asks for a new job of a row, and the row is one that may have one.
 func (m *moment) redelivers(key StepKey) bool {
 	row := m.before.Steps[key]

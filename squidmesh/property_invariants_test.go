@@ -41,6 +41,7 @@ var rules = []rule{
 	{"the end is clean", ruleEnd},
 	{"waits last", ruleDue},
 	{"jobs are for what is newly due", ruleJobs},
+	{"what ended is measured", ruleMeasures},
 	{"redeliveries keep the attempt", ruleRedelivered},
 	{"ended attempts are recorded", ruleRecords},
 	{"drains interrupt", ruleInterrupt},

@@ -15,8 +15,8 @@ type sealedStore[TTx any] struct {
 func (s sealedStore[TTx]) Lock(ctx context.Context, tx TTx, q LockQuery) (Locked, error) {
 	locked, err := s.Store.Lock(ctx, tx, q)
 	for id, run := range locked.Runs {
-		if run.Reason != nil || run.KeyHash != "" {
-			locked.Runs[id] = s.openRun(ctx, run)
+		if opened, changed := s.openRun(ctx, run); changed {
+			locked.Runs[id] = opened
 		}
 	}
 	return locked, err
@@ -45,7 +45,7 @@ func (s sealedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Run,
 	}
 	taken, err := s.Store.InsertRun(ctx, tx, run)
 	if taken != nil {
-		*taken = s.openRun(ctx, *taken)
+		*taken, _ = s.openRun(ctx, *taken)
 	}
 	return taken, err
 }
@@ -67,7 +67,7 @@ func (s sealedStore[TTx]) Apply(ctx context.Context, tx TTx, ts []Transition) er
 func (s sealedStore[TTx]) Find(ctx context.Context, tx TTx, q RunQuery) ([]Run, error) {
 	runs, err := s.Store.Find(ctx, tx, q)
 	for i := range runs {
-		runs[i] = s.openRun(ctx, runs[i])
+		runs[i], _ = s.openRun(ctx, runs[i])
 	}
 	return runs, err
 }
@@ -98,11 +98,18 @@ func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err er
 	return run, err
 }
 
-func (s sealer) openRun(ctx context.Context, run Run) Run {
-	run.Payload = s.open(ctx, payloadPlace(run.ID), run.Payload)
-	run.Reason = s.openError(ctx, run.ID, run.Reason)
-	run.KeyHash = string(s.open(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash)))
-	return run
+// openRun opens what is sealed in a run's row, and says whether anything was.
+func (s sealer) openRun(ctx context.Context, run Run) (_ Run, changed bool) {
+	if isSealed(run.Payload) {
+		run.Payload, changed = s.open(ctx, payloadPlace(run.ID), run.Payload), true
+	}
+	if isSealed(run.KeyHash) {
+		run.KeyHash, changed = string(s.open(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash))), true
+	}
+	if run.Reason != nil && isSealed(run.Reason.Details) {
+		run.Reason, changed = s.openError(ctx, run.ID, run.Reason), true
+	}
+	return run, changed
 }
 
 func (s sealer) sealTransition(ctx context.Context, t Transition) (_ Transition, err error) {

@@ -28,7 +28,7 @@ type Transition struct {
 	Data AuditData
 
 	// Queued is how long after its due time the delivery was claimed. Ran is how long the attempt ran that ended, or how long
-	// the decision was open that was made or cancelled. Nothing of either is written.
+	// the decision was open that was made or cancelled; of several the longest. Neither is written.
 	Queued, Ran time.Duration
 
 	// Outcome answers the delivery that caused the event.

@@ -256,7 +256,7 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 			continue
 		}
 		m := r.members[0]
-		if isSealed(json.RawMessage(taken.KeyHash)) {
+		if isSealed(taken.KeyHash) {
 			return fmt.Errorf("start %s with key %q: run %s: %w", taken.Workflow, taken.Key, taken.ID, ErrUnreadable)
 		}
 		if taken.KeyHash != r.folded.Run.KeyHash {

@@ -433,6 +433,21 @@ var mutants = []mutant{
 		`if false {`,
 	},
 	{
+		"the time in the queue is not measured", "decide_step.go",
+		`d.t.Queued = d.now.Sub(row.DueAt)`,
+		``,
+	},
+	{
+		"attempts are not measured", "decide_step.go",
+		"d.t.Ran = d.at.Sub(row.StartedAt)\n\treturn row, true",
+		`return row, true`,
+	},
+	{
+		"open decisions are not measured", "decide_manual.go",
+		`d.t.Ran = d.at.Sub(opened)`,
+		`_ = opened`,
+	},
+	{
 		"steps run on when their worker is gone", "explain_reason.go",
 		`!around.lives(row.Worker, x.now) {`,
 		`false {`,
