@@ -3,7 +3,6 @@ package oteladapter
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -131,9 +130,8 @@ func (m *metrics) observeDelivery(ctx context.Context, o squidmesh.DeliveryObser
 	if o.Err != nil {
 		outcome = "error"
 	}
-	reason, _, _ = strings.Cut(reason, ":") // of a drop the code only, which comes before the details
 	kind := string(o.Delivery.Kind)
-	if reason == "bad_delivery" {
+	if reason == squidmesh.OutcomeBadDelivery {
 		kind = "unknown" // it may be anything
 	}
 	m.deliveries.Add(ctx, 1, m.with(labels{kind: kind, outcome: outcome, reason: reason}))
