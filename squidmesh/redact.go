@@ -119,15 +119,15 @@ func (r redactor) attr(a slog.Attr) slog.Attr {
 	case slog.KindString:
 		a.Value = slog.StringValue(r.text(a.Key, v.String()))
 	case slog.KindAny:
-		a.Value = slog.StringValue(r.text(a.Key, printed(asText(v.Any()))))
+		a.Value = slog.StringValue(r.text(a.Key, printed(readableText(v.Any()))))
 	default:
 		a.Value = v
 	}
 	return a
 }
 
-// asText shows bytes as the text that they mostly are.
-func asText(v any) any {
+// readableText shows bytes as the text that they mostly are.
+func readableText(v any) any {
 	switch v := v.(type) {
 	case []byte:
 		return string(v)
