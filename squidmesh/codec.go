@@ -10,7 +10,7 @@ import (
 
 // ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
 // needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable".
-var ErrUnreadable = errors.New("sealed data cannot be opened by this process")
+var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
 
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
 // results, errors (all but their code), comments and metadata of decisions, and what a payload was under an idempotency key. Jobs

@@ -76,6 +76,14 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 			v, err := rt.ListTriggers(ctx, squidmesh.ListTriggersParams{})
 			return of(err, v)
 		},
+		"PruneRuns": func(ctx context.Context, _ TTx) error {
+			v, err := rt.PruneRuns(ctx, squidmesh.Retention{Completed: time.Hour})
+			return of(err, v)
+		},
+		"PreviewPrune": func(ctx context.Context, _ TTx) error {
+			v, err := rt.PreviewPrune(ctx, squidmesh.Retention{Completed: time.Hour})
+			return of(err, v)
+		},
 		"Perform": func(ctx context.Context, _ TTx) error {
 			v, err := rt.Perform(ctx, squidmesh.Delivery{})
 			return of(err, v)
