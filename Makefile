@@ -18,7 +18,7 @@ test: ## Run all tests with the race detector, on SQLite and on a throw-away Pos
 	scripts/with-postgres $(GO) test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
 
 .PHONY: mutants
-mutants: ## Plant every bug of the list in the core, and require that a property finds it (make test plants a third)
+mutants: ## Plant every bug of the list in the core, and require that a property finds it (make test plants a sixth)
 	MUTANTS=all $(GO) test -count=1 -timeout 60m ./internal/mutants
 
 .PHONY: lint

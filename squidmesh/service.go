@@ -272,7 +272,7 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 
 // line is the tick's way to the database, and what ends it: a connection of its own where the store has such.
 func (rt *Runtime[TTx]) line(svc *service) (inTx inTxFunc[TTx], hangUp func()) {
-	d, ok := rt.store.(Dedicator[TTx])
+	d, ok := rt.config.Store.(Dedicator[TTx]) // not rt.store, which seals and has only the methods of a Store
 	if !ok {
 		return rt.store.InTx, func() {}
 	}

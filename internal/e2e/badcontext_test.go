@@ -84,6 +84,10 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 			v, err := rt.PreviewPrune(ctx, squidmesh.Retention{Completed: time.Hour})
 			return of(err, v)
 		},
+		"CheckDeploy": func(ctx context.Context, _ TTx) error {
+			v, err := rt.CheckDeploy(ctx, nil)
+			return of(err, v)
+		},
 		"Perform": func(ctx context.Context, _ TTx) error {
 			v, err := rt.Perform(ctx, squidmesh.Delivery{})
 			return of(err, v)

@@ -18,7 +18,7 @@ const processes = 2
 
 // sample is how many bugs there are for each one that a plain run plants, since each costs a compilation of the core. With MUTANTS=all
 // in the environment, as "make mutants" sets it, all are planted.
-const sample = 3
+const sample = 6
 
 // rounds are how many histories per test a bug has to show itself in: most do so within a few, which saves much time.
 var rounds = []string{"40", "300"}

@@ -38,5 +38,5 @@ func TestStatements_RefusesMistakes(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	_, err := sqltext.Statements(files(""), "A-b")
-	require.ErrorContains(t, err, `schema "A-b"`)
+	require.ErrorContains(t, err, `Schema: "A-b" must be`)
 }
