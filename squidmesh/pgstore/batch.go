@@ -18,17 +18,14 @@ import (
 // seconds for a statement of two milliseconds.
 type indexed struct{ pgx.Batch }
 
-// planned and unplanned are the settings and their end.
-var (
-	planned   = []string{"set local enable_seqscan = off", "set local jit = off", "set local plan_cache_mode = force_generic_plan"}
-	unplanned = []string{"set local enable_seqscan = default", "set local jit = default", "set local plan_cache_mode = default"}
-)
+// planned is the settings in one statement, of which every commit pays; unplanned is their end.
+const planned = "select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+var unplanned = []string{"set local enable_seqscan = default", "set local jit = default", "set local plan_cache_mode = default"}
 
 func (b *indexed) add(sql string, args ...any) *pgx.QueuedQuery {
 	if b.Len() == 0 {
-		for _, setting := range planned {
-			b.Queue(setting)
-		}
+		b.Queue(planned)
 	}
 	return b.Queue(sql, args...)
 }
@@ -39,7 +36,7 @@ func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	}
 	if p, ok := tx.(*pipelined); ok {
-		return p.send(ctx, b.QueuedQueries[len(planned):]...) // the whole transaction has the settings
+		return p.send(ctx, b.QueuedQueries[1:]...) // the whole transaction has the settings
 	}
 	for _, setting := range unplanned {
 		b.Queue(setting)
@@ -51,7 +48,7 @@ func (b *indexed) send(ctx context.Context, tx pgx.Tx) error {
 // then: they must refuse by themselves, on the server, what must not be committed.
 func (b *indexed) sendLast(ctx context.Context, tx pgx.Tx) error {
 	if p, ok := tx.(*pipelined); ok && b.Len() > 0 {
-		p.held = append(p.held, b.QueuedQueries[len(planned):]...)
+		p.held = append(p.held, b.QueuedQueries[1:]...)
 		return nil
 	}
 	return b.send(ctx, tx)

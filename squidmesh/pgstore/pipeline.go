@@ -17,7 +17,7 @@ func (s *Store) Pipeline(ctx context.Context, fn func(ctx context.Context, tx pg
 		return fmt.Errorf("acquire a connection: %w", err)
 	}
 	defer conn.Release()
-	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: append([]string{s.limit}, planned...)}, fn)
+	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: []string{s.limit, planned}}, fn)
 }
 
 func pipeline(ctx context.Context, tx *pipelined, fn func(ctx context.Context, tx pgx.Tx) error) error {
