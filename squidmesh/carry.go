@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
 
 // Limits of what is carried, so that memory stays bounded: runs, and bytes of data in each.
@@ -129,7 +131,7 @@ func (c *carrier) take(id RunID, version int) *carried {
 func (c *carrier) put(run Run, memory *carried) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if run.Status.Terminal() || memory.bytes > maxCarriedBytes {
+	if run.Status.Terminal() || memory.bytes > maxCarriedBytes || lever.Off(lever.Carry) {
 		return
 	}
 	if c.runs == nil {

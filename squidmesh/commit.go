@@ -7,6 +7,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
 
 // commitAttempts bounds how often a transaction is run again after a transient error on behalf of a caller who waits.
@@ -19,7 +21,7 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 
 func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed, error) {
 	m.ctx, m.asked = ctx, time.Now()
-	if m.start == nil && grouped(m.event) || m.start != nil && m.start.event.Key == "" {
+	if m.grouped() && !lever.Off(lever.Batch) {
 		rt.submit(m)
 		if !rt.resolve(ctx, m) {
 			return m.c, m.err

@@ -168,6 +168,10 @@ func (d *decision) transition() Transition {
 	d.continueOne()
 	d.jobs()
 	d.holds()
+	for i := range d.t.Steps {
+		c := &d.t.Steps[i]
+		c.Ended = !c.New && c.ends(d.snap.Steps[c.StepKey])
+	}
 
 	if status := d.status(); status != d.run.Status {
 		d.run.Status, d.data.RunStatus = status, status

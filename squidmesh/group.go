@@ -109,10 +109,13 @@ func (rt *Runtime[TTx]) settle(w *writing) {
 	}
 }
 
-// grouped reports whether an event may share a transaction: those that come from deliveries, by the thousand, and that wait for
-// nobody.
-func grouped(e Event) bool {
-	switch e.(type) {
+// grouped reports whether a member may share a transaction: starts, and events that come from deliveries, by the thousand, and that wait
+// for nobody. A start with a key may have to wait for whoever has taken it.
+func (m *member) grouped() bool {
+	if m.start != nil {
+		return m.start.event.Key == ""
+	}
+	switch m.event.(type) {
 	case Claimed, Succeeded, Failed, Released:
 		return true
 	default:

@@ -59,6 +59,7 @@ func (t Transition) fold(next Transition) Transition {
 			continue
 		}
 		folded.Steps[i].StepState = c.StepState
+		folded.Steps[i].Ended = folded.Steps[i].Ended && c.Ended
 	}
 	folded.Attempts = slices.Concat(t.Attempts, next.Attempts)
 	folded.Audit = slices.Concat(t.Audit, next.Audit)
@@ -79,6 +80,20 @@ func (t Transition) fold(next Transition) Transition {
 type StepChange struct {
 	StepState
 	New bool
+
+	// Ended says of an update that it is the step's end and no more: of the stored row only Status, DueAt, DeadlineAt, FinishedAt
+	// and DoneSeq change. A store may write just those.
+	Ended bool
+}
+
+// ends reports whether the change of a stored row is its end and no more.
+func (c StepChange) ends(stored StepState) bool {
+	if !c.Status.final() {
+		return false
+	}
+	stored.Status, stored.DueAt, stored.DeadlineAt = c.Status, c.DueAt, c.DeadlineAt
+	stored.FinishedAt, stored.DoneSeq = c.FinishedAt, c.DoneSeq
+	return stored == c.StepState
 }
 
 // Hold says that a worker is at work on a delivery, so that its runs are found when it dies. One hold covers everything

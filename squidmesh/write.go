@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
 
 // member is one event on its way into the database, alone or together with others.
@@ -125,7 +126,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 
 // ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
 func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	if p, ok := rt.config.Store.(Pipeliner[TTx]); ok {
+	if p, ok := rt.config.Store.(Pipeliner[TTx]); ok && !lever.Off(lever.Pipeline) {
 		return p.Pipeline(ctx, fn)
 	}
 	return rt.store.InTx(ctx, fn)

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/squidmesh/squidmesh-go/internal/lever"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -18,8 +19,13 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 		attempts       []squidmesh.AttemptRecord
 		events         []squidmesh.AuditEntry
 		held, unheld   []squidmesh.Hold
+		goOn           []continued
 	)
 	for _, t := range ts {
+		if c, ok := continues(t); ok && !lever.Off(lever.Narrow) {
+			goOn = append(goOn, c)
+			continue
+		}
 		switch {
 		case t.NewRun:
 			starts = append(starts, t.Run)
@@ -40,6 +46,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 	}
 
 	batch := &indexed{}
+	queue(batch, s.sql("ContinueSteps"), goOn, continuedColumns)
 	queue(batch, s.sql("InsertRuns"), starts, startColumns)
 	queue(batch, s.sql("UpdateRuns"), runs, runColumns)
 	queue(batch, s.sql("InsertSteps"), added, stepColumns)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +53,75 @@ func scheduled(run squidmesh.RunID, name string, due time.Time) squidmesh.StepCh
 	return squidmesh.StepChange{New: true, StepState: squidmesh.StepState{
 		Run: run, StepKey: do(name), Status: squidmesh.StepScheduled, Attempt: 1, DueAt: due, JobID: "1", Queue: "default",
 	}}
+}
+
+// goesOn is the commonest transition of all, for which a store may have a way of its own: the stored step has ended well and the next one
+// runs; and that transition with one thing about it different each time, so that a store which takes it for given is found out.
+func goesOn(run squidmesh.Run, stored squidmesh.StepState) []squidmesh.Transition {
+	all := []squidmesh.Transition{}
+	for i := -1; ; i++ {
+		t, more := goesOnBut(run, stored, i)
+		if !more {
+			return all
+		}
+		all = append(all, t)
+	}
+}
+
+// goesOnBut makes the difference of a number; none if that is negative. It reports whether there is such a difference.
+func goesOnBut(run squidmesh.Run, ended squidmesh.StepState, difference int) (squidmesh.Transition, bool) {
+	t := next(run)
+	t.Run.Status, t.Run.Open = squidmesh.RunRunning, 2
+	stored := ended
+	ended.Status, ended.DoneSeq, ended.DueAt, ended.DeadlineAt, ended.FinishedAt = squidmesh.StepCompleted, t.Run.Seq, time.Time{}, time.Time{}, t.Run.LastAt
+	following := squidmesh.StepState{
+		Run: t.Run.ID, StepKey: do(fmt.Sprintf("after_%d", t.Run.Seq)), Status: squidmesh.StepRunning, Attempt: 1, Worker: 7,
+		DeadlineAt: t.Run.LastAt.Add(time.Minute), StartedAt: t.Run.LastAt, Queue: "default",
+	}
+	entry := &t.Audit[0]
+	entry.Kind, entry.StepKey, entry.Data, entry.Output = squidmesh.AuditSucceeded, ended.StepKey, json.RawMessage(`{"a":1}`), json.RawMessage(sampleJSON)
+	change := squidmesh.StepChange{StepState: ended, Ended: true}
+	different := []func(){
+		func() { t.Run.Status = squidmesh.RunRetrying },
+		func() { t.Run.Verdict = squidmesh.VerdictFailed },
+		func() { t.Run.Compensate = true },
+		func() { t.Run.Retrying = 1 },
+		func() { t.Run.Reason = &squidmesh.StepError{Step: "a", Code: "error", Message: "no", At: sampleTime} },
+		func() { t.Run.FinishedAt = t.Run.LastAt },
+		func() { t.Run.Version++ },
+		func() { change.Status, change.DoneSeq = squidmesh.StepFailed, stored.DoneSeq },
+		func() { change.FinishedAt = change.FinishedAt.Add(time.Second) },
+		func() { change.DoneSeq-- },
+		func() { change.DueAt = t.Run.LastAt },
+		func() { change.DeadlineAt = t.Run.LastAt },
+		func() { change.Worker, change.Ended = change.Worker+1, false },
+		func() { entry.Actor = "somebody" },
+		func() { entry.Attempt = 2 },
+		func() { entry.Kind = squidmesh.AuditUndone },
+		func() { entry.StepKey = following.StepKey },
+		func() { entry.At = entry.At.Add(time.Second) },
+		func() { following.Status = squidmesh.StepScheduled },
+		func() { following.Attempt = 2 },
+		func() { following.Missing, following.Losses, following.Failures = 1, 2, 3 },
+		func() { following.DueAt = t.Run.LastAt },
+		func() { following.StartedAt = t.Run.LastAt.Add(-time.Second) },
+		func() { following.Cause = "step_1" },
+		func() { following.JobID = "77" },
+		func() { following.Phase = squidmesh.PhaseUndo },
+		func() { following.Worker, following.Queue, following.DeadlineAt = 0, "", time.Time{} },
+		func() { t.Held = []squidmesh.Hold{{Worker: 7, Run: t.Run.ID, StepKey: following.StepKey}} },
+	}
+	if difference >= len(different) {
+		return t, false
+	}
+	if difference >= 0 {
+		different[difference]()
+	}
+	t.Steps = []squidmesh.StepChange{change, {StepState: following, New: true}}
+	if difference%2 == 0 {
+		slices.Reverse(t.Steps)
+	}
+	return t, true
 }
 
 // randomTransition changes everything that a transition may change, in ways that no rule of the core would.

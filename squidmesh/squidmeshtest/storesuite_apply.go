@@ -16,6 +16,7 @@ import (
 func applyTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	return map[string]func(*storeBench[TTx]){
 		"Apply_LoadEqualsTheModel":             loadEqualsTheModel[TTx],
+		"Apply_WritesWhatGoesOn":               writesWhatGoesOn[TTx],
 		"Apply_LeavesImmutableColumnsAlone":    leavesImmutableColumnsAlone[TTx],
 		"Apply_NothingToWrite":                 nothingToWrite[TTx],
 		"Apply_AChangeOfAMissingRowIsAnError":  changeOfAMissingRowIsAnError[TTx],
@@ -64,6 +65,31 @@ func loadEqualsTheModel[TTx any](b *storeBench[TTx]) {
 			model.Run.Payload = nil
 			require.Equal(b, model.Run, locked.Runs[model.Run.ID])
 		})
+	}
+}
+
+// writesWhatGoesOn applies the commonest transition, and all that are nearly it, each to a run of its own.
+func writesWhatGoesOn[TTx any](b *storeBench[TTx]) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range goesOn(newRun("model"), randomStep(r, newRunID(), "step_1")) {
+		run := newRun("model")
+		stored := randomStep(r, run.ID, "step_1")
+		stored.Phase = squidmesh.PhaseDo
+		run.Status, run.Compensate, run.Open, run.Retrying = squidmesh.RunRetrying, true, 4, 3
+		run.Reason = &squidmesh.StepError{Step: "b", Code: "error", Message: "before", At: sampleTime}
+		b.insert(run)
+		first := next(run)
+		first.Steps = []squidmesh.StepChange{{StepState: stored, New: true}}
+		b.apply(first)
+		from := first.Run
+		from.Compensate, from.Retrying, from.Reason = false, 0, nil
+		t := goesOn(from, stored)[i]
+		b.apply(t)
+		model := squidmesh.Snapshot{Run: first.Run, Steps: map[squidmesh.StepKey]squidmesh.StepState{stored.StepKey: stored}}.With(t)
+		model.Run.Payload = run.Payload
+		require.Equal(b, model.Run, b.run(run.ID), "difference %d", i-1)
+		require.Equal(b, model.Steps, b.load(run.ID, squidmesh.Reads{All: true}).Steps, "difference %d", i-1)
+		require.Equal(b, append(first.Audit, t.Audit...), b.history(run.ID).Audit, "difference %d", i-1)
 	}
 }
 
