@@ -36,6 +36,10 @@ fmt: ## Format all Go files
 bench: ## Measure against the goals, side by side with River (BENCH_QUICK=1, BENCH_JSON=FILE, BENCH_ARGS='-only throughput')
 	WITH_POSTGRES_DURABLE=1 scripts/with-postgres $(GO) run ./internal/bench $(BENCH_ARGS)
 
+.PHONY: levers
+levers: ## Measure what each of the optimizations is worth, by switching one off at a time
+	WITH_POSTGRES_DURABLE=1 scripts/with-postgres $(GO) run -tags squidmesh_lever ./internal/bench -only levers $(BENCH_ARGS)
+
 DURATION ?= 90s
 SEED     ?= 0
 

@@ -12,9 +12,6 @@ const pauseAlone = 25 * time.Millisecond
 
 // measureLone compares a ten-step run that has the machine to itself with ten commits of one statement each, in turns.
 func measureLone(ctx context.Context, l *lab) error {
-	if _, err := l.watch.Exec(ctx, "create table if not exists bench_yardstick (id bigserial primary key, data text)"); err != nil {
-		return err
-	}
 	measured := pick(l.options, []string{byMesh}, contenders)
 	lone := map[string][]float64{}
 	var commits, ratios []float64
@@ -42,6 +39,9 @@ func measureLone(ctx context.Context, l *lab) error {
 
 // lone measures some runs and as many yardsticks, in milliseconds.
 func (l *lab) lone(ctx context.Context, by string) (runs, tens []float64, err error) {
+	if _, err := l.watch.Exec(ctx, "create table if not exists bench_yardstick (id bigserial primary key, data text)"); err != nil {
+		return nil, nil, err
+	}
 	who, err := l.open(by, 10)(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -24,6 +24,7 @@ var groups = []group{
 	{"graph", measureGraph},
 	{"idle", measureIdle},
 	{"sqlite", measureSQLite},
+	{"profile", measureProfile},
 }
 
 func main() {
@@ -48,7 +49,7 @@ func run(ctx context.Context) error {
 	defer l.close()
 	l.report.header(l.describe())
 	for _, g := range groups {
-		if len(o.only) > 0 && !slices.Contains(o.only, g.name) {
+		if len(o.only) > 0 && !slices.Contains(o.only, g.name) || len(o.only) == 0 && g.name == "profile" {
 			continue
 		}
 		started := time.Now()

@@ -24,6 +24,7 @@ type options struct {
 	conns   int           // of the pool that a contender has
 	workers int           // MaxWorkers of its queue
 	top     int           // statements to print per cell
+	profile string        // where the group profile writes to
 }
 
 func parseOptions(args []string) (options, error) {
@@ -47,6 +48,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", o.rounds, "rounds of each cell, whose median counts")
 	flags.IntVar(&o.conns, "conns", 40, "connections of a contender's pool")
 	flags.IntVar(&o.workers, "workers", 100, "MaxWorkers of a contender's queue")
+	flags.StringVar(&o.profile, "cpuprofile", "", "where the group profile, which is measured only when it is named, writes a CPU profile to")
 	flags.IntVar(&o.top, "top", 0, "print that many of the costliest statements of each throughput cell (needs pg_stat_statements)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
