@@ -141,7 +141,7 @@ func (p *traced) of(t *testing.T, run squidmesh.RunID, root string) map[string][
 func attributeOf(s tracetest.SpanStub, key attribute.Key) string {
 	for _, a := range s.Attributes {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
