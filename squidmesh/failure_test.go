@@ -153,11 +153,12 @@ func TestCodeOf(t *testing.T) {
 		&RefusedError{Err: ErrFinished}:                       "finished",
 		&UnsafeReplayError{}:                                  "unsafe_replay",
 		fmt.Errorf("%w: %w", ErrDispatch, errors.New("full")): "dispatch_failed",
-		&InputError{}:                                         "invalid_argument",
-		fmt.Errorf("replay: %w", &PayloadError{}):             "invalid_payload",
-		&DefinitionError{}:                                    "invalid_definition",
-		&ConfigError{Problems: []error{&InputError{}}}:        "invalid_config",
-		errors.New("foreign"):                                 "",
+
+		&InputError{}: "invalid_argument",
+		fmt.Errorf("replay: %w", &PayloadError{}):      "invalid_payload",
+		&DefinitionError{}:                             "invalid_definition",
+		&ConfigError{Problems: []error{&InputError{}}}: "invalid_config",
+		errors.New("foreign"):                          "",
 	} {
 		require.Equal(t, want, CodeOf(err), "%v", err)
 	}
