@@ -111,6 +111,7 @@ func (k *Kit[TTx]) end() {
 	if err := k.runtime.Stop(k.ctx); err != nil && !k.process.dead.Load() {
 		k.t.Errorf("squidmeshtest: %v", err)
 	}
+	k.process.halting.Wait()
 }
 
 // close stops the kit; a second time it does nothing.

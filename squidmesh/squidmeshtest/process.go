@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
@@ -22,9 +23,10 @@ type process[TTx any] struct {
 	// crashes is asked at each commit that changes something, before and after it, whether the process dies there. Nil is no.
 	crashes func(boundary string, after bool) bool
 
-	dead atomic.Bool
-	halt func()                // ends what the dead process's runtime would go on trying; nil for nothing
-	told atomic.Pointer[notes] // of the commit after which the process died; nil if it died otherwise
+	dead    atomic.Bool
+	halt    func() // ends what the dead process's runtime would go on trying; nil for nothing
+	halting sync.WaitGroup
+	told    atomic.Pointer[notes] // of the commit after which the process died; nil if it died otherwise
 }
 
 // notes are what one transaction does.
@@ -101,7 +103,7 @@ func (p *process[TTx]) dies(n *notes, after bool) bool {
 // die ends the process. Its runtime would try for ever to record what it has done, so that is told to give up, beside its own commit.
 func (p *process[TTx]) die() {
 	if p.dead.CompareAndSwap(false, true) && p.halt != nil {
-		go p.halt()
+		p.halting.Go(p.halt)
 	}
 }
 
