@@ -182,6 +182,28 @@ type PruneQuery struct {
 	Count bool
 }
 
+// EndedRuns is one part of a [PruneQuery]: runs of a status that ended before a time, and where to count them.
+type EndedRuns struct {
+	Status RunStatus
+	Before time.Time
+	Count  *int
+}
+
+// Runs are the parts of the query that select runs, in the order in which they share its limit. They count into pruned.
+func (q PruneQuery) Runs(pruned *Pruned) []EndedRuns {
+	var parts []EndedRuns
+	for _, part := range []EndedRuns{
+		{RunCompleted, q.Completed, &pruned.Completed},
+		{RunFailed, q.Failed, &pruned.Failed},
+		{RunCancelled, q.Cancelled, &pruned.Cancelled},
+	} {
+		if !part.Before.IsZero() {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
 // WorkerTick is what one worker does in one statement a second.
 type WorkerTick struct {
 	// Register inserts the worker and returns its id; Heartbeat, if not zero, renews that worker's lease; Resign marks

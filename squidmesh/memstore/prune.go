@@ -26,23 +26,15 @@ func (s *Store) Prune(ctx context.Context, tx *Tx, q squidmesh.PruneQuery) (squi
 func (s *state) prune(q squidmesh.PruneQuery) squidmesh.Pruned {
 	var pruned squidmesh.Pruned
 	left := q.Limit
-	for _, ended := range []struct {
-		status squidmesh.RunStatus
-		before time.Time
-		count  *int
-	}{
-		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
-		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
-		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
-	} {
-		rows := s.endedRuns(ended.status, ended.before)
+	for _, ended := range q.Runs(&pruned) {
+		rows := s.endedRuns(ended.Status, ended.Before)
 		if !q.Count {
 			rows = capped(rows, left)
 		}
 		for _, row := range rows {
 			s.deleteRun(row)
 		}
-		*ended.count = len(rows)
+		*ended.Count = len(rows)
 		left -= len(rows)
 	}
 	fires := s.idleFires(q.Fires)

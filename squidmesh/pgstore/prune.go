@@ -18,23 +18,15 @@ func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (s
 	}
 	var pruned squidmesh.Pruned
 	var runs []squidmesh.RunID
-	for _, ended := range []struct {
-		status squidmesh.RunStatus
-		before time.Time
-		count  *int
-	}{
-		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
-		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
-		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
-	} {
-		if ended.before.IsZero() || len(runs) >= q.Limit {
-			continue
+	for _, ended := range q.Runs(&pruned) {
+		if len(runs) >= q.Limit {
+			break
 		}
-		found, err := s.endedRuns(ctx, tx, ended.status, ended.before, q.Limit-len(runs))
+		found, err := s.endedRuns(ctx, tx, ended.Status, ended.Before, q.Limit-len(runs))
 		if err != nil {
 			return squidmesh.Pruned{}, err
 		}
-		*ended.count = len(found)
+		*ended.Count = len(found)
 		runs = append(runs, found...)
 	}
 	var fires []squidmesh.Fire

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -17,23 +16,15 @@ func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (
 	}
 	var pruned squidmesh.Pruned
 	var runs []squidmesh.RunID
-	for _, ended := range []struct {
-		status squidmesh.RunStatus
-		before time.Time
-		count  *int
-	}{
-		{squidmesh.RunCompleted, q.Completed, &pruned.Completed},
-		{squidmesh.RunFailed, q.Failed, &pruned.Failed},
-		{squidmesh.RunCancelled, q.Cancelled, &pruned.Cancelled},
-	} {
-		if ended.before.IsZero() || len(runs) >= q.Limit {
-			continue
+	for _, ended := range q.Runs(&pruned) {
+		if len(runs) >= q.Limit {
+			break
 		}
-		found, err := query(ctx, tx, scanID, s.sql("EndedRuns"), ended.status, micros(ended.before), q.Limit-len(runs))
+		found, err := query(ctx, tx, scanID, s.sql("EndedRuns"), ended.Status, micros(ended.Before), q.Limit-len(runs))
 		if err != nil {
 			return squidmesh.Pruned{}, err
 		}
-		*ended.count = len(found)
+		*ended.Count = len(found)
 		runs = append(runs, found...)
 	}
 	var fires [][3]string
