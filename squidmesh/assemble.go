@@ -42,6 +42,19 @@ func (s *Spec) assembleInput(keys, sources []string, payload json.RawMessage, ou
 	return writeObject(values)
 }
 
+// unopened is the first of the values that an input is assembled from which could not be opened; nil if all could.
+func unopened(sources []string, payload json.RawMessage, outputs map[string]json.RawMessage) json.RawMessage {
+	if isSealed(payload) {
+		return payload
+	}
+	for _, name := range sources {
+		if isSealed(outputs[name]) {
+			return outputs[name]
+		}
+	}
+	return nil
+}
+
 // writeObject writes an object with sorted keys and its values as they are.
 func writeObject(values map[string]json.RawMessage) json.RawMessage {
 	keys := make([]string, 0, len(values))

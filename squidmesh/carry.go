@@ -103,11 +103,6 @@ func (c *carried) apply(t Transition) {
 	}
 }
 
-// sealed reports whether the payload or one of these outputs could not be opened.
-func (c *carried) sealed(sources []string) bool {
-	return isSealed(c.payload) || slices.ContainsFunc(sources, func(name string) bool { return isSealed(c.outputs[name]) })
-}
-
 // carrier keeps what is carried. Whoever takes a run's memory owns it, and puts it back only after its commit.
 type carrier struct {
 	mu   sync.Mutex

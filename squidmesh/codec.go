@@ -9,7 +9,8 @@ import (
 )
 
 // ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
-// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable".
+// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable", which is that of
+// [Runtime.ExplainRun] too.
 var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
 
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
@@ -33,6 +34,13 @@ type envelope struct {
 		Key  string `json:"key"`
 		Data []byte `json:"data"`
 	} `json:"$sealed"`
+}
+
+// keyOf is the id of the key that an envelope names; empty for what only looks like one.
+func keyOf(sealed json.RawMessage) string {
+	var e envelope
+	_ = json.Unmarshal(sealed, &e)
+	return e.Sealed.Key
 }
 
 const envelopeStart = `{"$sealed":`

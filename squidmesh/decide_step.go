@@ -73,10 +73,11 @@ func (d *decision) again(at time.Time, reason string) {
 // claim starts the row's attempt under the event's worker.
 func (d *decision) claim(row StepState) {
 	st := d.spec.step(row.Name)
-	policy, keys, sources := st.Policy, st.Keys, st.Sources
+	policy := st.Policy
 	if row.Phase == PhaseUndo {
-		policy, keys, sources = st.UndoPolicy, st.UndoKeys, st.UndoSources
+		policy = st.UndoPolicy
 	}
+	keys, sources := st.takes(row.Phase)
 	row.Status, row.Worker = StepRunning, d.worker.Worker
 	row.StartedAt, row.DueAt = d.at, time.Time{}
 	row.DeadlineAt = d.now.Add(policy.Timeout)

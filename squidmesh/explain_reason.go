@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // ReasonCode says in one word why a run stands where it stands.
@@ -36,6 +38,7 @@ const (
 	ReasonJobDiscarded         ReasonCode = "job_discarded"
 	ReasonFunctionUnknown      ReasonCode = "function_unknown"
 	ReasonFunctionIncompatible ReasonCode = "function_incompatible"
+	ReasonPayloadUnreadable    ReasonCode = "payload_unreadable"
 
 	// Of steps that wait.
 	ReasonWaitingRetry        ReasonCode = "waiting_retry"
@@ -62,7 +65,7 @@ type Reason struct {
 func (c ReasonCode) attention() int {
 	switch c {
 	case ReasonClaimExpired, ReasonRunningPastTimeout, ReasonQueuedNoWorker, ReasonQueuePaused, ReasonDispatchMissing, ReasonJobDiscarded,
-		ReasonFunctionUnknown, ReasonFunctionIncompatible:
+		ReasonFunctionUnknown, ReasonFunctionIncompatible, ReasonPayloadUnreadable:
 		return 6
 	case ReasonRunning:
 		return 5
@@ -231,9 +234,14 @@ func (x explainer) due(row StepState) Reason {
 	if r := x.unable(row); r.Code != "" {
 		return r
 	}
+	key, sealed := around.Unopened[row.StepKey]
 	switch {
 	case job.Unattended, !asked && !x.worked(row.Queue):
 		return because(ReasonQueuedNoWorker, never, never, "%s is due and waits in queue %s, which no process works.", name, row.Queue)
+	case sealed:
+		return because(ReasonPayloadUnreadable, never, never,
+			"%s is due, and its input is sealed with key %s, which this process cannot open: give that key to the Codec of the workers, or cancel the run.",
+			name, echo.Quote(key))
 	case job.Ahead > 0:
 		return because(ReasonQueuedBehind, never, never, "%s is due and waits in queue %s behind %s.", name, row.Queue, job.ahead())
 	default:

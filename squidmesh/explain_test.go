@@ -60,6 +60,10 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 		"queue not asked":  {func(_ *tale, around *Surroundings) { around.Jobs, around.Workers[0].Queues = nil, nil }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
 		"silent worker":    {func(tl *tale, around *Surroundings) { around.Workers[0].LeaseUntil = tl.now.Add(-time.Second) }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
 		"lost worker":      {func(tl *tale, around *Surroundings) { around.Workers[0].LostAt = tl.now }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"sealed": {func(_ *tale, around *Surroundings) {
+			around.Unopened = map[StepKey]string{{"work", PhaseDo}: "k1"}
+			around.Jobs["7"] = JobState{Deliverable: true, Ahead: 3}
+		}, ReasonPayloadUnreadable, "Step work is due, and its input is sealed with key \"k1\", which this process cannot open: give that key to the Codec of the workers, or cancel the run."},
 		"no such function": {definition(Step{Name: "end", Do: Pause()}), ReasonFunctionUnknown, "Step work is due, and no living process has the function tale/work."},
 		"no such workflow": {func(_ *tale, around *Surroundings) { around.Workers[0].Shapes = nil }, ReasonFunctionUnknown, "Step work is due, and no living process has the function tale/work."},
 		"another function": {definition(Step{Name: "work", Do: EffectTx(nothingTx)}), ReasonFunctionIncompatible, "Step work is due, and the function tale/work does not fit the run any more: it is func_tx and was func (on host-1)."},

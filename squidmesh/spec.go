@@ -76,6 +76,14 @@ type Policy struct {
 	Message  string        `json:"message,omitempty"`
 }
 
+// takes says what the input of a phase takes, and from which steps besides the payload.
+func (st *StepSpec) takes(phase Phase) (keys, sources []string) {
+	if phase == PhaseUndo {
+		return st.UndoKeys, st.UndoSources
+	}
+	return st.Keys, st.Sources
+}
+
 // Workflow is the workflow's name.
 func (s *Spec) Workflow() string { return s.workflow }
 

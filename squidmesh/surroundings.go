@@ -19,6 +19,10 @@ type Surroundings struct {
 	// Jobs is what the queue says of the jobs of rows that are due, by their ids; one that is missing is gone. Nil if the queue
 	// cannot be asked.
 	Jobs map[string]JobState
+
+	// Unopened are the rows that are due and whose input the explaining process cannot open, each with the id of the key that it is
+	// sealed with.
+	Unopened map[StepKey]string
 }
 
 // lives reports whether the worker is one that can still write.
@@ -114,6 +118,9 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 		if s.Around.Jobs, err = rt.probe(ctx, tx, due); err != nil {
 			return Explanation{}, err
 		}
+		if s.Around.Unopened, err = rt.unopened(ctx, tx, p.spec, run, due); err != nil {
+			return Explanation{}, err
+		}
 	}
 	ex := Explain(p.spec, s, report.Now)
 	if rt.replayable(run) != nil {
@@ -189,8 +196,35 @@ func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (ma
 	return jobs, nil
 }
 
-// replayable says why today's definition does not take a replay of the run.
+// unopened finds the rows whose input no claim of this process would take. Spec is nil if nobody has the run's shape.
+func (rt *Runtime[TTx]) unopened(ctx context.Context, tx TTx, spec *Spec, run Run, rows []StepState) (map[StepKey]string, error) {
+	if spec == nil {
+		return nil, nil
+	}
+	var reads Reads
+	for _, row := range rows {
+		_, sources := spec.step(row.Name).takes(row.Phase)
+		reads = reads.union(Reads{Outputs: sources})
+	}
+	loaded, err := rt.loadRun(ctx, tx, run.ID, reads)
+	if err != nil {
+		return nil, err
+	}
+	found := map[StepKey]string{}
+	for _, row := range rows {
+		keys, sources := spec.step(row.Name).takes(row.Phase)
+		if sealed := unopened(sources, run.Payload, loaded.Outputs); len(keys) > 0 && sealed != nil {
+			found[row.StepKey] = keyOf(sealed)
+		}
+	}
+	return found, nil
+}
+
+// replayable says why this process and today's definition do not take a replay of the run.
 func (rt *Runtime[TTx]) replayable(run Run) error {
+	if isSealed(run.Payload) {
+		return ErrUnreadable
+	}
 	_, err := rt.prepareStart(StartParams{Workflow: run.Workflow, Trigger: run.Trigger, Payload: run.Payload})
 	return err
 }

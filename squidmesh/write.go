@@ -288,7 +288,7 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *writing) err
 	for _, r := range w.order {
 		for _, m := range r.members {
 			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
-				if r.carried.sealed(claim.Sources) {
+				if unopened(claim.Sources, r.carried.payload, r.carried.outputs) != nil {
 					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, ErrUnreadable)
 				}
 				m.c.input = r.pinned.spec.assembleInput(claim.Keys, claim.Sources, r.carried.payload, r.carried.outputs)
