@@ -76,8 +76,21 @@ func writeObject(values map[string]json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
+// plain reports whether a string is its own JSON between quotes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // quote writes a string as JSON, without the escapes that only HTML needs.
 func quote(s string) []byte {
+	if plain(s) {
+		return []byte(`"` + s + `"`)
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -42,7 +42,7 @@ type StepInfo struct {
 	SignalID string
 
 	failure *StepError
-	logger  *slog.Logger
+	logger  func() *slog.Logger
 }
 
 type (
@@ -74,7 +74,7 @@ func Failure(ctx context.Context) (StepError, bool) {
 // Logger is the runtime's logger with run, workflow, step, phase, attempt and job on every line. Outside a step it is slog.Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if info, ok := Info(ctx); ok {
-		return info.logger
+		return info.logger()
 	}
 	return slog.Default()
 }

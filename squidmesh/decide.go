@@ -12,6 +12,9 @@ const maxLosses = 5
 // lossDelays spread the attempts after lost ones, so that steps which only shared a process with a killer get apart from it.
 var lossDelays = [maxLosses - 1]time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
 
+// usualSteps is how many step rows most transitions write: one that ends and one that follows.
+const usualSteps = 2
+
 // jobHorizon is how long before it is due a delivery gets its job. Later ones wait as a row alone.
 const jobHorizon = 24 * time.Hour
 
@@ -115,6 +118,9 @@ func (d *decision) put(row StepState) {
 	if i, ok := d.rows[row.StepKey]; ok {
 		d.t.Steps[i].StepState = row
 		return
+	}
+	if d.t.Steps == nil {
+		d.t.Steps = make([]StepChange, 0, usualSteps)
 	}
 	_, stored := d.snap.Steps[row.StepKey]
 	d.rows[row.StepKey] = len(d.t.Steps)

@@ -175,7 +175,8 @@ func (d *decision) continueOne() {
 
 // jobs asks for a delivery of every row that this transition left due, unless it is due too far ahead.
 func (d *decision) jobs() {
-	for _, c := range d.t.Steps {
+	for i := range d.t.Steps {
+		c := &d.t.Steps[i]
 		if c.Status == StepScheduled && c.Missing > 0 || c.Status == StepCompleted || c.Status == StepCancelled || c.Status == StepFailed {
 			continue
 		}
@@ -190,11 +191,13 @@ func (d *decision) jobs() {
 			reached.Worker = c.Worker
 		}
 		if c.Status == StepPaused && !c.DeadlineAt.IsZero() {
-			reached.DeadlineAt = &c.DeadlineAt
+			deadline := c.DeadlineAt
+			reached.DeadlineAt = &deadline
 		}
 		if c.Status == StepScheduled {
 			if c.DueAt.After(d.now) {
-				reached.DueAt = &c.DueAt
+				due := c.DueAt
+				reached.DueAt = &due
 			}
 			if !c.DueAt.After(d.now.Add(jobHorizon)) {
 				d.job(c.StepState)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"runtime/debug"
@@ -91,7 +92,7 @@ func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (en
 		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
 		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, WindowEnd: run.WindowEnd,
 		ReceivedAt: run.ReceivedAt, SignalID: run.SignalID, IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,
-		failure: x.claim.Cause, logger: rt.logger.With(x.about()...),
+		failure: x.claim.Cause, logger: sync.OnceValue(func() *slog.Logger { return rt.logger.With(x.about()...) }),
 	}
 	if x.claim.Phase == PhaseUndo {
 		info.IdempotencyKey += "-undo"

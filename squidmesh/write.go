@@ -85,7 +85,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 	if err != nil {
 		return nil, fmt.Errorf("lock %d runs: %w", len(q.Runs), err)
 	}
-	w := &writing{runs: map[RunID]*writtenRun{}}
+	w := &writing{runs: make(map[RunID]*writtenRun, len(members)), order: make([]*writtenRun, 0, len(members))}
 	for _, m := range members {
 		if err := rt.admit(ctx, tx, w, m, q, locked); err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 		return nil, err
 	}
 	faultAt(members, "after_enqueue")
-	var ts []Transition
+	ts := make([]Transition, 0, len(w.order))
 	for _, r := range w.order {
 		if !r.folded.Empty() {
 			r.carried.apply(r.folded)

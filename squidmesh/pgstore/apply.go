@@ -21,7 +21,8 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 		held, unheld   []squidmesh.Hold
 		goOn           []continued
 	)
-	for _, t := range ts {
+	for i := range ts {
+		t := &ts[i]
 		if c, ok := continues(t); ok && !lever.Off(lever.Narrow) {
 			goOn = append(goOn, c)
 			continue

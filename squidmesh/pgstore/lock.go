@@ -19,11 +19,14 @@ func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q squidmesh.LockQuery) (squ
 			statement = s.sql("LockSkipping")
 		}
 		batch.add(statement, uuids(q.Runs)).Query(func(rows pgx.Rows) error {
-			runs, err := pgx.CollectRows(rows, scanRun)
-			for _, run := range runs {
+			for rows.Next() {
+				run, err := scanRun(rows)
+				if err != nil {
+					return err
+				}
 				locked.Runs[run.ID] = run
 			}
-			return err
+			return rows.Err()
 		})
 	}
 	var at time.Time
