@@ -19,9 +19,9 @@ const (
 	// host's clock since a moment of the database's, and a wrong answer costs one job that finds nothing to do.
 	handedOut = 3 * time.Second
 
-	// flipped is how long after its time a job may still be scheduled before River's leader, which should have made it available,
-	// counts as absent.
-	flipped = 2 * time.Second
+	// flipped is how long after its time a job may still be scheduled. River's leader should have made it available before that
+	// time; the rest is for clocks that differ.
+	flipped = 50 * time.Millisecond
 
 	// attended is how long after its last report a queue counts as worked. Clients report every ten minutes.
 	attended = 25 * time.Minute

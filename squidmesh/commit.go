@@ -209,17 +209,14 @@ func (rt *Runtime[TTx]) told(m *member) {
 			rt.live.interruptBlock(BlockKey{c.Run.ID, p.spec.step(c.Audit[0].Name).Block})
 		}
 	}
-	rt.wakeFor(c.Transition)
-	rt.observe(m)
-}
-
-// wakeFor wakes the queues of a committed transition's jobs, each when it is due.
-func (rt *Runtime[TTx]) wakeFor(t Transition) {
-	for _, job := range t.Jobs {
-		if job.DueAt.IsZero() {
-			rt.waker.wake(job.Queue)
-			continue
-		}
-		rt.waker.wakeAt(job.DueAt.Sub(job.Now), job.Queue)
+	if e, ok := m.event.(Claimed); ok {
+		rt.pacer.claimed(deliveryID{m.id, e.StepKey, e.Attempt})
 	}
+	for _, job := range c.jobs {
+		if job.Delay <= 0 {
+			rt.waker.wake(job.Queue)
+		}
+	}
+	rt.paced(m.id, c.jobs)
+	rt.observe(m)
 }

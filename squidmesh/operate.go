@@ -113,9 +113,10 @@ func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committ
 	if m.err != nil {
 		return committed{}, m.err
 	}
-	for _, job := range m.c.Jobs {
+	for _, job := range m.c.jobs {
 		rt.waker.wakeAfterCallersCommit(job.Queue)
 	}
+	rt.paced(m.id, m.c.jobs)
 	return m.c, nil
 }
 

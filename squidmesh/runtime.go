@@ -111,6 +111,7 @@ type Runtime[TTx any] struct {
 	group   group
 	live    liveSet
 	waker   waker
+	pacer   pacer
 
 	mu      sync.Mutex
 	service *service // while started
@@ -203,6 +204,10 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	}
 	if _, ok := c.Executor.(Waker); ok {
 		rt.waker.notify = rt.notifyQueues
+	}
+	rt.pacer.wake = rt.waker.wake
+	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
+		rt.pacer.look = rt.lookAfter
 	}
 	return rt, nil
 }

@@ -339,6 +339,6 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) error {
 	ctx, cancel := context.WithTimeout(svc.ctx, batchTimeout)
 	defer cancel()
-	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.redeliver(ctx, svc, report), rt.sweep(ctx, svc, report),
+	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
 		rt.expire(ctx, report), rt.cron(ctx, report))
 }

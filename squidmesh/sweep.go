@@ -42,39 +42,49 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 	if n := len(report.Overdue); n == sweepLimit {
 		svc.overdue = StepCursor{report.Overdue[n-1].DueAt, report.Overdue[n-1].Run}
 	}
-	lost, err := rt.undeliverable(ctx, svc, report)
-	problems := []error{err}
-	for _, row := range lost {
-		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
-			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
-		}
+	if len(report.Overdue) == 0 {
+		return nil
+	}
+	if _, ok := rt.executor.(Prober[TTx]); !ok {
+		return rt.sendAgain(ctx, svc.repeated(report))
+	}
+	var lost []StepState
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		lost, err = rt.undeliverable(ctx, tx, report.Overdue)
+		return err
+	})
+	return errors.Join(err, rt.sendAgain(ctx, lost))
+}
+
+// sendAgain replaces the deliveries of rows.
+func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) error {
+	var problems []error
+	for _, row := range rows {
+		problems = append(problems, rt.redeliver(ctx, row))
 	}
 	return errors.Join(problems...)
 }
 
-// undeliverable picks the overdue steps whose jobs will not come.
-func (rt *Runtime[TTx]) undeliverable(ctx context.Context, svc *service, report WorkerReport) ([]StepState, error) {
-	prober, ok := rt.executor.(Prober[TTx])
-	if !ok {
-		return svc.repeated(report), nil
+// redeliver replaces the delivery of a row, unless somebody has claimed it since the row was read.
+func (rt *Runtime[TTx]) redeliver(ctx context.Context, row StepState) error {
+	if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
+		return fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err)
 	}
-	if len(report.Overdue) == 0 {
-		return nil, nil
-	}
-	ids := make([]string, len(report.Overdue))
-	for i, row := range report.Overdue {
+	return nil
+}
+
+// undeliverable picks the rows whose jobs will not come. The executor must be a [Prober].
+func (rt *Runtime[TTx]) undeliverable(ctx context.Context, tx TTx, rows []StepState) ([]StepState, error) {
+	ids := make([]string, len(rows))
+	for i, row := range rows {
 		ids[i] = row.JobID
 	}
-	var jobs map[string]JobState
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-		jobs, err = rt.probeJobs(ctx, tx, prober, ids)
-		return err
-	})
+	jobs, err := rt.probeJobs(ctx, tx, rt.executor.(Prober[TTx]), ids)
 	if err != nil {
 		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
 	}
 	var lost []StepState
-	for _, row := range report.Overdue {
+	for _, row := range rows {
 		if !jobs[row.JobID].Deliverable {
 			lost = append(lost, row)
 		}
@@ -123,8 +133,8 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
 	return errors.Join(problems...)
 }
 
-// redeliver sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
-func (rt *Runtime[TTx]) redeliver(ctx context.Context, svc *service, report WorkerReport) error {
+// dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
+func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) error {
 	var problems []error
 	waiting := map[deliveryID]retryAt{}
 	for _, row := range report.Jobless {
@@ -134,11 +144,11 @@ func (rt *Runtime[TTx]) redeliver(ctx context.Context, svc *service, report Work
 			waiting[id] = again
 			continue
 		}
-		if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
+		if err := rt.redeliver(ctx, row); err != nil {
 			again.tries++
 			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
 			waiting[id] = again
-			problems = append(problems, fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err))
+			problems = append(problems, err)
 		}
 	}
 	svc.later = waiting

@@ -37,15 +37,6 @@ func (w *waker) wake(queues ...string) {
 	}
 }
 
-// wakeAt wakes after a delay, for deliveries that are due then. Timers of less than a minute are precise to the cooldown; later
-// ones are left to the queue's own polling.
-func (w *waker) wakeAt(after time.Duration, queues ...string) {
-	if w.notify == nil || after > time.Minute {
-		return
-	}
-	time.AfterFunc(after, func() { w.wake(queues...) })
-}
-
 func (w *waker) run() {
 	for {
 		w.mu.Lock()
@@ -65,6 +56,6 @@ func (w *waker) run() {
 // wakeAfterCallersCommit wakes when a transaction that the caller will commit has probably been committed.
 func (w *waker) wakeAfterCallersCommit(queues ...string) {
 	for _, after := range []time.Duration{5, 25, 125, 625} {
-		w.wakeAt(after*time.Millisecond, queues...)
+		time.AfterFunc(after*time.Millisecond, func() { w.wake(queues...) })
 	}
 }

@@ -15,7 +15,7 @@ func measureTimers(ctx context.Context, l *lab) error {
 	delays := pick(l.options, []time.Duration{100 * time.Millisecond, time.Second},
 		[]time.Duration{100 * time.Millisecond, time.Second, 10 * time.Second})
 	for _, delay := range delays {
-		late, err := l.lateness(ctx, delay, pick(l.options, 40, 200))
+		late, err := l.lateness(ctx, delay, pick(l.options, 40, 200), false)
 		if err != nil {
 			return err
 		}
@@ -25,12 +25,19 @@ func measureTimers(ctx context.Context, l *lab) error {
 		l.report.atMost(50, name+".p99", quantile(ms, 0.99), "ms")
 		l.report.add(name+".p50", quantile(ms, 0.5), "ms")
 	}
+	late, err := l.lateness(ctx, time.Second, pick(l.options, 40, 200), true)
+	if err != nil {
+		return err
+	}
+	ms := milliseconds(late...)
+	l.report.add("timers.late_after_1s_without_job.p50", quantile(ms, 0.5), "ms")
+	l.report.add("timers.late_after_1s_without_job.p99", quantile(ms, 0.99), "ms")
 	return nil
 }
 
 // lateness starts runs with a wait one after the other, without waiting for any, and compares when each was called with when it
-// was due by the database's clock.
-func (l *lab) lateness(ctx context.Context, delay time.Duration, runs int) ([]time.Duration, error) {
+// was due by the database's clock. If they are to lose their jobs, somebody deletes these before they are due.
+func (l *lab) lateness(ctx context.Context, delay time.Duration, runs int, lose bool) ([]time.Duration, error) {
 	const every = 15 * time.Millisecond
 	var (
 		mu     sync.Mutex
@@ -67,6 +74,11 @@ func (l *lab) lateness(ctx context.Context, delay time.Duration, runs int) ([]ti
 		data := payload()
 		if started[data], err = m.begin(ctx, data); err != nil {
 			return nil, err
+		}
+		if lose {
+			if _, err := l.watch.Exec(ctx, "delete from river_job where scheduled_at > clock_timestamp()"); err != nil {
+				return nil, err
+			}
 		}
 		if err := sleep(ctx, every); err != nil {
 			return nil, err

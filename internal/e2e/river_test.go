@@ -55,8 +55,10 @@ func startWithoutWorking[TTx any](t testing.TB, config *squidmesh.Config[TTx], d
 	return run.ID
 }
 
-// startProgram glues a runtime and River together, and stops them at the test's end.
-func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) program[TTx] {
+// startProgram glues a runtime and River together, and stops them at the test's end. The client's configuration may be changed.
+func startProgram[TTx any](
+	t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx], change ...func(*river.Config),
+) program[TTx] {
 	t.Helper()
 	executor := riveradapter.New[TTx](nil)
 	config.Executor = executor
@@ -67,10 +69,14 @@ func startProgram[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver r
 	require.NoError(t, err)
 	workers := river.NewWorkers()
 	riveradapter.AddWorkers(workers, rt)
-	client, err := river.NewClient(driver, &river.Config{
+	queue := &river.Config{
 		Logger: config.Logger, Workers: workers, TestOnly: true,
 		Queues: map[string]river.QueueConfig{"squidmesh": riveradapter.Queue(20)},
-	})
+	}
+	for _, c := range change {
+		c(queue)
+	}
+	client, err := river.NewClient(driver, queue)
 	require.NoError(t, err)
 	executor.SetClient(client)
 	require.NoError(t, rt.Start(t.Context()))

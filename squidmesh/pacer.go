@@ -1,0 +1,152 @@
+package squidmesh
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// pacedFor is the longest delay that is paced. Later deliveries are left to the queue's own polling, and to the tick.
+	pacedFor = time.Minute
+
+	// paceGrace is how long after its time a delivery may be missing before the executor is asked what became of its job.
+	paceGrace = 100 * time.Millisecond
+
+	// maxPaced bounds the deliveries of one process whose claims are waited for; the tick looks after the others.
+	maxPaced = 10_000
+)
+
+// pacer keeps the time of deliveries that this process had enqueued for later. When one is due it wakes the queue, and when nobody has
+// claimed it a moment later it has it looked after. So neither the loss of the job nor a queue that holds it back, such as River
+// without a leader, delays a timer by more than that moment. What a process that died had in mind is found by the tick of another.
+type pacer struct {
+	wake func(queues ...string)
+	look func(late []StepState) // nil if nobody can be asked
+
+	mu      sync.Mutex
+	coming  map[deliveryID]struct{} // not claimed by this process
+	late    []StepState
+	looking bool
+}
+
+// expect paces a delivery of the row's attempt by the row's job.
+func (p *pacer) expect(row StepState, after time.Duration) {
+	if after > pacedFor {
+		return
+	}
+	time.AfterFunc(after, func() { p.wake(row.Queue) })
+	if p.look == nil || row.JobID == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.coming) >= maxPaced {
+		return
+	}
+	if p.coming == nil {
+		p.coming = map[deliveryID]struct{}{}
+	}
+	p.coming[deliveryOf(row)] = struct{}{}
+	time.AfterFunc(after+paceGrace, func() { p.miss(row) })
+}
+
+// claimed notes that a delivery came to this process.
+func (p *pacer) claimed(id deliveryID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.coming, id)
+}
+
+// miss has a delivery looked after unless it was claimed. Others that are late at the same time are looked after together.
+func (p *pacer) miss(row StepState) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := deliveryOf(row)
+	if _, missing := p.coming[id]; !missing {
+		return
+	}
+	delete(p.coming, id)
+	p.late = append(p.late, row)
+	if !p.looking {
+		p.looking = true
+		go p.run()
+	}
+}
+
+func (p *pacer) run() {
+	for {
+		p.mu.Lock()
+		n := min(len(p.late), sweepLimit)
+		late := p.late[:n:n]
+		p.late = p.late[n:]
+		if n == 0 {
+			p.late, p.looking = nil, false
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+		p.look(late)
+		time.Sleep(wakeCooldown)
+	}
+}
+
+// paced has the jobs of a transaction paced: those that are due at once are woken for by whoever knows when it commits.
+func (rt *Runtime[TTx]) paced(run RunID, jobs []Dispatched) {
+	for _, job := range jobs {
+		if job.Delay > 0 {
+			rt.pacer.expect(StepState{
+				Run: run, StepKey: job.StepKey, Attempt: job.Attempt, JobID: job.JobID, Queue: job.Queue,
+			}, job.Delay)
+		}
+	}
+}
+
+// lookAfter sends late deliveries again whose jobs will not come. Those that are only held up, in a queue that is paused or has much to do,
+// are left alone, and so are those that another process has claimed, or that were not committed.
+func (rt *Runtime[TTx]) lookAfter(late []StepState) {
+	svc := rt.started()
+	if svc == nil {
+		return
+	}
+	if _, ok := svc.enter(); !ok {
+		return
+	}
+	defer svc.leave()
+	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
+	defer cancel()
+	lost, err := rt.lost(ctx, late)
+	if err == nil {
+		err = rt.sendAgain(ctx, lost)
+	}
+	if err != nil && svc.ctx.Err() == nil {
+		rt.logger.Warn("squidmesh: look after late deliveries", "error", err)
+	}
+}
+
+// lost picks the late deliveries that are still waited for and whose jobs will not come.
+func (rt *Runtime[TTx]) lost(ctx context.Context, late []StepState) (lost []StepState, err error) {
+	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
+		suspects, err := rt.undeliverable(ctx, tx, late)
+		if err != nil || len(suspects) == 0 {
+			return err
+		}
+		reads := map[RunID]Reads{}
+		for _, row := range suspects {
+			reads[row.Run] = reads[row.Run].union(Reads{Steps: []StepKey{row.StepKey}})
+		}
+		loaded, err := rt.store.Load(ctx, tx, reads)
+		if err != nil {
+			return fmt.Errorf("load %d runs: %w", len(reads), err)
+		}
+		for _, row := range suspects {
+			now := loaded[row.Run].Steps[row.StepKey]
+			if now.Status == StepScheduled && now.Attempt == row.Attempt && now.JobID == row.JobID {
+				lost = append(lost, row)
+			}
+		}
+		return nil
+	})
+	return lost, err
+}
