@@ -208,11 +208,7 @@ func (d *decision) jobs() {
 }
 
 func (d *decision) job(row StepState) {
-	st := d.spec.step(row.Name)
-	policy := st.Policy
-	if row.Phase == PhaseUndo {
-		policy = st.UndoPolicy
-	}
+	policy := d.spec.step(row.Name).policy(row.Phase)
 	job := Job{
 		Run: d.run.ID, Workflow: d.run.Workflow, StepKey: row.StepKey, Attempt: row.Attempt,
 		Queue: policy.Queue, Priority: policy.Priority, Now: d.now,

@@ -16,7 +16,8 @@ func (d *decision) started(e Started) {
 	d.t.NewRun = true
 	d.entry.Run, d.entry.Actor = e.ID, e.Actor
 	d.record(AuditStarted, StepKey{}, 0)
-	d.data.Trigger = e.Trigger
+	d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, e.Key, e.SignalID
+	d.data.WindowAt, d.data.WindowEnd, d.data.ReceivedAt = e.WindowAt, e.WindowEnd, e.ReceivedAt
 	if e.ReplayedFrom != (RunID{}) {
 		d.data.Replayed = e.ReplayedFrom.String()
 	}
@@ -73,14 +74,10 @@ func (d *decision) again(at time.Time, reason string) {
 // claim starts the row's attempt under the event's worker.
 func (d *decision) claim(row StepState) {
 	st := d.spec.step(row.Name)
-	policy := st.Policy
-	if row.Phase == PhaseUndo {
-		policy = st.UndoPolicy
-	}
 	keys, sources := st.takes(row.Phase)
 	row.Status, row.Worker = StepRunning, d.worker.Worker
 	row.StartedAt, row.DueAt = d.at, time.Time{}
-	row.DeadlineAt = d.now.Add(policy.Timeout)
+	row.DeadlineAt = d.now.Add(st.policy(row.Phase).Timeout)
 	d.put(row)
 	d.claims = true
 	d.data.Worker = d.worker.Worker
@@ -176,12 +173,9 @@ func (d *decision) fail(st *StepSpec, row StepState, e Failed) {
 	d.attempt(row, AttemptFailed, &failure)
 	row.Failures++
 
-	policy := st.Policy
-	if row.Phase == PhaseUndo {
-		policy = st.UndoPolicy
-	}
-	if !e.Final && policy.Retry.grants(row.Failures) && !d.draining(st, row.Phase) {
-		delay := policy.Retry.delay(row.Failures, d.run.ID.String(), row.Name)
+	retry := st.policy(row.Phase).Retry
+	if !e.Final && retry.grants(row.Failures) && !d.draining(st, row.Phase) {
+		delay := retry.delay(row.Failures, d.run.ID.String(), row.Name)
 		if e.RetryAfter != nil {
 			delay = *e.RetryAfter
 		}

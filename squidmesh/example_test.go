@@ -327,3 +327,48 @@ func ExampleRetryAfter() {
 	// Output:
 	// completed after 3 tries
 }
+
+// A run's audit adds up to its rows, and a part of it to the rows as they stood then: what an explanation would have said at each entry.
+func ExampleFold() {
+	rt, stop := start(squidmesh.Workflow{
+		Name:     "payout",
+		Triggers: []squidmesh.Trigger{squidmesh.Manual("requested", squidmesh.Payload[Order]())},
+		Steps: []squidmesh.Step{
+			{Name: "review", Do: squidmesh.Pause(), Next: "pay"},
+			{Name: "pay", Do: squidmesh.Effect(func(ctx context.Context, in Order) error { return nil })},
+		},
+	})
+	defer stop()
+
+	ctx := context.Background()
+	run, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "payout", Payload: Order{ID: "1001"}, Key: "order-1001"})
+	if err != nil {
+		panic(err)
+	}
+	if _, err := rt.UnblockRun(ctx, run.ID, squidmesh.Decision{Actor: "maria"}); err != nil {
+		panic(err)
+	}
+	if _, err := rt.AwaitRun(ctx, run.ID); err != nil {
+		panic(err)
+	}
+	in, err := rt.InspectRun(ctx, run.ID, &squidmesh.InspectOptions{History: true})
+	if err != nil {
+		panic(err)
+	}
+	for i, entry := range in.Audit {
+		then, err := squidmesh.Fold(in.Spec, in.Audit[:i+1])
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s: %s, %s\n", entry.Kind, then.Run.Status, squidmesh.Explain(in.Spec, then, entry.At).Sentence)
+		if i == 0 {
+			fmt.Println(then.Run.Key)
+		}
+	}
+	// Output:
+	// started: paused, The run is paused at review until somebody unblocks it.
+	// order-1001
+	// unblocked: running, Step pay is due and waits for a worker.
+	// claimed: running, Step pay is running, attempt 1.
+	// succeeded: completed, The run has completed.
+}

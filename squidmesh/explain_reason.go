@@ -193,7 +193,7 @@ func (x explainer) running(row StepState) Reason {
 		return because(ReasonClaimExpired, since, later(since.Add(takenOverWithin), x.now),
 			"%s was running on %s, which is gone; another process takes it over within seconds.", name, who)
 	}
-	if x.now.After(row.DeadlineAt) {
+	if !row.DeadlineAt.IsZero() && x.now.After(row.DeadlineAt) {
 		return because(ReasonRunningPastTimeout, never, row.DeadlineAt.Add(expireAfter), "%s has been running past its timeout, attempt %d.", name, row.Attempt)
 	}
 	return because(ReasonRunning, never, row.DeadlineAt, "%s is running, attempt %d.", name, row.Attempt)
@@ -206,19 +206,15 @@ const takenOverWithin = 2 * heartbeat
 func (x explainer) due(row StepState) Reason {
 	var never time.Time
 	name := nameOf(row)
-	queued := because(ReasonQueued, never, never, "%s is due and waits in queue %s for a worker.", name, row.Queue)
-	if row.JobID == "" {
-		queued = because(ReasonDispatchMissing, never, never, "%s is due and has no job; the next tick of a worker enqueues it.", name)
-	}
 	around := x.snap.Around
 	if around == nil {
-		return queued
+		return because(ReasonQueued, never, never, "%s is due and waits for a worker.", name)
 	}
 	if !slices.ContainsFunc(around.Workers, func(w Worker) bool { return w.lives(x.now) }) {
 		return because(ReasonQueuedNoWorker, never, never, "%s is due, and no process is there to execute it.", name)
 	}
 	if row.JobID == "" {
-		return queued
+		return because(ReasonDispatchMissing, never, never, "%s is due and has no job; the next tick of a worker enqueues it.", name)
 	}
 	job, asked := around.Jobs[row.JobID], around.Jobs != nil
 	switch {
@@ -245,7 +241,7 @@ func (x explainer) due(row StepState) Reason {
 	case job.Ahead > 0:
 		return because(ReasonQueuedBehind, never, never, "%s is due and waits in queue %s behind %s.", name, row.Queue, job.ahead())
 	default:
-		return queued
+		return because(ReasonQueued, never, never, "%s is due and waits in queue %s for a worker.", name, row.Queue)
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 // Fold rebuilds a run from its audit: the run's row and its step rows as they stood after the last of the entries, which begin with the
 // first and have no gap. Entries of a run's beginning give the run as it was then, for [Explain] for example.
 //
-// What the audit does not tell stays zero: of the run what its start was given (payload, key, window, signal), and of the rows what
-// concerns a delivery or a claim only (JobID, Queue, a due time that had come, the deadline of an attempt).
+// What the audit does not tell stays zero. Payload and KeyHash are written once with the run's row, where they can be read at any
+// time; a copy would double the largest value. Of the rows, JobID and Queue are the executor's answer to what was decided, and may
+// change without a decision. The DeadlineAt of an attempt follows from the policy of the day, and would be the largest part of most
+// entries. A DueAt that had come when the row was reached is no later than that entry.
 func Fold(spec *Spec, entries []AuditEntry) (Snapshot, error) {
 	f := folding{spec: spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
 	for i, e := range entries {
@@ -56,7 +58,8 @@ func (f *folding) enter(e AuditEntry, data AuditData) {
 func (f *folding) start() {
 	f.Run = Run{
 		ID: f.entry.Run, Workflow: f.spec.workflow, Trigger: f.data.Trigger, Shape: f.spec.shape, CreatedAt: f.entry.At,
-		Status: RunPending,
+		Status: RunPending, Key: f.data.Key, SignalID: f.data.SignalID,
+		WindowAt: f.data.WindowAt, WindowEnd: f.data.WindowEnd, ReceivedAt: f.data.ReceivedAt,
 	}
 	f.Run.ReplayedFrom, _ = uuid.Parse(f.data.Replayed)
 }

@@ -9,10 +9,13 @@ import (
 // told is what the audit tells of a run.
 func told(s Snapshot) Snapshot {
 	s.WorkerLost = false
-	s.Run.Key, s.Run.KeyHash, s.Run.Payload, s.Run.SignalID, s.Run.WindowAt = "", "", nil, "", time.Time{}
+	s.Run.KeyHash, s.Run.Payload = "", nil
 	s.Steps = maps.Clone(s.Steps)
 	for key, row := range s.Steps {
-		row.JobID, row.Queue, row.DueAt = "", "", time.Time{}
+		row.JobID, row.Queue = "", ""
+		if !row.DueAt.After(s.Run.LastAt) {
+			row.DueAt = time.Time{}
+		}
 		if row.Status != StepPaused {
 			row.DeadlineAt = time.Time{}
 		}

@@ -62,7 +62,9 @@ func (m *moment) stands(row StepState, code ReasonCode) bool {
 	case ReasonWaitingDependencies:
 		return row.Status == StepScheduled && row.Missing > 0
 	case ReasonQueued:
-		return due && queued
+		return due && queued && row.Attempt != 2
+	case ReasonPayloadUnreadable:
+		return due && queued && row.Attempt == 2
 	case ReasonJobDiscarded:
 		return due && row.JobID != "" && !queued
 	case ReasonDispatchMissing:

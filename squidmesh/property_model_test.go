@@ -72,7 +72,10 @@ func newWorld(t *rapid.T, spec *Spec) *world {
 		},
 	}
 	w.learn()
-	w.decide(Started{ID: uuid.UUID{15: 7}, Trigger: "manual", Payload: []byte("{}"), Key: "key", KeyHash: "hash", Actor: "somebody"})
+	w.decide(Started{
+		ID: uuid.UUID{15: 7}, Trigger: "manual", Payload: []byte("{}"), Key: "key", KeyHash: "hash", Actor: "somebody",
+		SignalID: "signal", WindowAt: w.now.Add(-time.Hour), WindowEnd: w.now, ReceivedAt: w.now,
+	})
 	return w
 }
 

@@ -102,9 +102,15 @@ func (m *moment) explain() Explanation {
 	return *m.reason
 }
 
-// surroundings are the living workers, which have every function, and the jobs that will be delivered.
+// surroundings are the living workers, which have every function, and the jobs that will be delivered. What second attempts read
+// cannot be opened.
 func (w *world) surroundings(now time.Time) *Surroundings {
-	around := &Surroundings{Definitions: map[string]*Spec{w.spec.shape: w.spec}, Jobs: map[string]JobState{}}
+	around := &Surroundings{Definitions: map[string]*Spec{w.spec.shape: w.spec}, Jobs: map[string]JobState{}, Unopened: map[StepKey]string{}}
+	for key, row := range w.snap.Steps {
+		if row.Attempt == 2 {
+			around.Unopened[key] = "key"
+		}
+	}
 	for _, id := range w.workers {
 		around.Workers = append(around.Workers, Worker{
 			ID: id, Name: fmt.Sprintf("host-%d", id), Shapes: []string{w.spec.shape}, LeaseUntil: now.Add(time.Second),

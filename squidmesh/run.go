@@ -236,6 +236,13 @@ type AuditData struct {
 	Replayed  string          `json:"replayed_from,omitempty"`
 	// Compensate says that completed steps will be undone.
 	Compensate bool `json:"compensate,omitempty"`
+
+	// Of a start: the run's key, and what a cron run is for.
+	Key        string    `json:"key,omitempty"`
+	SignalID   string    `json:"signal_id,omitempty"`
+	WindowAt   time.Time `json:"window_at,omitzero"`
+	WindowEnd  time.Time `json:"window_end,omitzero"`
+	ReceivedAt time.Time `json:"received_at,omitzero"`
 }
 
 // AuditReached is one row that a transition made ready.

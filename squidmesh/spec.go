@@ -76,6 +76,13 @@ type Policy struct {
 	Message  string        `json:"message,omitempty"`
 }
 
+func (st *StepSpec) policy(phase Phase) Policy {
+	if phase == PhaseUndo {
+		return st.UndoPolicy
+	}
+	return st.Policy
+}
+
 // takes says what the input of a phase takes, and from which steps besides the payload.
 func (st *StepSpec) takes(phase Phase) (keys, sources []string) {
 	if phase == PhaseUndo {

@@ -51,23 +51,23 @@ var mutants = []mutant{
 	},
 	{
 		"final failures are retried", "decide_step.go",
-		`if !e.Final && policy.Retry.grants(row.Failures)`,
-		`if policy.Retry.grants(row.Failures)`,
+		`if !e.Final && retry.grants(row.Failures)`,
+		`if retry.grants(row.Failures)`,
 	},
 	{
 		"RetryAfter grants a retry", "decide_step.go",
-		`if !e.Final && policy.Retry.grants(row.Failures)`,
-		`if !e.Final && (e.RetryAfter != nil || policy.Retry.grants(row.Failures))`,
+		`if !e.Final && retry.grants(row.Failures)`,
+		`if !e.Final && (e.RetryAfter != nil || retry.grants(row.Failures))`,
 	},
 	{
 		"draining steps are retried", "decide_step.go",
-		`policy.Retry.grants(row.Failures) && !d.draining(st, row.Phase) {`,
-		`policy.Retry.grants(row.Failures) {`,
+		`retry.grants(row.Failures) && !d.draining(st, row.Phase) {`,
+		`retry.grants(row.Failures) {`,
 	},
 	{
 		"undo is retried by the step's policy", "decide_step.go",
-		"policy = st.UndoPolicy\n",
-		"policy = st.Policy\n",
+		`retry := st.policy(row.Phase).Retry`,
+		`retry := st.Policy.Retry`,
 	},
 	{
 		"delays do not grow", "retry.go",
@@ -397,8 +397,8 @@ var mutants = []mutant{
 	},
 	{
 		"undo jobs go by the step's policy", "decide_route.go",
-		"policy = st.UndoPolicy\n",
-		"policy = st.Policy\n",
+		`policy := d.spec.step(row.Name).policy(row.Phase)`,
+		`policy := d.spec.step(row.Name).Policy`,
 	},
 	{
 		"closed rows are not listed", "decide_route.go",
@@ -446,6 +446,16 @@ var mutants = []mutant{
 		"open decisions are not measured", "decide_manual.go",
 		`d.t.Ran = d.at.Sub(opened)`,
 		`_ = opened`,
+	},
+	{
+		"the audit of a start leaves out the key", "decide_step.go",
+		`d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, e.Key, e.SignalID`,
+		`d.data.Trigger, d.data.SignalID = e.Trigger, e.SignalID`,
+	},
+	{
+		"what is sealed waits for a worker", "explain_reason.go",
+		`case sealed:`,
+		`case false:`,
 	},
 	{
 		"steps run on when their worker is gone", "explain_reason.go",
