@@ -225,6 +225,7 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"ARefusedJobLeavesNothing":                refusedJobLeavesNothing[TTx],
 		"MissedWindowsGoByThePolicy":              missedWindows[TTx],
 		"OverlapSkip":                             overlapSkips[TTx],
+		"OverlapSkipOutlastsManyWindows":          overlapOutlasts[TTx],
 		"OverlapQueueOne":                         overlapQueuesOne[TTx],
 		"APausedTriggerHasNoWindows":              pausedTrigger[TTx],
 		"TheWindowsDateIsToday":                   windowsDateIsToday[TTx],
@@ -383,6 +384,30 @@ func overlapSkips[TTx any](b *cronBench[TTx]) {
 	b.at("2026-03-02T09:00:00Z")
 	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
 	require.Len(b, b.runs(rt), 2)
+}
+
+// overlapOutlasts: a run is at work for longer than anybody would list its windows.
+func overlapOutlasts[TTx any](b *cronBench[TTx]) {
+	const windows = 120
+	trigger := squidmesh.Trigger{
+		Name: "minutely", Cron: "* * * * *", Overlap: squidmesh.OverlapSkip, Missed: squidmesh.MissedCatchUp, CatchUp: windows,
+	}
+	w := digest(trigger)
+	require.NoError(b, b.process(b.queue, w).Stop(b.Context()))
+	b.advance(windows * time.Minute)
+	rt := b.process(b.queue, w)
+	sent := b.tick(rt)
+	require.Len(b, sent, windows)
+	for i, d := range sent {
+		want := "fire_skipped"
+		if i == 0 {
+			want = "fire_started"
+		}
+		require.Equal(b, want, b.deliver(rt, d).Reason, i)
+	}
+	b.end(rt)
+	b.advance(time.Minute)
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
 }
 
 // end ends all runs.

@@ -18,9 +18,6 @@ const (
 	// lookAfter is when the sweep first looks after a fire; lookQueued is how often it looks whether a queued one may go.
 	lookAfter  = 5 * time.Second
 	lookQueued = 2 * time.Second
-
-	// overlapDepth is how many fires are looked at for a run that has not ended.
-	overlapDepth = 100
 )
 
 // cronTriggers are the rows of the registered cron triggers, with the first window of each after now.
@@ -282,11 +279,14 @@ type overlap struct {
 }
 
 func (rt *Runtime[TTx]) overlapping(ctx context.Context, tx TTx, f Fire) (overlap, error) {
-	recent, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{f.TriggerKey}, Newest: overlapDepth})
-	var o overlap
-	for _, other := range recent {
-		o.run = o.run || other.RunStatus != "" && !other.RunStatus.Terminal()
-		o.queued = o.queued || other.State == FireQueued && other.WindowAt.Before(f.WindowAt)
+	ahead, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{f.TriggerKey}, Ahead: f.WindowAt})
+	if err != nil {
+		return overlap{}, fmt.Errorf("look for what is ahead of window %s of %s: %w", f.Key, f.TriggerKey, err)
 	}
-	return o, err
+	var o overlap
+	for _, other := range ahead {
+		o.run = o.run || other.State == FireStarted
+		o.queued = o.queued || other.State == FireQueued
+	}
+	return o, nil
 }

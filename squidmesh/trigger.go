@@ -18,10 +18,13 @@ type Missed string
 const (
 	MissedLatest  Missed = ""         // the newest one fires, however late; the others do not
 	MissedSkip    Missed = "skip"     // none fires
-	MissedCatchUp Missed = "catch_up" // the newest ones fire, oldest first, at most [Trigger.CatchUp] of them
+	MissedCatchUp Missed = "catch_up" // the newest ones fire, oldest first, at most [Trigger.CatchUp] of them; see [Overlap], too
 )
 
 // Overlap says what becomes of a window when a run that an earlier one of the same trigger started has not ended.
+//
+// Windows that [MissedCatchUp] catches up fire all at once, so they overlap: [OverlapSkip] then starts a run for the first of them and
+// [OverlapQueueOne] for the first two, and the others are skipped while those runs are at work.
 type Overlap string
 
 // The policies for overlapping windows. Runs that were started by other means do not count.
@@ -128,6 +131,10 @@ type FireQuery struct {
 
 	// Newest selects that many fires of each trigger, newest window first, without locks.
 	Newest int
+
+	// Ahead selects what a window that starts then may have to wait for, of each trigger at most one of either: a fire whose run has
+	// not ended, and after it a fire that is queued for an earlier window. It takes no locks.
+	Ahead time.Time
 }
 
 // CronChange is what one transaction writes about triggers, in this order.

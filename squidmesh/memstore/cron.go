@@ -61,6 +61,9 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 			}
 			fires = append(fires, f)
 		}
+		if !q.Ahead.IsZero() {
+			fires = ahead(fires, q.Ahead)
+		}
 		if q.Newest > 0 {
 			slices.SortFunc(fires, func(a, b squidmesh.Fire) int {
 				return cmp.Or(b.WindowAt.Compare(a.WindowAt), cmp.Compare(b.Key, a.Key))
@@ -76,6 +79,20 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 		all = capped(all, q.Limit)
 	}
 	return all, nil
+}
+
+// ahead picks a fire whose run has not ended, and one that is queued for a window before that time.
+func ahead(fires []squidmesh.Fire, window time.Time) []squidmesh.Fire {
+	var picked []squidmesh.Fire
+	for _, is := range []func(f squidmesh.Fire) bool{
+		func(f squidmesh.Fire) bool { return f.RunStatus != "" && !f.RunStatus.Terminal() },
+		func(f squidmesh.Fire) bool { return f.State == squidmesh.FireQueued && f.WindowAt.Before(window) },
+	} {
+		if i := slices.IndexFunc(fires, is); i >= 0 {
+			picked = append(picked, fires[i])
+		}
+	}
+	return picked
 }
 
 // SaveCron implements squidmesh.Store.

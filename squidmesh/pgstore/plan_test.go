@@ -186,3 +186,31 @@ func TestPrune_FindsWhatHasEndedByItsIndex(t *testing.T) {
 		}))
 	}
 }
+
+// What holds a window up must be found without reading what has ended, however long that is kept.
+func TestFires_WhatIsAheadIsFoundByItsIndexes(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	ctx := t.Context()
+	for _, sql := range []string{
+		`insert into squidmesh_run (id, workflow, trigger, shape, window_at, created_at, status, verdict, compensate, version, seq, last_at, open, retrying, finished_at)
+		select gen_random_uuid(), 'w', 't', 's', at, at, 'completed', '', false, 1, 1, at, 0, 0, at
+		from (select now() - n * interval '1 minute' as at from generate_series(1, 20000) as n) as runs`,
+		`insert into squidmesh_fire (workflow, name, key, signal_id, window_at, state, run_id, fired_at, sent)
+		select 'w', 't', id::text, id::text, window_at, 'started', id, window_at, 1 from squidmesh_run`,
+		"analyze squidmesh_run", "analyze squidmesh_fire",
+	} {
+		_, err := pool.Exec(ctx, sql)
+		require.NoError(t, err)
+	}
+	statements, err := sqltext.Statements(os.DirFS("sql"), "")
+	require.NoError(t, err)
+	require.NoError(t, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		plan := explain(t, tx, statements["FiresAhead"], pgx.NamedArgs{"workflows": []string{"w"}, "triggers": []string{"t"}, "ahead": time.Now()})
+		require.Contains(t, plan, "squidmesh_run_window_open", plan)
+		require.Contains(t, plan, "squidmesh_fire_queued", plan)
+		require.NotContains(t, plan, "Seq Scan", plan)
+		return nil
+	}))
+}

@@ -36,9 +36,13 @@ func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([
 	case !q.LookBy.IsZero():
 		return query(ctx, tx, scanFire, s.sql("LateFires"), micros(q.LookBy), keys, q.Limit)
 	}
+	statement, last := "NewestFires", any(q.Newest)
+	if !q.Ahead.IsZero() {
+		statement, last = "FiresAhead", micros(q.Ahead)
+	}
 	var all []squidmesh.Fire
 	for _, k := range q.Keys {
-		fires, err := query(ctx, tx, scanFire, s.sql("NewestFires"), k.Workflow, k.Trigger, q.Newest)
+		fires, err := query(ctx, tx, scanFire, s.sql(statement), k.Workflow, k.Trigger, last)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package squidmeshtest
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,7 @@ func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Cron_FiresKeepWhatTheyAreGiven":   firesKeepWhatTheyAreGiven[TTx],
 		"Cron_LateFires":                   lateFires[TTx],
 		"Cron_NewestFires":                 newestFires[TTx],
+		"Cron_FiresAheadOfAWindow":         firesAhead[TTx],
 		"Cron_WorkersReportWhatIsDue":      workersReportCron[TTx],
 		"Cron_NothingIsWrittenInRollbacks": cronRollsBack[TTx],
 	}
@@ -50,7 +52,7 @@ func (b *storeBench[TTx]) triggers(q squidmesh.TriggerQuery) (rows []squidmesh.T
 func (b *storeBench[TTx]) fires(q squidmesh.FireQuery) (fires []squidmesh.Fire) {
 	b.Helper()
 	in := b.write
-	if q.Newest > 0 {
+	if q.Newest > 0 || !q.Ahead.IsZero() {
 		in = b.view
 	}
 	in(func(ctx context.Context, tx TTx) {
@@ -204,6 +206,54 @@ func newestFires[TTx any](b *storeBench[TTx]) {
 	require.Equal(b, []squidmesh.Fire{all[4], all[2], all[1], all[3]}, b.fires(q))
 	q.Keys = []squidmesh.TriggerKey{hourly}
 	require.Empty(b, b.fires(q))
+}
+
+// firesAhead: what holds a window up is found however many windows came to nothing since.
+func firesAhead[TTx any](b *storeBench[TTx]) {
+	start := func(key squidmesh.TriggerKey, name string, window time.Time) (squidmesh.Run, squidmesh.Fire) {
+		run := newRun(key.Workflow)
+		run.Trigger, run.WindowAt, run.SignalID = key.Trigger, window.UTC(), "signal "+name
+		b.insert(run)
+		f := pending(key, name, window, time.Time{})
+		f.State, f.RunID, f.RunStatus = squidmesh.FireStarted, run.ID, run.Status
+		return run, f
+	}
+	end := func(run squidmesh.Run) {
+		t := next(run)
+		t.Run.Status, t.Run.Open, t.Run.FinishedAt = squidmesh.RunCompleted, 0, t.Run.LastAt
+		b.apply(t)
+	}
+	at := func(hour int) time.Time { return sampleTime.Add(time.Duration(hour) * time.Hour) }
+	const idle = 250 // windows after the one that is at work
+	run, busy := start(nightly, "busy", at(1))
+	ended, over := start(nightly, "over", at(0))
+	end(ended)
+	_, foreign := start(weekly, "foreign", at(1))
+	queued := pending(nightly, "queued", at(2), sampleTime)
+	queued.State, queued.Reason = squidmesh.FireQueued, "waits"
+	all := []squidmesh.Fire{busy, over, foreign, queued}
+	for i := range idle {
+		skipped := pending(nightly, fmt.Sprintf("skipped %d", i), at(3+i), time.Time{})
+		skipped.State, skipped.Reason = squidmesh.FireSkipped, "overlap"
+		all = append(all, skipped)
+	}
+	b.saveCron(squidmesh.CronChange{NewFires: all})
+	start(nightly, "replay", at(1)) // a run of a window, but not one that a fire has started
+
+	ahead := func(window time.Time, keys ...squidmesh.TriggerKey) []squidmesh.Fire {
+		return b.fires(squidmesh.FireQuery{Keys: keys, Ahead: window})
+	}
+	require.Equal(b, []squidmesh.Fire{busy, queued}, ahead(at(3+idle), nightly))
+	require.Equal(b, []squidmesh.Fire{busy}, ahead(at(2), nightly), "it does not wait for itself")
+	require.Equal(b, []squidmesh.Fire{foreign}, ahead(at(3+idle), weekly))
+	require.Equal(b, []squidmesh.Fire{busy, queued, foreign}, ahead(at(3+idle), nightly, weekly))
+	require.Empty(b, ahead(at(3+idle), hourly))
+
+	end(run)
+	require.Equal(b, []squidmesh.Fire{queued}, ahead(at(3+idle), nightly), "a run without a fire of its own counts for nothing")
+	queued.State, queued.Reason, queued.LookAt = squidmesh.FireSkipped, "overlap", time.Time{}
+	b.saveCron(squidmesh.CronChange{Fires: []squidmesh.Fire{queued}})
+	require.Empty(b, ahead(at(3+idle), nightly))
 }
 
 func workersReportCron[TTx any](b *storeBench[TTx]) {

@@ -109,3 +109,26 @@ lateral (
 ) as f
 left join /* schema */squidmesh_run as r on r.id = f.run_id
 order by f.workflow, f.name, f.window_at desc, f.key desc;
+
+-- name: FiresAhead
+-- Runs of windows that have not ended stand in an index of their own, and so do queued fires, so it does not matter how many windows have
+-- come to nothing since the one that still holds up the others.
+select /* include Fire */
+from /* include Keys */ as k (workflow, name),
+lateral (
+    (
+        select f.* from /* schema */squidmesh_run as u
+        join /* schema */squidmesh_fire as f
+            on f.workflow = u.workflow and f.name = u.trigger and f.window_at = u.window_at and f.run_id = u.id
+        where u.workflow = k.workflow and u.trigger = k.name and u.window_at is not null and u.finished_at is null
+        limit 1
+    )
+    union all
+    (
+        select f.* from /* schema */squidmesh_fire as f
+        where f.workflow = k.workflow and f.name = k.name and f.state = 'queued' and f.window_at < @ahead::timestamptz
+        limit 1
+    )
+) as f
+left join /* schema */squidmesh_run as r on r.id = f.run_id
+order by f.workflow, f.name, f.state desc;

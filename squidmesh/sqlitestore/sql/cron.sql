@@ -78,6 +78,23 @@ where f.workflow = ? and f.name = ?
 order by f.window_at desc, f.key desc
 limit ?;
 
+-- name: FiresAhead
+-- Of one trigger, by the indexes of unfinished runs and of queued fires.
+select * from (
+    select /* include Fire */
+    from squidmesh_run as r
+    join squidmesh_fire as f on f.workflow = r.workflow and f.name = r.trigger and f.window_at = r.window_at and f.run_id = r.id
+    where r.workflow = ?1 and r.trigger = ?2 and r.window_at is not null and r.finished_at is null
+    limit 1
+)
+union all
+select * from (
+    select /* include Fire */
+    from squidmesh_fire as f left join squidmesh_run as r on r.id = f.run_id
+    where f.workflow = ?1 and f.name = ?2 and f.state = 'queued' and f.window_at < ?3
+    limit 1
+);
+
 -- name: CronDue
 -- Of the triggers that are asked for: is one due, and is a fire to be looked after?
 select
