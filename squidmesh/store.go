@@ -231,7 +231,7 @@ type WorkerTick struct {
 	// Roster asks for the workers that are not lost, and for those that are but still hold something, in the order of their ids,
 	// and for nothing else. Such a tick writes nothing and works within View.
 	Roster bool
-	// Limit caps each list of the report.
+	// Limit caps each list of the report but Verdicts and Failed, which are no longer than what the worker itself is at work on.
 	Limit int
 }
 

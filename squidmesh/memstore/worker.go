@@ -117,7 +117,7 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 			return cmp.Or(compareDue(a, squidmesh.StepCursor{DueAt: b.DueAt, Run: b.Run}), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 		})
 	}
-	report.Orphans, report.Verdicts = capped(report.Orphans, tick.Limit), capped(report.Verdicts, tick.Limit)
+	report.Orphans = capped(report.Orphans, tick.Limit)
 	report.Jobless, report.Overdue = capped(report.Jobless, tick.Limit), capped(report.Overdue, tick.Limit)
 	s.failed(tick.Blocks, report)
 	s.expired(tick, report)

@@ -49,7 +49,7 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if report.Orphans, err = query(ctx, tx, scanHold, s.sql("Orphans"), tick.Limit); err != nil {
 		return report, err
 	}
-	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive, tick.Limit); err != nil {
+	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive); err != nil {
 		return report, err
 	}
 	if err := s.failedBlocks(ctx, tx, tick.Blocks, &report); err != nil {

@@ -317,6 +317,14 @@ func workersListsAreCapped[TTx any](b *storeBench[TTx]) {
 	worker := b.register(long)
 	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Orphans, 3)
 	require.Empty(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long}).Orphans)
+
+	for range 5 { // who executes many runs must hear of all that are cancelled
+		run, _ := b.hold(worker, "a")
+		t := next(run)
+		t.Run.Verdict = squidmesh.VerdictCancelled
+		b.apply(t)
+	}
+	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Verdicts, 5)
 }
 
 // workersTickTogether: late workers that declare each other lost must neither wait for each other nor both be gone unheard.

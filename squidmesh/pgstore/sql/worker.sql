@@ -63,8 +63,6 @@ orphan as (
 verdict as (
     select distinct h.run_id from /* schema */squidmesh_hold as h join /* schema */squidmesh_run as r on r.id = h.run_id
     where h.worker = @worker and r.verdict <> ''
-    order by h.run_id
-    limit @limit
 ),
 failed_block as (
     select s.run_id, s.name from /* schema */squidmesh_step as s

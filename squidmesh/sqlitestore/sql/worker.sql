@@ -35,8 +35,7 @@ limit ?;
 select distinct h.run_id
 from squidmesh_hold as h join squidmesh_run as r on r.id = h.run_id
 where h.worker = ? and r.verdict <> ''
-order by h.run_id
-limit ?;
+order by h.run_id;
 
 -- name: FailedBlocks
 -- By the primary key.
