@@ -68,7 +68,7 @@ func (d *decision) approved(e Approved) error {
 		Decision: "approved", Actor: e.Actor, Comment: e.Comment, Metadata: e.Metadata, DecidedAt: d.at,
 	})
 	if err != nil {
-		return &InputError{Field: "Metadata", Code: "invalid_json", Detail: err.Error()}
+		return fmt.Errorf("encode approval of %s: %w", row.Name, err)
 	}
 	d.put(d.finished(row, StepCompleted))
 	d.reach(st.Next, "")
