@@ -44,7 +44,8 @@ func keyOf(sealed json.RawMessage) string {
 
 const envelopeStart = `{"$sealed":`
 
-// isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that.
+// isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that:
+// a result that is one is refused.
 func isSealed[T ~string | ~[]byte](value T) bool {
 	return len(value) > len(envelopeStart) && string(value[:len(envelopeStart)]) == envelopeStart
 }
