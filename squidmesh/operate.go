@@ -14,9 +14,9 @@ type CancelParams struct {
 }
 
 // CancelRun asks a run to end as cancelled: what nobody has claimed is cancelled at once, running steps are told to stop and their
-// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish; cancelling a cancelled
-// run changes nothing. Errors: [ErrNotFound], [ErrFinished], [ErrUnknownShape], [*InputError], [ErrInsideTransaction], [ErrSeal],
-// [ErrCommitUnknown], and with Compensate [ErrDispatch].
+// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish, but one that is being cancelled
+// can still be told to compensate; cancelling a cancelled run changes nothing. Errors: [ErrNotFound], [ErrFinished],
+// [ErrUnknownShape], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown], and with Compensate [ErrDispatch].
 func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelParams) (Run, error) {
 	return rt.operate(ctx, id, Cancelled(params), false)
 }
