@@ -16,6 +16,8 @@ type tale struct {
 	snap Snapshot
 	now  time.Time
 	last Transition
+
+	audit []AuditEntry
 }
 
 func newTale(t *testing.T, steps ...Step) *tale {
@@ -31,7 +33,7 @@ func (tl *tale) decide(e Event) Transition {
 	tl.t.Helper()
 	tr, err := Decide(tl.spec, tl.snap, e, tl.now)
 	require.NoError(tl.t, err)
-	tl.snap, tl.last = tl.snap.With(tr), tr
+	tl.snap, tl.last, tl.audit = tl.snap.With(tr), tr, append(tl.audit, tr.Audit...)
 	return tr
 }
 
@@ -111,6 +113,49 @@ func TestDecide_SecondTakeOverChangesNothing(t *testing.T) {
 			require.Equal(t, name, string(tl.snap.Run.Status))
 			require.Equal(t, []Hold{{Worker: 7, Run: tl.snap.Run.ID, StepKey: StepKey{"a", PhaseDo}}}, tr.Unheld,
 				"a hold that the first one was not told of must go")
+		})
+	}
+}
+
+// Of steps that take down their fifth worker together, the first in the order of the definition is the failure: for the run, for the
+// audit, which the run can be folded from, and for the step that the error route leads to.
+func TestDecide_OfStepsLostTogetherTheFirstIsTheFailure(t *testing.T) {
+	t.Parallel()
+	children := []Step{doing("a", ""), doing("b", ""), doing("c", "")}
+	for name, c := range map[string]struct {
+		steps  []Step
+		route  string
+		status RunStatus
+	}{
+		"with a route": {[]Step{{Name: "block", Parallel: children, OnError: "repair"}, doing("repair", "")}, "repair", RunRunning},
+		"without one":  {[]Step{{Name: "block", Parallel: children}}, "", RunFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tl := newTale(t, c.steps...)
+			for worker := WorkerID(1); worker <= maxLosses; worker++ {
+				for _, step := range []string{"c", "b", "a"} {
+					if step != "a" || worker > 1 { // a is not lost often enough
+						tl.claim(worker, step)
+					}
+				}
+				tl.decide(Lost{Worker: worker, Holds: []StepKey{{"a", PhaseDo}, {"b", PhaseDo}, {"c", PhaseDo}}})
+			}
+			require.Equal(t, StepCancelled, tl.row("a").Status)
+			require.Equal(t, StepFailed, tl.row("b").Status)
+			require.Equal(t, StepFailed, tl.row("c").Status)
+			require.Equal(t, c.status, tl.snap.Run.Status)
+			require.Equal(t, "b", tl.snap.Run.Reason.Step)
+			require.Equal(t, CodeWorkerLost, tl.snap.Run.Reason.Code)
+
+			require.Equal(t, "b", tl.last.Data.Error.Step)
+			folded, err := Fold(tl.spec, tl.audit)
+			require.NoError(t, err)
+			require.Empty(t, differ(tl.snap, folded))
+			if c.route != "" {
+				tl.claim(9, c.route)
+				require.Equal(t, "b", tl.last.Claim.Cause.Step)
+			}
 		})
 	}
 }
