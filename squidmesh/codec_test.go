@@ -8,10 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -63,11 +66,28 @@ func TestKeyring(t *testing.T) {
 }
 
 // With a codec before it a store is still a store.
-func TestSealedStore(t *testing.T) {
+
+func TestSealedStore_Postgres(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[pgx.Tx] {
+		return squidmesh.Sealed[pgx.Tx](pgstore.New(dbtest.Postgres(t), nil), keyring(t, "a"))
+	})
+}
+
+func TestSealedStore_SQLite(t *testing.T) {
 	t.Parallel()
 
 	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[*sql.Tx] {
-		return squidmesh.Sealed(dbtest.SQLite(t, nil), keyring(t, "a"))
+		return squidmesh.Sealed[*sql.Tx](dbtest.SQLite(t, nil), keyring(t, "a"))
+	})
+}
+
+func TestSealedStore_Memory(t *testing.T) {
+	t.Parallel()
+
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[*memstore.Tx] {
+		return squidmesh.Sealed[*memstore.Tx](memstore.New(nil), keyring(t, "a"))
 	})
 }
 
