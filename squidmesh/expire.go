@@ -2,8 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -21,8 +19,8 @@ func (s *service) late() (after time.Duration) {
 
 // expire ends what went past its deadline: decisions that nobody took, and attempts that their workers, though alive, did not
 // record as timed out. Who holds a run's lock is at work on it, so that run is left for another tick.
-func (rt *Runtime[TTx]) expire(ctx context.Context, report WorkerReport) error {
-	var problems []error
+func (rt *Runtime[TTx]) expire(ctx context.Context, report WorkerReport) []trouble {
+	var troubles []trouble
 	for _, row := range report.Expired {
 		e := Expired{StepKey: row.StepKey, Attempt: row.Attempt}
 		for _, h := range report.Held {
@@ -30,9 +28,7 @@ func (rt *Runtime[TTx]) expire(ctx context.Context, report WorkerReport) error {
 				e.Holds = append(e.Holds, h.StepKey)
 			}
 		}
-		if _, err := rt.commit(ctx, row.Run, e); err != nil {
-			problems = append(problems, fmt.Errorf("expire %s of run %s: %w", row.Name, row.Run, err))
-		}
+		troubles = append(troubles, rt.tend(ctx, "expire", row.Run, e)...)
 	}
-	return errors.Join(problems...)
+	return troubles
 }

@@ -12,7 +12,7 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return rt.cron(ctx, report)
+	return joinTroubles(rt.cron(ctx, report))
 }
 
 // Sealed is a store with a codec before it, as a runtime uses it.

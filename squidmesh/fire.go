@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,15 +66,19 @@ func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.T
 }
 
 // cron fires what is due, and sends again what nobody delivers.
-func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) error {
-	var problems []error
-	if report.TriggersDue {
-		problems = append(problems, rt.inCronTx(ctx, rt.fireDue))
+func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) []trouble {
+	var troubles []trouble
+	try := func(what string, due bool, fn func(ctx context.Context, tx TTx, now time.Time) ([]Fire, error)) {
+		if !due {
+			return
+		}
+		if err := rt.inCronTx(ctx, fn); err != nil {
+			troubles = append(troubles, trouble{what: what, err: err})
+		}
 	}
-	if report.FiresDue {
-		problems = append(problems, rt.inCronTx(ctx, rt.lookAfterFires))
-	}
-	return errors.Join(problems...)
+	try("fire triggers", report.TriggersDue, rt.fireDue)
+	try("look after fires", report.FiresDue, rt.lookAfterFires)
+	return troubles
 }
 
 // inCronTx runs fn in a transaction of its own, and tells the observer of the fires that it wrote first.

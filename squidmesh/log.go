@@ -19,6 +19,9 @@ func (m *member) about() []any {
 	if a := attemptedIn(m.event); a.Name != "" {
 		about = append(about, logStep, a.Name, logPhase, a.Phase, logAttempt, a.Attempt)
 	}
+	if e, ok := m.event.(Lost); ok {
+		about = append(about, "worker", e.Worker)
+	}
 	if m.job != "" {
 		about = append(about, logJob, m.job)
 	}

@@ -117,11 +117,12 @@ func (rt *Runtime[TTx]) lookAfter(late []StepState) {
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
 	lost, err := rt.lost(ctx, late)
-	if err == nil {
-		err = rt.sendAgain(ctx, lost)
+	troubles := rt.sendAgain(ctx, lost)
+	if err != nil {
+		troubles = []trouble{{what: "sweep", err: err}}
 	}
-	if err != nil && svc.ctx.Err() == nil {
-		rt.logger.Warn("squidmesh: look after late deliveries", "error", err)
+	if svc.ctx.Err() == nil {
+		rt.complain("squidmesh: look after late deliveries", troubles)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,7 +106,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	}
 	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
-	if err := rt.takeOver(ctx, report.Orphans); err != nil {
+	if err := joinTroubles(rt.takeOver(ctx, report.Orphans)); err != nil {
 		svc.doubt.Stop()
 		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
@@ -233,7 +234,7 @@ func (rt *Runtime[TTx]) tickLoop(svc *service) {
 		report, err := rt.tick(svc, inTx)
 		if err != nil {
 			if svc.ctx.Err() == nil {
-				rt.logger.Warn("squidmesh: tick", "error", err)
+				rt.complain("squidmesh: tick", []trouble{{what: "heartbeat", err: err}})
 			}
 			continue
 		}
@@ -242,8 +243,8 @@ func (rt *Runtime[TTx]) tickLoop(svc *service) {
 		}
 		care.Go(func() {
 			defer svc.caring.Store(false)
-			if err := rt.care(svc, report); err != nil && svc.ctx.Err() == nil {
-				rt.logger.Warn("squidmesh: tick", "error", err)
+			if troubles := rt.care(svc, report); svc.ctx.Err() == nil {
+				rt.complain("squidmesh: tick", troubles)
 			}
 		})
 	}
@@ -267,7 +268,7 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return rt.care(svc, report)
+	return joinTroubles(rt.care(svc, report))
 }
 
 // line is the tick's way to the database, and what ends it: a connection of its own where the store has such.
@@ -336,9 +337,9 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 }
 
 // care looks after what a tick found.
-func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) error {
+func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
 	ctx, cancel := context.WithTimeout(svc.ctx, batchTimeout)
 	defer cancel()
-	return errors.Join(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
+	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
 		rt.expire(ctx, report), rt.cron(ctx, report))
 }

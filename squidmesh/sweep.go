@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -37,7 +36,7 @@ type retryAt struct {
 
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
 // the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins.
-func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) error {
+func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) []trouble {
 	svc.overdue = StepCursor{}
 	if n := len(report.Overdue); n == sweepLimit {
 		svc.overdue = StepCursor{report.Overdue[n-1].DueAt, report.Overdue[n-1].Run}
@@ -53,24 +52,24 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 		lost, err = rt.undeliverable(ctx, tx, report.Overdue)
 		return err
 	})
-	return errors.Join(err, rt.sendAgain(ctx, lost))
+	if err != nil {
+		return []trouble{{what: "sweep", err: err}}
+	}
+	return rt.sendAgain(ctx, lost)
 }
 
 // sendAgain replaces the deliveries of rows.
-func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) error {
-	var problems []error
+func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) []trouble {
+	var troubles []trouble
 	for _, row := range rows {
-		problems = append(problems, rt.redeliver(ctx, row))
+		troubles = append(troubles, rt.redeliver(ctx, row)...)
 	}
-	return errors.Join(problems...)
+	return troubles
 }
 
 // redeliver replaces the delivery of a row, unless somebody has claimed it since the row was read.
-func (rt *Runtime[TTx]) redeliver(ctx context.Context, row StepState) error {
-	if _, err := rt.commit(ctx, row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}); err != nil {
-		return fmt.Errorf("redeliver %s of run %s: %w", row.Name, row.Run, err)
-	}
-	return nil
+func (rt *Runtime[TTx]) redeliver(ctx context.Context, row StepState) []trouble {
+	return rt.tend(ctx, "redeliver", row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID})
 }
 
 // undeliverable picks the rows whose jobs will not come. The executor must be a [Prober].
@@ -110,7 +109,7 @@ func (s *service) repeated(report WorkerReport) []StepState {
 }
 
 // takeOver gives the attempts of lost workers to others.
-func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
+func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) []trouble {
 	type owner struct {
 		run    RunID
 		worker WorkerID
@@ -124,18 +123,16 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) error {
 		}
 		holds[o] = append(holds[o], h.StepKey)
 	}
-	var problems []error
+	var troubles []trouble
 	for _, o := range order {
-		if _, err := rt.commit(ctx, o.run, Lost{Worker: o.worker, Holds: holds[o]}); err != nil {
-			problems = append(problems, fmt.Errorf("take over run %s: %w", o.run, err))
-		}
+		troubles = append(troubles, rt.tend(ctx, "take over", o.run, Lost{Worker: o.worker, Holds: holds[o]})...)
 	}
-	return errors.Join(problems...)
+	return troubles
 }
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
-func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) error {
-	var problems []error
+func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) []trouble {
+	var troubles []trouble
 	waiting := map[deliveryID]retryAt{}
 	for _, row := range report.Jobless {
 		id := deliveryOf(row)
@@ -144,13 +141,13 @@ func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report Worke
 			waiting[id] = again
 			continue
 		}
-		if err := rt.redeliver(ctx, row); err != nil {
+		if refused := rt.redeliver(ctx, row); refused != nil {
 			again.tries++
 			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
 			waiting[id] = again
-			problems = append(problems, err)
+			troubles = append(troubles, refused...)
 		}
 	}
 	svc.later = waiting
-	return errors.Join(problems...)
+	return troubles
 }

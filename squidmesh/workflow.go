@@ -121,6 +121,10 @@ type Step struct {
 
 	// Timeout bounds one attempt. Zero means [DefaultTimeout]; it is always finite, at most 23 hours.
 	//
+	// The function has all of it. A [FuncTx] step first waits for its transaction, which its function's context does not count; but
+	// an attempt that has not ended ten seconds past Timeout since its claim, that wait included, is recorded as timed out by
+	// another tick, as nobody can tell a long wait from a process that is stuck. See that the pool has connections enough.
+	//
 	// Of a [Pause] or an [Approval] it is how long the decision may stay open; zero is for ever. Then the step fails with
 	// [CodeDecisionExpired], and OnError says what follows. The time is set when the decision opens, and taken up within a
 	// second or two after it, as long as any process runs. Until then a decision is still accepted.

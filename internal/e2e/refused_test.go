@@ -152,7 +152,7 @@ func TestExecutorThatPanicsInTheBackground_EndsNothing(t *testing.T) {
 	late.Store(true)
 	for range 2 {
 		const failed = "probe 1 jobs: executor panicked: no such job"
-		require.EqualError(t, rt.Tick(t.Context()), failed+"\ncron: "+failed, "of the step, and of the fire")
+		require.EqualError(t, rt.Tick(t.Context()), "sweep: "+failed+"\nlook after fires: cron: "+failed, "of the step, and of the fire")
 	}
 	ex, err := rt.ExplainRun(t.Context(), run.ID)
 	require.NoError(t, err)
