@@ -21,6 +21,10 @@ test: ## Run all tests with the race detector, on SQLite and on a throw-away Pos
 mutants: ## Plant every bug of the list in the core, and require that a property finds it (make test plants a sixth)
 	MUTANTS=all $(GO) test -count=1 -timeout 60m ./internal/mutants
 
+.PHONY: plans
+plans: ## Look at the plan of every statement with 1,000,000 ended runs and 100,000 active ones (make test has a fiftieth of them)
+	PLANS=full scripts/with-postgres $(GO) test -count=1 -v -run TestStatements_FindTheirRowsByIndexes ./squidmesh/pgstore
+
 .PHONY: lint
 lint: ## Check formatting, vet and staticcheck
 	@unformatted="$$(find . -name '*.go' -not -path '*/.*' -exec $(GO) run $(GOFUMPT) -l {} +)" || exit 1; \

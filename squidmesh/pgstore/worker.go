@@ -34,7 +34,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	}
 
 	batch := &pgx.Batch{}
-	batch.Queue("set local jit = off") // the tick is large enough to tempt the planner, and was seen to be compiled for 2 s
+	batch.Queue(planned) // a tick that was planned while there were few steps was seen to read a million of them for half a second
 	alive := tick.Heartbeat
 	if tick.Register != nil {
 		report.Registered = newWorkerID()

@@ -78,9 +78,10 @@ on conflict do nothing;
 
 -- name: ContinueSteps
 -- What most commits do to most of their runs: a step ended well at its first try, and its worker goes on with the next one. It is what
--- the statements above would write, from a quarter of their parameters.
+-- the statements above would write, from a quarter of their parameters. The phase comes with the rows: as a constant it was taken, while
+-- the table was empty, for all that is worth looking for in the primary key, whose third column it is.
 with u as materialized (
-    select * from unnest(
+    select *, 'do' as phase from unnest(
         $1::uuid[], $2::integer[], $3::timestamptz[], $4::integer[], $5::text[], $6::text[], $7::bigint[], $8::timestamptz[], $9::text[],
         $10::text[], $11::text[]
     ) as u (run_id, seq, at, open, ended, next, worker, deadline_at, queue, data, output)
@@ -96,7 +97,7 @@ with u as materialized (
     update /* schema */squidmesh_step as s set
         status = 'completed', done_seq = u.seq, due_at = null, deadline_at = null, finished_at = u.at
     from u
-    where s.run_id = u.run_id and s.name = u.ended and s.phase = 'do'
+    where s.run_id = u.run_id and s.name = u.ended and s.phase = u.phase
     returning 1
 ), advanced as (
     update /* schema */squidmesh_run as r set

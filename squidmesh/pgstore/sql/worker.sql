@@ -31,21 +31,23 @@ update /* schema */squidmesh_worker set lost_at = coalesce($2::timestamptz, cloc
 -- which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
 -- partial index, and so are open decisions with a deadline. Attempts past theirs are found by the holds, which are as many as there
 -- are deliveries at work: an index on the deadlines of attempts would cost every step more than this costs now and then.
+--
+-- The time is a scalar subquery, which an index can be searched by. Joined, it was seen to be a filter behind a scan of every step that
+-- waits: three seconds with a million. For the like reason what the workers hold is looked up run by run (offset 0), however few rows
+-- the tables had when the statement was planned.
 with now as materialized (
     select coalesce(@now::timestamptz, clock_timestamp()) as at
 ),
 beat as (
-    update /* schema */squidmesh_worker set lease_until = now.at + @lease::bigint * interval '1 microsecond'
-    from now
+    update /* schema */squidmesh_worker set lease_until = (select at from now) + @lease::bigint * interval '1 microsecond'
     where id = @worker and lost_at is null
     returning id
 ),
 expired as (
-    update /* schema */squidmesh_worker set lost_at = now.at
-    from now
+    update /* schema */squidmesh_worker set lost_at = (select at from now)
     where id in (
-        select w.id from /* schema */squidmesh_worker as w, now
-        where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < now.at)
+        select w.id from /* schema */squidmesh_worker as w
+        where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < (select at from now))
         for update of w skip locked
     )
     returning id
@@ -61,40 +63,45 @@ orphan as (
     limit @limit
 ),
 verdict as (
-    select distinct h.run_id from /* schema */squidmesh_hold as h join /* schema */squidmesh_run as r on r.id = h.run_id
+    select distinct h.run_id from /* schema */squidmesh_hold as h
+    cross join lateral (select verdict from /* schema */squidmesh_run where id = h.run_id offset 0) as r
     where h.worker = @worker and r.verdict <> ''
 ),
 failed_block as (
-    select s.run_id, s.name from /* schema */squidmesh_step as s
-    join unnest(@block_runs::uuid[], @block_names::text[]) as b (run_id, name) on b.run_id = s.run_id and b.name = s.name
-    where s.phase = 'do' and s.status = 'failed'
+    select b.run_id, b.name from unnest(@block_runs::uuid[], @block_names::text[]) as b (run_id, name)
+    cross join lateral (
+        select status from /* schema */squidmesh_step where run_id = b.run_id and name = b.name and phase = 'do' offset 0
+    ) as s
+    where s.status = 'failed'
 ),
 jobless as (
-    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
     where s.due_at is not null and s.job_id is null and s.status = 'scheduled'
-        and s.due_at < now.at + @within::bigint * interval '1 microsecond'
+        and s.due_at < (select at from now) + @within::bigint * interval '1 microsecond'
     order by s.due_at, s.run_id
     limit @limit
 ),
 overdue as (
-    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
     where @overdue::bigint > 0 and s.due_at is not null and s.job_id is not null and s.status = 'scheduled'
-        and s.due_at < now.at - @overdue::bigint * interval '1 microsecond'
+        and s.due_at < (select at from now) - @overdue::bigint * interval '1 microsecond'
         and (s.due_at, s.run_id) > (@overdue_at::timestamptz, @overdue_run::uuid)
     order by s.due_at, s.run_id
     limit @limit
 ),
 expired_decision as (
-    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s, now
-    where s.open_until is not null and s.open_until <= now.at
+    select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
+    where s.open_until is not null and s.open_until <= (select at from now)
     order by s.open_until, s.run_id
     limit @limit
 ),
 late as (
-    select s as step, s.run_id, s.name, s.phase, s.worker
+    select s.step, s.run_id, s.name, s.phase, s.worker
     from (select distinct worker, run_id from /* schema */squidmesh_hold where @late::bigint > 0) as h
-    join /* schema */squidmesh_step as s on s.run_id = h.run_id and s.worker = h.worker, now
-    where s.status = 'running' and s.deadline_at <= now.at - @late::bigint * interval '1 microsecond'
+    cross join lateral (
+        select s as step, s.* from /* schema */squidmesh_step as s where s.run_id = h.run_id offset 0
+    ) as s
+    where s.worker = h.worker and s.status = 'running' and s.deadline_at <= (select at from now) - @late::bigint * interval '1 microsecond'
     order by s.deadline_at, s.run_id
     limit @limit
 )
@@ -122,13 +129,13 @@ from now, (
     select 'held', worker, run_id, name, phase, null from /* schema */squidmesh_hold where (worker, run_id) in (select worker, run_id from late)
     union all
     select 'trigger', 0, null, '', '', null where exists (
-        select from /* schema */squidmesh_trigger as t, now
-        where not t.paused and t.next_at <= now.at and (t.workflow, t.name) in (select * from /* include Keys */)
+        select from /* schema */squidmesh_trigger as t
+        where not t.paused and t.next_at <= (select at from now) and (t.workflow, t.name) in (select * from /* include Keys */)
     )
     union all
     select 'fire', 0, null, '', '', null where exists (
-        select from /* schema */squidmesh_fire as f, now
-        where f.look_at <= now.at and (f.workflow, f.name) in (select * from /* include Keys */)
+        select from /* schema */squidmesh_fire as f
+        where f.look_at <= (select at from now) and (f.workflow, f.name) in (select * from /* include Keys */)
     )
 ) as found
 order by part, coalesce((step).due_at, (step).deadline_at), run_id, owner, name, phase;
