@@ -23,6 +23,7 @@ var groups = []group{
 	{"timers", measureTimers},
 	{"graph", measureGraph},
 	{"idle", measureIdle},
+	{"waits", measureWaits},
 	{"sqlite", measureSQLite},
 	{"profile", measureProfile},
 }

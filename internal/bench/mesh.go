@@ -31,6 +31,7 @@ type mesh[TTx any] struct {
 // meshOptions are what differs between the meshes of a benchmark.
 type meshOptions struct {
 	workflow squidmesh.Workflow
+	others   []squidmesh.Workflow
 	count    *atomic.Int64 // by the workflow's functions
 	hop      bool          // every step a job of its own
 	observe  func(squidmesh.Observation)
@@ -48,7 +49,7 @@ func (m *mesh[TTx]) open(ctx context.Context, o meshOptions) error {
 	ex := riveradapter.New[TTx](nil)
 	var err error
 	m.rt, err = squidmesh.New(&squidmesh.Config[TTx]{
-		Store: m.site.store, Executor: ex, Workflows: []squidmesh.Workflow{o.workflow}, DisableContinuation: o.hop, Logger: quietLogger,
+		Store: m.site.store, Executor: ex, Workflows: append(o.others, o.workflow), DisableContinuation: o.hop, Logger: quietLogger,
 		Observer: squidmesh.ObserverFunc(func(_ context.Context, seen squidmesh.Observation) {
 			if o.observe != nil {
 				o.observe(seen)
