@@ -2,6 +2,7 @@ package docs
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -202,10 +203,23 @@ func TestRunsGoOn(t *testing.T) {
 
 func TestCheckDeploy_OnPostgres(t *testing.T) {
 	t.Parallel()
+	before, after := deploys[pgx.Tx](t, pgstore.New(production(t), nil))
+	require.Equal(t, 0, checkDeploy(t.Context(), before))
+	require.Equal(t, 1, checkDeploy(t.Context(), after))
+}
+
+func TestCheckDeploy_OnSQLite(t *testing.T) {
+	t.Parallel()
+	deploys[*sql.Tx](t, dbtest.SQLite(t, nil))
+}
+
+// deploys checks two versions of a workflow against the unfinished runs of the first one.
+func deploys[TTx any](t *testing.T, store squidmesh.Store[TTx]) (before, after *squidmesh.Runtime[TTx]) {
+	t.Helper()
 	nothing := squidmesh.Effect(func(context.Context, struct{}) error { return nil })
-	version := func(pool *pgxpool.Pool, last string) *squidmesh.Runtime[pgx.Tx] {
-		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-			Store: pgstore.New(pool, nil), Executor: riveradapter.New[pgx.Tx](nil),
+	version := func(last string) *squidmesh.Runtime[TTx] {
+		rt, err := squidmesh.New(&squidmesh.Config[TTx]{
+			Store: store, Executor: riveradapter.New[TTx](nil),
 			Workflows: []squidmesh.Workflow{{
 				Name: "pay", Triggers: []squidmesh.Trigger{squidmesh.Manual("asked", squidmesh.Contract{})},
 				Steps: []squidmesh.Step{{Name: "hold", Do: squidmesh.Pause(), Next: last}, {Name: last, Do: nothing}},
@@ -214,18 +228,21 @@ func TestCheckDeploy_OnPostgres(t *testing.T) {
 		require.NoError(t, err)
 		return rt
 	}
-	pool := production(t)
-	before, after := version(pool, "pay"), version(pool, "charge")
+	before, after = version("pay"), version("charge")
 	for range 3 {
 		_, err := before.StartRun(t.Context(), squidmesh.StartParams{Workflow: "pay"})
 		require.NoError(t, err)
 	}
-	require.Equal(t, 0, checkDeploy(t.Context(), before))
-	require.Equal(t, 1, checkDeploy(t.Context(), after))
-	report, err := after.CheckDeploy(t.Context(), nil)
+	report, err := before.CheckDeploy(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, map[squidmesh.OutlookCode]int{squidmesh.OutlookContinues: 3}, report.Counts)
+	require.Equal(t, 0, report.ExitCode())
+	report, err = after.CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, map[squidmesh.OutlookCode]int{squidmesh.OutlookWillWait: 3}, report.Counts)
 	require.Equal(t, "pay is unknown", report.Groups[0].Lacks[0].String())
+	require.Equal(t, 1, report.ExitCode())
+	return before, after
 }
 
 func checkDeploy(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx]) int {
