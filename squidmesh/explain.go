@@ -34,7 +34,8 @@ type Evidence struct {
 	// Steps are the rows that are open, or of the step that failed.
 	Steps []StepState
 
-	// Workers are those that execute one of Steps, or should.
+	// Workers are those that execute one of Steps. If one of them is not claimed since nobody works its queue or has its function,
+	// they are also all that live: what they have and work instead.
 	Workers []Worker
 
 	// Jobs are what the queue says of the jobs of Steps that are due, by their ids. Nil if it cannot be asked.
@@ -65,7 +66,7 @@ func Explain(spec *Spec, s Snapshot, now time.Time) Explanation {
 	case run.Status == RunCompensating:
 		ex.compensating()
 	case run.Verdict != VerdictNone:
-		ex.draining(run)
+		x.draining(&ex)
 	default:
 		ex.Reason = foremost(ex.Steps)
 	}
@@ -116,7 +117,8 @@ func (ex *Explanation) compensating() {
 }
 
 // draining explains a run that has a verdict and waits for attempts that were running.
-func (ex *Explanation) draining(run Run) {
+func (x explainer) draining(ex *Explanation) {
+	run := x.snap.Run
 	prefix, code := "The run was cancelled", ReasonCancelling
 	if run.Verdict == VerdictFailed {
 		code, ex.Error = ReasonDraining, run.Reason
@@ -125,14 +127,14 @@ func (ex *Explanation) draining(run Run) {
 			prefix = fmt.Sprintf("Step %s failed", run.Reason.Step)
 		}
 	}
-	if r := foremost(ex.Steps); r.Code == ReasonClaimExpired {
+	if r := foremost(ex.Steps); r.Code.trouble() {
 		ex.Reason = r
 		ex.Sentence = prefix + ". " + r.Sentence
 		return
 	}
 	var waits []string
 	for _, r := range ex.Steps {
-		waits = append(waits, r.Step)
+		waits = append(waits, r.Step+x.on(x.snap.Steps[StepKey{r.Step, r.Phase}]))
 	}
 	if len(waits) == 0 {
 		ex.reason(code, "", "%s; the run is about to end.", prefix)

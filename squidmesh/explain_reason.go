@@ -130,9 +130,11 @@ func (x explainer) row(row StepState) Reason {
 	case row.Status == StepPaused && row.Phase == PhaseUndo:
 		return because(ReasonCompensationFailed, row.FinishedAt, never, "%s failed for good: retry it, or accept that it is not undone.", name)
 	case row.Status == StepPaused && x.spec.step(row.Name).Kind == KindApproval:
-		return because(ReasonWaitingApproval, never, row.DeadlineAt, "The run waits for somebody to approve or reject %s%s.", row.Name, x.pastDeadline(row))
+		until, then := x.deadline(row)
+		return because(ReasonWaitingApproval, never, until, "The run waits for somebody to approve or reject %s%s.", row.Name, then)
 	case row.Status == StepPaused:
-		return because(ReasonWaitingUnblock, never, row.DeadlineAt, "The run is paused at %s until somebody unblocks it%s.", row.Name, x.pastDeadline(row))
+		until, then := x.deadline(row)
+		return because(ReasonWaitingUnblock, never, until, "The run is paused at %s until somebody unblocks it%s.", row.Name, then)
 	case row.Status == StepRunning:
 		return x.running(row)
 	case row.Missing > 0:
@@ -156,18 +158,42 @@ func nameOf(row StepState) string {
 	return "Step " + row.Name
 }
 
-// pastDeadline says what follows when nobody takes an open decision in time.
-func (x explainer) pastDeadline(row StepState) string {
-	switch onError := x.spec.step(row.Name).OnError; {
-	case row.DeadlineAt.IsZero():
-		return ""
-	case onError == "":
-		return "; past its deadline the run fails"
-	case onError == Complete:
-		return "; past its deadline the run completes"
-	default:
-		return "; past its deadline it goes on to " + onError
+// deadline says until when an open decision can be taken, and what follows then. A worker's tick has it follow, if there is a worker.
+func (x explainer) deadline(row StepState) (until time.Time, then string) {
+	if row.DeadlineAt.IsZero() {
+		return time.Time{}, ""
 	}
+	follows := "it goes on to " + x.spec.step(row.Name).OnError
+	switch x.spec.step(row.Name).OnError {
+	case "":
+		follows = "the run fails"
+	case Complete:
+		follows = "the run completes"
+	}
+	switch {
+	case x.now.Before(row.DeadlineAt):
+		return row.DeadlineAt, "; past its deadline " + follows
+	case x.snap.Around != nil && !x.anybody():
+		return time.Time{}, "; its deadline has passed, and once a process is there " + follows
+	default:
+		return later(row.DeadlineAt.Add(takenOverWithin), x.now), "; its deadline has passed, and within seconds " + follows
+	}
+}
+
+// anybody reports whether a worker lives.
+func (x explainer) anybody() bool {
+	return slices.ContainsFunc(x.snap.Around.Workers, func(w Worker) bool { return w.lives(x.now) })
+}
+
+// on says where a row is running, if that is known.
+func (x explainer) on(row StepState) string {
+	if x.snap.Around == nil || row.Status != StepRunning {
+		return ""
+	}
+	if w, ok := x.snap.Around.worker(row.Worker); ok {
+		return " on " + w.Name
+	}
+	return ""
 }
 
 // missing names the dependencies of a row that have not completed.
@@ -187,14 +213,14 @@ func (x explainer) running(row StepState) Reason {
 	name := nameOf(row)
 	if around := x.snap.Around; around != nil && !around.lives(row.Worker, x.now) {
 		since, who := around.silence(row.Worker)
-		if !slices.ContainsFunc(around.Workers, func(w Worker) bool { return w.lives(x.now) }) {
+		if !x.anybody() {
 			return because(ReasonClaimExpired, since, never, "%s was running on %s, which is gone, and no process is there to take it over.", name, who)
 		}
 		return because(ReasonClaimExpired, since, later(since.Add(takenOverWithin), x.now),
 			"%s was running on %s, which is gone; another process takes it over within seconds.", name, who)
 	}
 	if !row.DeadlineAt.IsZero() && x.now.After(row.DeadlineAt) {
-		return because(ReasonRunningPastTimeout, never, row.DeadlineAt.Add(expireAfter), "%s has been running past its timeout, attempt %d.", name, row.Attempt)
+		return because(ReasonRunningPastTimeout, never, row.DeadlineAt.Add(expireAfter), "%s has been running%s past its timeout, attempt %d.", name, x.on(row), row.Attempt)
 	}
 	return because(ReasonRunning, never, row.DeadlineAt, "%s is running, attempt %d.", name, row.Attempt)
 }
@@ -210,7 +236,7 @@ func (x explainer) due(row StepState) Reason {
 	if around == nil {
 		return because(ReasonQueued, never, never, "%s is due and waits for a worker.", name)
 	}
-	if !slices.ContainsFunc(around.Workers, func(w Worker) bool { return w.lives(x.now) }) {
+	if !x.anybody() {
 		return because(ReasonQueuedNoWorker, never, never, "%s is due, and no process is there to execute it.", name)
 	}
 	if row.JobID == "" {
@@ -287,8 +313,12 @@ func (x explainer) witness(ex *Explanation) {
 	if x.snap.Around == nil {
 		return
 	}
+	unable := slices.ContainsFunc(ex.Steps, func(r Reason) bool {
+		return r.Code == ReasonQueuedNoWorker || r.Code == ReasonFunctionUnknown || r.Code == ReasonFunctionIncompatible
+	})
 	for _, w := range x.snap.Around.Workers {
-		if slices.ContainsFunc(ex.Evidence.Steps, func(row StepState) bool { return row.Status == StepRunning && row.Worker == w.ID }) {
+		executes := slices.ContainsFunc(ex.Evidence.Steps, func(row StepState) bool { return row.Status == StepRunning && row.Worker == w.ID })
+		if executes || unable && w.lives(x.now) {
 			ex.Evidence.Workers = append(ex.Evidence.Workers, w)
 		}
 	}

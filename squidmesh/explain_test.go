@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -87,6 +88,13 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 			require.Equal(t, c.sentence, ex.Sentence)
 			require.Equal(t, tl.row("work").DueAt, ex.Since)
 			require.Equal(t, []RunAction{ActionCancel}, ex.Actions)
+			var living []Worker // are evidence of what nobody can do
+			for _, w := range around.Workers {
+				if w.lives(tl.now) && slices.Contains([]ReasonCode{ReasonQueuedNoWorker, ReasonFunctionUnknown, ReasonFunctionIncompatible}, c.code) {
+					living = append(living, w)
+				}
+			}
+			require.Equal(t, living, ex.Evidence.Workers)
 		})
 	}
 }
@@ -116,6 +124,47 @@ func TestExplain_AnAttemptWhoseWorkerIsGone(t *testing.T) {
 	ex = tl.explain(around)
 	require.Equal(t, ReasonClaimExpired, ex.Code)
 	require.Equal(t, "The run was cancelled. Step work was running on host-1, which is gone; another process takes it over within seconds.", ex.Sentence)
+}
+
+// A step that does not stop is named with its process, since somebody has to look there.
+func TestExplain_ACancelledRunWhoseStepDoesNotStop(t *testing.T) {
+	t.Parallel()
+	tl, around := scene(t)
+	tl.claim(1, "work")
+	tl.decide(Cancelled{Decision: Decision{Actor: "ann"}})
+	ex := tl.explain(around)
+	require.Equal(t, ReasonCancelling, ex.Code)
+	require.Equal(t, "The run was cancelled; the run waits for work on host-1 to stop.", ex.Sentence)
+
+	deadline := tl.row("work").DeadlineAt
+	tl.now = deadline.Add(time.Second)
+	ex = tl.explain(around)
+	require.Equal(t, ReasonRunningPastTimeout, ex.Code)
+	require.Equal(t, "The run was cancelled. Step work has been running on host-1 past its timeout, attempt 1.", ex.Sentence)
+	require.Equal(t, deadline.Add(expireAfter), ex.Until)
+}
+
+func TestExplain_ADecisionPastItsDeadline(t *testing.T) {
+	t.Parallel()
+	for onError, follows := range map[string]string{"": "the run fails", "end": "it goes on to end", Complete: "the run completes"} {
+		tl := newTale(t, Step{Name: "gate", Do: Pause(), Timeout: time.Hour, Next: "end", OnError: onError}, doing("end", ""))
+		around := &Surroundings{Workers: []Worker{{ID: 1, Name: "host-1", LeaseUntil: tl.now.Add(24 * time.Hour)}}}
+		says := func(until time.Time, then string) {
+			t.Helper()
+			ex := tl.explain(around)
+			require.Equal(t, ReasonWaitingUnblock, ex.Code)
+			require.Equal(t, "The run is paused at gate until somebody unblocks it; "+then+follows+".", ex.Sentence)
+			require.Equal(t, until, ex.Until)
+		}
+		deadline := tl.row("gate").DeadlineAt
+		says(deadline, "past its deadline ")
+		tl.now = deadline
+		says(deadline.Add(takenOverWithin), "its deadline has passed, and within seconds ")
+		tl.now = deadline.Add(time.Minute)
+		says(time.Time{}, "its deadline has passed, and within seconds ")
+		around.Workers = nil
+		says(time.Time{}, "its deadline has passed, and once a process is there ")
+	}
 }
 
 func TestExplain_AnUndoThatCannotBeExecuted(t *testing.T) {

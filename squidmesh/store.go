@@ -249,8 +249,10 @@ type StepCursor struct {
 
 // Worker is the row of a process that executes.
 type Worker struct {
-	ID        WorkerID
-	Name      string
+	ID   WorkerID
+	Name string
+	// Queues are those that its definitions use. Which of them its process works, the queue's own client knows; that it works them all
+	// is for the program to see to.
 	Queues    []string
 	Functions []string // workflow/step
 	Shapes    []string // of the definitions that its functions were written for; their specs are saved
