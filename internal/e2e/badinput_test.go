@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -33,11 +34,14 @@ func (want refusal) check(t *testing.T, err error) {
 	require.NotContains(t, err.Error(), "\x00")
 	if want.is != nil {
 		require.ErrorIs(t, err, want.is)
+		require.NotEmpty(t, squidmesh.CodeOf(err))
+		require.Equal(t, squidmesh.CodeOf(want.is), squidmesh.CodeOf(err))
 		return
 	}
 	var payload *squidmesh.PayloadError
 	if errors.As(err, &payload) {
 		require.Equal(t, want, refusal{field: payload.Problems[0].Field, code: payload.Problems[0].Code}, err.Error())
+		require.Equal(t, "invalid_payload", squidmesh.CodeOf(err))
 		return
 	}
 	var input *squidmesh.InputError
@@ -61,6 +65,16 @@ type badBench[TTx any] struct {
 	begin                       func() TTx
 	commit                      func(TTx)
 	waiting, shipped, cancelled squidmesh.RunID
+	elsewhere                   *squidmesh.Runtime[TTx] // of a program without the workflow
+}
+
+// joined is a call within a transaction that commits all the same.
+func joined[TTx any](call func(ctx context.Context, b *badBench[TTx], tx TTx) error) func(context.Context, *badBench[TTx]) error {
+	return func(ctx context.Context, b *badBench[TTx]) error {
+		tx := b.begin()
+		defer b.commit(tx)
+		return call(ctx, b, tx)
+	}
 }
 
 type parcel struct {
@@ -87,8 +101,9 @@ func parcels() squidmesh.Workflow {
 func TestBadInput_Postgres(t *testing.T) {
 	t.Parallel()
 
-	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{parcels()}})
-	runBadInputs(t, &badBench[pgx.Tx]{
+	config := &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{parcels()}}
+	p, pool := postgresProgram(t, config)
+	runBadInputs(t, config.Store, &badBench[pgx.Tx]{
 		program: p, t: t,
 		count: func(table string) (rows int) {
 			require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from "+table).Scan(&rows))
@@ -106,8 +121,9 @@ func TestBadInput_Postgres(t *testing.T) {
 func TestBadInput_SQLite(t *testing.T) {
 	t.Parallel()
 
-	p, store := sqliteProgram(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{parcels()}})
-	runBadInputs(t, &badBench[*sql.Tx]{
+	config := &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{parcels()}}
+	p, store := sqliteProgram(t, config)
+	runBadInputs(t, config.Store, &badBench[*sql.Tx]{
 		program: p, t: t,
 		count: func(table string) (rows int) {
 			require.NoError(t, store.DB().QueryRowContext(t.Context(), "select count(*) from "+table).Scan(&rows))
@@ -146,13 +162,16 @@ func (b *badBench[TTx]) rows() map[string]int {
 	return counts
 }
 
-func runBadInputs[TTx any](t *testing.T, b *badBench[TTx]) {
+func runBadInputs[TTx any](t *testing.T, store squidmesh.Store[TTx], b *badBench[TTx]) {
 	b.prepare()
+	var err error
+	b.elsewhere, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: riveradapter.New(b.client), Workflows: []squidmesh.Workflow{note()}})
+	require.NoError(t, err)
 	before := b.rows()
 	table := append(badStarts[TTx](), badDecisions[TTx]()...)
 	table = append(append(table, badReads[TTx]()...), badTriggers[TTx]()...)
 	table = append(table, badDeliveries[TTx]()...)
-	require.GreaterOrEqual(t, len(table), 80)
+	require.GreaterOrEqual(t, len(table), 300)
 	for _, row := range table {
 		t.Run(row.name, func(t *testing.T) {
 			row.want.check(t, row.call(t.Context(), b))
@@ -230,12 +249,10 @@ func badStarts[TTx any]() []badInput[TTx] {
 		rows = append(rows, badInput[TTx]{"start/" + c.name, func(ctx context.Context, b *badBench[TTx]) error {
 			_, err := b.StartRun(ctx, c.params)
 			return err
-		}, c.want}, badInput[TTx]{"start tx/" + c.name, func(ctx context.Context, b *badBench[TTx]) error {
-			tx := b.begin()
-			defer b.commit(tx)
+		}, c.want}, badInput[TTx]{"start tx/" + c.name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
 			_, err := b.StartRunTx(ctx, tx, c.params)
 			return err
-		}, c.want})
+		}), c.want})
 	}
 	return rows
 }
@@ -243,22 +260,28 @@ func badStarts[TTx any]() []badInput[TTx] {
 // decide is one of the commands that take a decision.
 type decide[TTx any] func(context.Context, squidmesh.RunID, squidmesh.Decision) (squidmesh.Run, error)
 
+// decideTx is its twin within a transaction.
+type decideTx[TTx any] func(context.Context, TTx, squidmesh.RunID, squidmesh.Decision) (squidmesh.Run, error)
+
+// badDecisions are each tried with the call and with its twin.
 func badDecisions[TTx any]() []badInput[TTx] {
 	commands := []struct {
 		name  string
 		actor bool // is required
-		of    func(*badBench[TTx]) decide[TTx]
+		of    func(*badBench[TTx]) (decide[TTx], decideTx[TTx])
 	}{
-		{"cancel", false, func(b *badBench[TTx]) decide[TTx] {
+		{"cancel", false, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) {
 			return func(ctx context.Context, id squidmesh.RunID, d squidmesh.Decision) (squidmesh.Run, error) {
-				return b.CancelRun(ctx, id, squidmesh.CancelParams{Decision: d})
-			}
+					return b.CancelRun(ctx, id, squidmesh.CancelParams{Decision: d})
+				}, func(ctx context.Context, tx TTx, id squidmesh.RunID, d squidmesh.Decision) (squidmesh.Run, error) {
+					return b.CancelRunTx(ctx, tx, id, squidmesh.CancelParams{Decision: d})
+				}
 		}},
-		{"unblock", false, func(b *badBench[TTx]) decide[TTx] { return b.UnblockRun }},
-		{"approve", true, func(b *badBench[TTx]) decide[TTx] { return b.ApproveRun }},
-		{"reject", true, func(b *badBench[TTx]) decide[TTx] { return b.RejectRun }},
-		{"retry undo", false, func(b *badBench[TTx]) decide[TTx] { return b.RetryUndo }},
-		{"accept undo", true, func(b *badBench[TTx]) decide[TTx] { return b.AcceptUndo }},
+		{"unblock", false, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) { return b.UnblockRun, b.UnblockRunTx }},
+		{"approve", true, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) { return b.ApproveRun, b.ApproveRunTx }},
+		{"reject", true, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) { return b.RejectRun, b.RejectRunTx }},
+		{"retry undo", false, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) { return b.RetryUndo, b.RetryUndoTx }},
+		{"accept undo", true, func(b *badBench[TTx]) (decide[TTx], decideTx[TTx]) { return b.AcceptUndo, b.AcceptUndoTx }},
 	}
 	metadata := func(text string) squidmesh.Decision {
 		return squidmesh.Decision{Actor: "a", Metadata: json.RawMessage(text)}
@@ -267,9 +290,14 @@ func badDecisions[TTx any]() []badInput[TTx] {
 	for _, command := range commands {
 		add := func(name string, id func(*badBench[TTx]) squidmesh.RunID, d squidmesh.Decision, want refusal) {
 			rows = append(rows, badInput[TTx]{command.name + "/" + name, func(ctx context.Context, b *badBench[TTx]) error {
-				_, err := command.of(b)(ctx, id(b), d)
+				call, _ := command.of(b)
+				_, err := call(ctx, id(b), d)
 				return err
-			}, want})
+			}, want}, badInput[TTx]{command.name + " tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				_, call := command.of(b)
+				_, err := call(ctx, tx, id(b), d)
+				return err
+			}), want})
 		}
 		waiting := func(b *badBench[TTx]) squidmesh.RunID { return b.waiting }
 		for _, c := range []struct {
@@ -309,7 +337,10 @@ func badDecisions[TTx any]() []badInput[TTx] {
 		rows = append(rows, badInput[TTx]{"replay/" + name, func(ctx context.Context, b *badBench[TTx]) error {
 			_, err := b.ReplayRun(ctx, id(b), params)
 			return err
-		}, want})
+		}, want}, badInput[TTx]{"replay tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+			_, err := b.ReplayRunTx(ctx, tx, id(b), params)
+			return err
+		}), want})
 	}
 	cancelled := func(b *badBench[TTx]) squidmesh.RunID { return b.cancelled }
 	replay("unknown id", func(*badBench[TTx]) squidmesh.RunID { return uuid.New() }, squidmesh.ReplayParams{}, refusal{is: squidmesh.ErrNotFound})
@@ -317,7 +348,16 @@ func badDecisions[TTx any]() []badInput[TTx] {
 	replay("unsafe", func(b *badBench[TTx]) squidmesh.RunID { return b.shipped }, squidmesh.ReplayParams{}, refusal{is: squidmesh.ErrUnsafeReplay})
 	replay("key of 256 bytes", cancelled, squidmesh.ReplayParams{Key: strings.Repeat("k", 256)}, refusal{field: "Key", code: "too_long"})
 	replay("actor with a tab", cancelled, squidmesh.ReplayParams{Actor: "a\t"}, refusal{field: "Actor", code: "invalid_text"})
-	return rows
+	return append(rows,
+		badInput[TTx]{"replay/workflow is gone", func(ctx context.Context, b *badBench[TTx]) error {
+			_, err := b.elsewhere.ReplayRun(ctx, b.cancelled, squidmesh.ReplayParams{})
+			return err
+		}, refusal{is: squidmesh.ErrUnknownWorkflow}},
+		badInput[TTx]{"replay tx/workflow is gone", joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+			_, err := b.elsewhere.ReplayRunTx(ctx, tx, b.cancelled, squidmesh.ReplayParams{})
+			return err
+		}), refusal{is: squidmesh.ErrUnknownWorkflow}},
+	)
 }
 
 func badReads[TTx any]() []badInput[TTx] {
@@ -346,6 +386,44 @@ func badReads[TTx any]() []badInput[TTx] {
 		_, err := b.InspectRun(ctx, uuid.New(), nil)
 		return err
 	}, refusal{is: squidmesh.ErrNotFound})
+	read("inspect tx/unknown id", joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+		_, err := b.InspectRunTx(ctx, tx, uuid.New(), nil)
+		return err
+	}), refusal{is: squidmesh.ErrNotFound})
+	for name, c := range map[string]struct {
+		retention squidmesh.Retention
+		field     string
+	}{
+		"completed":   {squidmesh.Retention{Completed: time.Second}, "Retention.Completed"},
+		"failed":      {squidmesh.Retention{Failed: -time.Hour}, "Retention.Failed"},
+		"cancelled":   {squidmesh.Retention{Cancelled: 1}, "Retention.Cancelled"},
+		"fires":       {squidmesh.Retention{Fires: time.Minute - 1}, "Retention.Fires"},
+		"batch below": {squidmesh.Retention{Completed: time.Hour, Batch: -1}, "Retention.Batch"},
+		"batch above": {squidmesh.Retention{Completed: time.Hour, Batch: 10_001}, "Retention.Batch"},
+	} {
+		want := refusal{field: c.field, code: "out_of_range"}
+		read("prune/"+name, func(ctx context.Context, b *badBench[TTx]) error {
+			_, err := b.PruneRuns(ctx, c.retention)
+			return err
+		}, want)
+		read("preview prune/"+name, func(ctx context.Context, b *badBench[TTx]) error {
+			_, err := b.PreviewPrune(ctx, c.retention)
+			return err
+		}, want)
+	}
+	for name, c := range map[string]struct {
+		options squidmesh.DeployOptions
+		want    refusal
+	}{
+		"workflow":    {squidmesh.DeployOptions{Workflow: "\xff"}, refusal{field: "Workflow", code: "bad_name"}},
+		"named below": {squidmesh.DeployOptions{Named: -1}, refusal{field: "Named", code: "out_of_range"}},
+		"named above": {squidmesh.DeployOptions{Named: 1001}, refusal{field: "Named", code: "out_of_range"}},
+	} {
+		read("check deploy/"+name, func(ctx context.Context, b *badBench[TTx]) error {
+			_, err := b.CheckDeploy(ctx, &c.options)
+			return err
+		}, c.want)
+	}
 	read("explain/unknown id", func(ctx context.Context, b *badBench[TTx]) error {
 		_, err := b.ExplainRun(ctx, uuid.New())
 		return err
@@ -383,6 +461,16 @@ func badTriggers[TTx any]() []badInput[TTx] {
 			badInput[TTx]{"resume/" + name, func(ctx context.Context, b *badBench[TTx]) error {
 				return b.ResumeTrigger(ctx, key.Workflow, key.Trigger)
 			}, want},
+			badInput[TTx]{"fire tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				_, err := b.FireTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+				return err
+			}), want},
+			badInput[TTx]{"pause tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				return b.PauseTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+			}), want},
+			badInput[TTx]{"resume tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				return b.ResumeTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+			}), want},
 		)
 	}
 	for _, c := range []struct {
