@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -130,13 +131,19 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 
 	observer := &seen{}
 	rt := startObserved(t, &squidmesh.Config[*sql.Tx]{Observer: observer})
-	all := observer.of(t, play(t, rt))
+	id := play(t, rt)
+	all := observer.of(t, id)
 
 	var kinds []squidmesh.AuditKind
+	var about []string
 	before := squidmesh.RunStatus("")
 	for _, o := range all {
 		kinds = append(kinds, o.Entry.Kind)
+		about = append(about, strings.TrimSpace(fmt.Sprintf("%s %d", o.Entry.Name, o.Entry.Attempt)))
 		require.Equal(t, before, o.Before, "seq %d", o.Entry.Seq)
+		require.Equal(t, id, o.Entry.Run)
+		require.Equal(t, id, o.Run.ID)
+		require.Equal(t, []string{"flaky", "go"}, []string{o.Run.Workflow, o.Run.Trigger})
 		before = o.Run.Status
 		require.Positive(t, o.Measures.Commit)
 		require.Nil(t, o.Run.Payload)
@@ -148,6 +155,7 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 		squidmesh.AuditStarted, squidmesh.AuditClaimed, squidmesh.AuditRetried, squidmesh.AuditClaimed, squidmesh.AuditSucceeded,
 		squidmesh.AuditApproved, squidmesh.AuditClaimed, squidmesh.AuditSucceeded,
 	}, kinds)
+	require.Equal(t, []string{"0", "first 1", "first 1", "first 2", "first 2", "ask 1", "say 1", "say 1"}, about)
 
 	started := all[0]
 	require.Equal(t, "ann", started.Entry.Actor)
@@ -174,6 +182,22 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 	require.Equal(t, "fine", approved.Data.Comment)
 	require.Equal(t, approved.Entry.At.Sub(all[4].Entry.At), approved.Measures.Ran, "how long it was paused")
 	require.Empty(t, approved.Job)
+}
+
+func TestObserver_HearsWhatARunIsAReplayOf(t *testing.T) {
+	t.Parallel()
+
+	observer := &seen{}
+	rt := startObserved(t, &squidmesh.Config[*sql.Tx]{Observer: observer})
+	source := play(t, rt)
+	replay, err := rt.ReplayRun(t.Context(), source, squidmesh.ReplayParams{Actor: "ann"})
+	require.NoError(t, err)
+	_, err = rt.CancelRun(t.Context(), replay.ID, squidmesh.CancelParams{})
+	require.NoError(t, err)
+	started := observer.of(t, replay.ID)[0]
+	require.Equal(t, squidmesh.AuditStarted, started.Entry.Kind)
+	require.Equal(t, source, started.Run.ReplayedFrom)
+	require.Zero(t, observer.of(t, source)[0].Run.ReplayedFrom)
 }
 
 // A delivery without a transition is heard of too: the origin's step skipped.

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// listening is a queue that notes how it was called.
+type listening struct {
+	noQueue[*sql.Tx]
+	calls *[]string
+}
+
+func (l listening) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	*l.calls = append(*l.calls, "step "+job.Step)
+	return l.noQueue.EnqueueStep(ctx, tx, job)
+}
+
+func (l listening) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	*l.calls = append(*l.calls, fmt.Sprintf("%d steps", len(jobs)))
+	return l.noQueue.EnqueueSteps(ctx, tx, jobs)
+}
+
+// taking is one that takes everything at once.
+type taking struct{ listening }
+
+func (t taking) EnqueueBatch(_ context.Context, _ *sql.Tx, batch squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+	*t.calls = append(*t.calls, fmt.Sprintf("batch of %d steps", len(batch.Steps)))
+	return squidmesh.BatchMetadata{Steps: make([]squidmesh.Metadata, len(batch.Steps))}, nil
+}
+
+// One step goes through EnqueueStep, several through EnqueueSteps, and none through neither; all go through EnqueueBatch where there is
+// one.
+func TestEnqueue_GoesThroughTheRightMethod(t *testing.T) {
+	t.Parallel()
+
+	gate := squidmesh.Workflow{Name: "gate", Triggers: byHand, Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause()}}}
+	calls := func(executor squidmesh.Executor[*sql.Tx], calls *[]string) []string {
+		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+			Store: dbtest.SQLite(t, nil), Executor: executor, Workflows: []squidmesh.Workflow{note(), fork(), gate},
+		})
+		require.NoError(t, err)
+		for _, name := range []string{"note", "fork", "gate"} {
+			_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: name})
+			require.NoError(t, err)
+		}
+		return *calls
+	}
+	var heard []string
+	require.Equal(t, []string{"step note", "2 steps"}, calls(listening{calls: &heard}, &heard))
+	heard = nil
+	require.Equal(t, []string{"batch of 1 steps", "batch of 2 steps"}, calls(taking{listening{calls: &heard}}, &heard))
+}
