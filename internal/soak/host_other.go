@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -16,12 +15,6 @@ const (
 	thawSignal   = syscall.Signal(0)
 )
 
-type credential struct{}
-
-func serverUser() *credential { return nil }
-
-func lend(string, *credential) error { return errors.New("the soak needs Unix") }
-
-func apart(*exec.Cmd, *credential) {}
+func apart(*exec.Cmd) {}
 
 func killed(*os.ProcessState) bool { return false }

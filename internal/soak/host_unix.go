@@ -5,8 +5,6 @@ package main
 import (
 	"os"
 	"os/exec"
-	"os/user"
-	"strconv"
 	"syscall"
 )
 
@@ -15,35 +13,8 @@ const (
 	thawSignal   = syscall.SIGCONT
 )
 
-// serverUser is who PostgreSQL runs as: it refuses root, so root lends it another user. Nil is the present one.
-func serverUser() *syscall.Credential {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), NoSetGroups: true}
-	}
-	return nil
-}
-
-// lend gives a directory to the server's user.
-func lend(path string, to *syscall.Credential) error {
-	if to == nil {
-		return nil
-	}
-	return os.Chown(path, int(to.Uid), int(to.Gid))
-}
-
-// apart starts a command as the given user and out of reach of the terminal's signals, which are the orchestrator's to pass on.
-func apart(cmd *exec.Cmd, as *syscall.Credential) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
-}
+// apart starts a command out of reach of the terminal's signals, which are the orchestrator's to pass on.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // killed says whether a process was ended by SIGKILL.
 func killed(state *os.ProcessState) bool {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/squidmesh/squidmesh-go/internal/pgcluster"
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 )
 
@@ -90,7 +91,7 @@ func (f *faultPlan) freeze() time.Duration {
 // nemesis does things to the system, each at its own pace.
 type nemesis struct {
 	crew     *crew
-	cluster  *cluster
+	cluster  *pgcluster.Cluster
 	proxy    *wirecut.Proxy
 	admin    *pgxpool.Pool
 	seed     uint64
@@ -134,7 +135,7 @@ func (n *nemesis) terminate(ctx context.Context) {
 
 func (n *nemesis) restart(ctx context.Context, mode string) {
 	n.say("restart PostgreSQL, %s", mode)
-	if err := n.cluster.restart(context.WithoutCancel(ctx), mode); err != nil {
+	if err := n.cluster.Restart(context.WithoutCancel(ctx), mode); err != nil {
 		n.say("%v", err)
 		return
 	}

@@ -62,7 +62,7 @@ func (c *crew) spawn(slot, role, faults string) error {
 	p.cmd = exec.Command(program, "-role", role, "-name", p.name, "-database", c.database,
 		"-ledger", filepath.Join(c.dir, p.name+".ledger"), "-seed", fmt.Sprint(c.seed), "-rate", fmt.Sprint(c.rate))
 	p.cmd.Env = append(os.Environ(), "SQUIDMESH_FAULTS="+faults, fmt.Sprintf("SQUIDMESH_FAULT_SEED=%d-%s", c.seed, p.name))
-	apart(p.cmd, nil)
+	apart(p.cmd)
 	log, err := os.Create(filepath.Join(c.dir, p.name+".log"))
 	if err != nil {
 		return err

@@ -133,7 +133,7 @@ func (s *soak) recoveries(ctx context.Context) ([]time.Duration, error) {
 		if !ok || claimed.Before(died) {
 			return nil // it was frozen, or lost its lease in another way
 		}
-		recovery := claimed.Sub(s.cluster.back(died, claimed)) - lossDelays[min(losses, len(lossDelays))-1]
+		recovery := claimed.Sub(s.cluster.Back(died, claimed)) - lossDelays[min(losses, len(lossDelays))-1]
 		if took = append(took, max(recovery, 0)); recovery > slowRecovery {
 			s.tell("%s of run %s was claimed %s after %s died, losses %d", step, run, recovery, process, losses)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/squidmesh/squidmesh-go/internal/pgcluster"
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/migrations"
 )
@@ -20,7 +21,7 @@ type soak struct {
 	options
 	dir     string
 	began   time.Time
-	cluster *cluster
+	cluster *pgcluster.Cluster
 	proxy   *wirecut.Proxy
 	admin   *pgxpool.Pool // past the proxy
 	crew    *crew
@@ -67,13 +68,13 @@ func (s *soak) open(ctx context.Context) (err error) {
 	if err := os.Chmod(s.dir, 0o755); err != nil {
 		return err
 	}
-	if s.cluster, err = newCluster(ctx, base, s.fsync); err != nil {
+	if s.cluster, err = pgcluster.New(ctx, base, pgcluster.Options{Fsync: s.fsync}); err != nil {
 		return err
 	}
-	if s.proxy, err = wirecut.New(s.cluster.address()); err != nil {
+	if s.proxy, err = wirecut.New(s.cluster.Address()); err != nil {
 		return err
 	}
-	if s.admin, err = pgxpool.New(ctx, databaseURL(s.cluster.address())); err != nil {
+	if s.admin, err = pgxpool.New(ctx, databaseURL(s.cluster.Address())); err != nil {
 		return err
 	}
 	if err := migrations.UpAllPostgres(ctx, s.admin, nil); err != nil {
@@ -105,7 +106,7 @@ func (s *soak) close() error {
 		problems = append(problems, s.proxy.Close())
 	}
 	if s.cluster != nil {
-		problems = append(problems, s.cluster.stop(context.Background()))
+		problems = append(problems, s.cluster.Stop(context.Background()))
 	}
 	return errors.Join(problems...)
 }

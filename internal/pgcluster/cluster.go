@@ -1,6 +1,8 @@
-package main
+// Package pgcluster starts a PostgreSQL of its own, which may be restarted and filled up at will. The soak and tests only.
+package pgcluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +16,20 @@ import (
 	"time"
 )
 
-// cluster is a PostgreSQL of our own, which may be restarted at will.
-type cluster struct {
+// Options change a cluster. The zero Options are the defaults.
+type Options struct {
+	// Fsync survives a crash of the machine, at a price.
+	Fsync bool
+
+	// MaxConnections defaults to 200.
+	MaxConnections int
+}
+
+// Cluster is a running server with its data. Its methods are safe for concurrent use, except that one restart follows another.
+type Cluster struct {
 	bin, dir string
 	port     int
-	fsync    bool
+	options  Options
 
 	mu      sync.Mutex
 	outages []outage
@@ -27,14 +38,16 @@ type cluster struct {
 // outage is when the server was away; until is zero while it is.
 type outage struct{ from, until time.Time }
 
-// newCluster makes a cluster in the directory and starts it. COMMIT always waits for the write-ahead log, so that nothing that was
-// acknowledged is lost when the server is killed; without fsync only a crash of the machine could lose it.
-func newCluster(ctx context.Context, dir string, fsync bool) (*cluster, error) {
+// New makes a cluster in an empty directory, whose parents anybody may enter, and starts it. COMMIT always waits for the write-ahead
+// log, so that nothing that was acknowledged is lost when the server is killed; without Fsync only a crash of the machine could lose
+// it. The caller stops it, also after an error of New.
+func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{bin: bin, dir: dir, fsync: fsync}
+	options.MaxConnections = cmp.Or(options.MaxConnections, 200)
+	c := &Cluster{bin: bin, dir: dir, options: options}
 	if err := lend(dir, serverUser()); err != nil {
 		return nil, err
 	}
@@ -52,19 +65,20 @@ func newCluster(ctx context.Context, dir string, fsync bool) (*cluster, error) {
 	return c, c.start(ctx)
 }
 
-func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
-func (c *cluster) address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+// Address is where the server listens, host:port.
+func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
 
-func (c *cluster) start(ctx context.Context) error {
-	settings := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c max_connections=200"+
-		" -c synchronous_commit=on -c fsync=%s -c full_page_writes=%[3]s -c log_min_messages=error",
-		c.port, c.dir, map[bool]string{true: "on", false: "off"}[c.fsync])
+func (c *Cluster) start(ctx context.Context) error {
+	settings := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c max_connections=%d"+
+		" -c synchronous_commit=on -c fsync=%t -c full_page_writes=%[4]t -c log_min_messages=error",
+		c.port, c.dir, c.options.MaxConnections, c.options.Fsync)
 	return c.command(ctx, "pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "postgres.log"), "-w", "-t", "60", "-o", settings, "start")
 }
 
-// restart stops the server, in the mode fast (which ends all sessions) or immediate (as if it had crashed), and starts it again.
-func (c *cluster) restart(ctx context.Context, mode string) error {
+// Restart stops the server, in the mode fast (which ends all sessions) or immediate (as if it had crashed), and starts it again.
+func (c *Cluster) Restart(ctx context.Context, mode string) error {
 	c.mu.Lock()
 	c.outages = append(c.outages, outage{from: time.Now()})
 	c.mu.Unlock()
@@ -78,8 +92,8 @@ func (c *cluster) restart(ctx context.Context, mode string) error {
 	return nil
 }
 
-// back is the moment from which the server was there until at, if it was away between from and at; else from.
-func (c *cluster) back(from, at time.Time) time.Time {
+// Back is the moment from which the server was there until at, if it was away between from and at; else from.
+func (c *Cluster) Back(from, at time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range c.outages {
@@ -90,13 +104,14 @@ func (c *cluster) back(from, at time.Time) time.Time {
 	return from
 }
 
-func (c *cluster) stop(ctx context.Context) error {
+// Stop ends the server at once. The directory stays.
+func (c *Cluster) Stop(ctx context.Context) error {
 	return c.command(ctx, "pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "stop")
 }
 
 // command runs one of PostgreSQL's programs. Its output goes to a file, since a server that is started would keep a pipe open.
-func (c *cluster) command(ctx context.Context, name string, args ...string) error {
-	log, err := os.CreateTemp("", "soak-"+name)
+func (c *Cluster) command(ctx context.Context, name string, args ...string) error {
+	log, err := os.CreateTemp("", "pgcluster-"+name)
 	if err != nil {
 		return err
 	}
@@ -104,7 +119,7 @@ func (c *cluster) command(ctx context.Context, name string, args ...string) erro
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
-	apart(cmd, serverUser())
+	runAs(cmd, serverUser())
 	if err := cmd.Run(); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(said)))
