@@ -26,6 +26,9 @@ func Proxied(tb testing.TB, direct *pgxpool.Pool) (*wirecut.Proxy, *pgxpool.Pool
 		tb.Fatalf("TEST_DATABASE_URL: %v", err)
 	}
 	address.Host = proxy.Address()
+	query := address.Query()
+	query.Set("sslmode", "disable") // the proxy reads what passes
+	address.RawQuery = query.Encode()
 	config, err := pgxpool.ParseConfig(address.String())
 	if err != nil {
 		tb.Fatalf("TEST_DATABASE_URL: %v", err)

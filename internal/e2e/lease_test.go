@@ -60,6 +60,48 @@ func TestLease_OutlivesAPoolThatBodiesExhaust(t *testing.T) {
 	}
 }
 
+// A process that cannot reach its database does not know whether it has been declared lost. At the end of its lease it tells its steps
+// to stop, and once the database is back it gives them back: no failure and no loss is counted.
+func TestLease_ThatCannotBeProvenEndsTheSteps(t *testing.T) {
+	t.Parallel()
+
+	const lease = 2 * time.Second
+	direct := dbtest.Postgres(t, dbtest.River)
+	proxy, pool := dbtest.Proxied(t, direct)
+	begun, told := make(chan struct{}, 1), make(chan error, 1)
+	p := startProgram(t, &squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, &pgstore.Options{Lease: lease}), Heartbeat: lease / 5,
+		Workflows: []squidmesh.Workflow{{Name: "wait", Triggers: byHand, Steps: []squidmesh.Step{
+			{Name: "wait", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
+				if info, _ := squidmesh.Info(ctx); info.Attempt > 1 {
+					return nil
+				}
+				begun <- struct{}{}
+				<-ctx.Done()
+				told <- context.Cause(ctx)
+				return context.Cause(ctx)
+			})},
+		}}},
+	}, riverpgxv5.New(pool))
+	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "wait"})
+	require.NoError(t, err)
+	<-begun
+	proxy.Away(true)
+	select {
+	case cause := <-told:
+		require.ErrorIs(t, cause, squidmesh.ErrLeaseLost)
+	case <-time.After(10 * lease):
+		require.Fail(t, "the step is not told")
+	}
+	proxy.Away(false)
+
+	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
+	in, err := p.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, 2, in.Steps[0].Do.Attempt)
+	require.Zero(t, in.Steps[0].Do.Failures+in.Steps[0].Do.Losses)
+}
+
 // A run that somebody has locked, as a process that was frozen in a transaction has, keeps no other run from being taken over, and no
 // step of another run from being recorded.
 func TestTakeOver_DoesNotWaitForALockedRun(t *testing.T) {

@@ -52,3 +52,42 @@ func TestPerform_OneOfManyDeliveriesExecutes(t *testing.T) {
 	}
 	require.EqualValues(t, runs, calls.Load())
 }
+
+// What a process remembers of a run is of no use once another one has moved it: the same decision is not taken twice.
+func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
+	t.Parallel()
+
+	workflow := squidmesh.Workflow{Name: "gates", Triggers: byHand, Steps: []squidmesh.Step{
+		{Name: "first", Do: nothing(), Next: "gate"},
+		{Name: "gate", Do: squidmesh.Pause(), Next: "last"},
+		{Name: "last", Do: nothing()},
+	}}
+	store := pgstore.New(dbtest.Postgres(t), nil)
+	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
+	for i := range runtimes {
+		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+			Store: store, Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{workflow}, ManualTick: true,
+		})
+		require.NoError(t, err)
+		require.NoError(t, rt.Start(t.Context()))
+		t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+		runtimes[i] = rt
+	}
+	run, err := runtimes[0].StartRun(t.Context(), squidmesh.StartParams{Workflow: "gates"})
+	require.NoError(t, err)
+	_, err = runtimes[0].Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "first", Attempt: 1}.Delivery())
+	require.NoError(t, err)
+	_, err = runtimes[1].UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
+	require.NoError(t, err)
+	_, err = runtimes[0].UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "bob", Step: "gate"})
+	require.Error(t, err)
+	in, err := runtimes[1].InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+	require.NoError(t, err)
+	decided := 0
+	for _, entry := range in.Audit {
+		if entry.Kind == squidmesh.AuditUnblocked {
+			decided++
+		}
+	}
+	require.Equal(t, 1, decided)
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Proxy struct {
 	target   string
 
 	armed atomic.Int32 // the cut that the next COMMIT suffers
+	away  atomic.Bool  // nobody gets through
 	cuts  atomic.Int64 // that were made
 
 	mu    sync.Mutex
@@ -76,6 +78,14 @@ func (p *Proxy) Drop(n int) {
 	}
 }
 
+// Away makes it look as if the server were away: connections break, and so do new ones, until it is said to be back.
+func (p *Proxy) Away(away bool) {
+	p.away.Store(away)
+	if away {
+		p.Drop(math.MaxInt)
+	}
+}
+
 // Close ends the listening; connections end with their clients.
 func (p *Proxy) Close() error { return p.listener.Close() }
 
@@ -100,6 +110,9 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Lock()
 	p.links[l] = true
 	p.mu.Unlock()
+	if p.away.Load() { // asked behind the listing, so that either this or the drop sees the other
+		l.close()
+	}
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()

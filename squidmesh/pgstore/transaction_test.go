@@ -294,6 +294,17 @@ func TestTransient_WhatMayBeRunAgain(t *testing.T) {
 	})
 	require.True(t, transient(locked), "%v", locked)
 
+	for code, again := range map[string]bool{
+		"40001": true, "40P01": true, "55P03": true, "53100": true, "53300": true, "57P01": true, "57P03": true, "58030": true,
+		"22012": false, "23505": false, "25006": false, "42P01": false, "57014": false,
+	} {
+		err := n.store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "do $$ begin raise exception 'made up' using errcode = '"+code+"'; end $$")
+			return err
+		})
+		require.Equal(t, again, transient(err), "%v", err)
+	}
+
 	slow, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, late := n.pool.Exec(slow, "select pg_sleep(60)")
