@@ -16,6 +16,14 @@ import (
 // processes is how many compilers and tests run at once.
 const processes = 2
 
+var slots = make(chan struct{}, processes)
+
+// takeSlot waits for one of them, until the test ends.
+func takeSlot(t *testing.T) {
+	slots <- struct{}{}
+	t.Cleanup(func() { <-slots })
+}
+
 // sample is how many bugs there are for each one that a plain run plants, since each costs a compilation of the core. With MUTANTS=all
 // in the environment, as "make mutants" sets it, all are planted.
 const sample = 6
@@ -35,12 +43,10 @@ func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
 	}
 	core, err := filepath.Abs("../../squidmesh")
 	require.NoError(t, err)
-	slots := make(chan struct{}, processes)
 
 	t.Run("no bug", func(t *testing.T) {
 		t.Parallel()
-		slots <- struct{}{}
-		defer func() { <-slots }()
+		takeSlot(t)
 		found, output := properties(t, core, overlay(t, core, mutant{}))
 		require.False(t, found, "the properties fail without any bug:\n%s", output)
 	})
@@ -50,8 +56,7 @@ func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			slots <- struct{}{}
-			defer func() { <-slots }()
+			takeSlot(t)
 			found, output := properties(t, core, overlay(t, core, m))
 			require.True(t, found, "no property finds this bug in %s:\n%s\nbecomes\n%s", m.file, m.from, m.to)
 			if said := verdict.FindStringSubmatch(output); said != nil {
@@ -68,16 +73,13 @@ func TestMutants_TextsAreInTheCore(t *testing.T) {
 	for _, m := range mutants {
 		require.False(t, names[m.name], "two bugs are named %q", m.name)
 		names[m.name] = true
-		source, err := os.ReadFile(filepath.Join("../../squidmesh", m.file))
-		require.NoError(t, err)
-		require.Equal(t, 1, strings.Count(string(source), m.from), "%s: %s must hold exactly once:\n%s", m.name, m.file, m.from)
+		plant(t, "../../squidmesh", m)
 	}
 }
 
 // overlay makes the core look patched to the go command, and without its other tests, which need databases to compile. It
 // returns the file that says so.
 func overlay(t *testing.T, core string, m mutant) string {
-	dir := t.TempDir()
 	replace := map[string]string{}
 	tests, err := filepath.Glob(filepath.Join(core, "*_test.go"))
 	require.NoError(t, err)
@@ -87,19 +89,30 @@ func overlay(t *testing.T, core string, m mutant) string {
 		}
 	}
 	if m.file != "" {
-		original := filepath.Join(core, m.file)
-		source, err := os.ReadFile(original)
-		require.NoError(t, err)
-		require.Equal(t, 1, strings.Count(string(source), m.from), "%s must hold exactly once:\n%s", m.file, m.from)
-		patched := filepath.Join(dir, m.file)
-		require.NoError(t, os.WriteFile(patched, []byte(strings.Replace(string(source), m.from, m.to, 1)), 0o600))
-		replace[original] = patched
+		file, patched := plant(t, core, m)
+		replace[file] = patched
 	}
-	data, err := json.Marshal(map[string]any{"Replace": replace})
+	return replacement(t, replace)
+}
+
+// plant writes the file that has the bug, and returns which one it takes the place of.
+func plant(t *testing.T, dir string, m mutant) (file, patched string) {
+	file = filepath.Join(dir, m.file)
+	source, err := os.ReadFile(file)
 	require.NoError(t, err)
-	file := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(file, data, 0o600))
-	return file
+	require.Equal(t, 1, strings.Count(string(source), m.from), "%s: %s must hold exactly once:\n%s", m.name, m.file, m.from)
+	patched = filepath.Join(t.TempDir(), filepath.Base(file))
+	require.NoError(t, os.WriteFile(patched, []byte(strings.Replace(string(source), m.from, m.to, 1)), 0o600))
+	return file, patched
+}
+
+// replacement writes the file that tells the go command which files to take for others, and so leaves the tree alone.
+func replacement(t *testing.T, files map[string]string) string {
+	data, err := json.Marshal(map[string]any{"Replace": files})
+	require.NoError(t, err)
+	overlay := filepath.Join(t.TempDir(), "overlay.json")
+	require.NoError(t, os.WriteFile(overlay, data, 0o600))
+	return overlay
 }
 
 // properties compiles the core's properties with the overlay and runs them, in rounds. It reports whether one failed.

@@ -1,0 +1,261 @@
+package mutants
+
+// shellMutant is a bug of the shell, of a store or of the adapter. Its file is a path within the module. Properties do not reach
+// there, so it says which tests of which package must find it.
+type shellMutant struct {
+	mutant
+	in, run string
+}
+
+const (
+	inShell   = "./internal/e2e"
+	inPG      = "./squidmesh/pgstore"
+	inSQLite  = "./squidmesh/sqlitestore"
+	inAdapter = "./riveradapter"
+)
+
+var shellMutants = []shellMutant{
+	// Locks and the clock.
+	{mutant{
+		"apply without the lock", "squidmesh/pgstore/sql/lock.sql",
+		"order by id\nfor no key update;",
+		"order by id;",
+	}, inPG, "TestStore/Lock_WaitsAndReadsTheClockAfterwards"},
+	{mutant{
+		"batches fail at runs that somebody holds", "squidmesh/pgstore/sql/lock.sql",
+		"for no key update skip locked;",
+		"for no key update nowait;",
+	}, inPG, "TestStore/Lock_SkipsWhatSomebodyElseHolds"},
+	{mutant{
+		"the locking statement reads the clock", "squidmesh/pgstore/sql/lock.sql",
+		"select clock_timestamp(),",
+		"select transaction_timestamp(),",
+	}, inPG, "TestStore/Lock_WaitsAndReadsTheClockAfterwards"},
+
+	// The fence.
+	{mutant{
+		"nobody asks whether the worker is lost", "squidmesh/write.go",
+		"WorkerLost: locked.WorkerLost}",
+		"WorkerLost: false}",
+	}, inShell, "TestZombie_ThatIsDeclaredLost"},
+	{mutant{
+		"lost workers are not lost", "squidmesh/pgstore/sql/lock.sql",
+		"where id = $1 and lost_at is null);",
+		"where id = $1);",
+	}, inPG, "TestStore/Lock_AnswersWhetherTheWorkerIsLost"},
+	{mutant{
+		"lost workers are not lost, on SQLite", "squidmesh/sqlitestore/sql/lock.sql",
+		"where id = ? and lost_at is null);",
+		"where id = ?);",
+	}, inSQLite, "TestStore/Lock_AnswersWhetherTheWorkerIsLost"},
+	{mutant{
+		"bodies commit without the fence", "squidmesh/execute.go",
+		"case c.Empty():\n\t\t\t\treturn errStale\n",
+		"",
+	}, inShell, "TestZombie_ThatWasTakenOver"},
+	{mutant{
+		"rows go back to an older version", "squidmesh/pgstore/sql/apply.sql",
+		"where r.id = u.id and r.version < u.version",
+		"where r.id = u.id",
+	}, inPG, "TestStore/Apply_AChangeOfAMissingRowIsAnError"},
+	{mutant{
+		"rows go back to an older version, on SQLite", "squidmesh/sqlitestore/sql/apply.sql",
+		"where r.id = u.value ->> 0 and r.version < u.value ->> 4;",
+		"where r.id = u.value ->> 0;",
+	}, inSQLite, "TestStore/Apply_AChangeOfAMissingRowIsAnError"},
+	{mutant{
+		"rows that are missing are not missed", "squidmesh/pgstore/sql/apply.sql",
+		"where s.run_id = u.run_id and s.name = u.name and s.phase = u.phase\nreturning 1\n)\nselect 1 / (count(*) = cardinality($1::uuid[]))::integer from changed;",
+		"where s.run_id = u.run_id and s.name = u.name and s.phase = u.phase\nreturning 1\n)\nselect 1 from changed;",
+	}, inPG, "TestStore/Apply_AChangeOfAMissingRowIsAnError"},
+	{mutant{
+		"memories are used at any version", "squidmesh/carry.go",
+		"if memory == nil || memory.version != version {",
+		"if memory == nil {",
+	}, inShell, "TestUnblock_AfterAnotherProcess"},
+
+	// Leases.
+	{mutant{
+		"the sweeper ignores the lease", "squidmesh/pgstore/sql/worker.sql",
+		"(@others or w.lease_until < now.at)",
+		"(@others or w.lease_until > '-infinity')",
+	}, inPG, "TestStore/Workers_ALivingOneIsNotLost"},
+	{mutant{
+		"the sweeper ignores the lease, on SQLite", "squidmesh/sqlitestore/sql/worker.sql",
+		"(?3 or lease_until < ?2);",
+		"(?3 or ?2 > 0);",
+	}, inSQLite, "TestStore/Workers_ALivingOneIsNotLost"},
+	{mutant{
+		"lost workers renew their lease", "squidmesh/pgstore/sql/worker.sql",
+		"where id = @worker and lost_at is null\n",
+		"where id = @worker\n",
+	}, inPG, "TestStore/Workers_ASilentOneIsLostForGood"},
+	{mutant{
+		"nobody takes over", "squidmesh/service.go",
+		"errors.Join(rt.takeOver(ctx, report.Orphans), ",
+		"errors.Join(",
+	}, inShell, "TestZombie_ThatWasTakenOver"},
+	{mutant{
+		"who has lost the lease goes on", "squidmesh/service.go",
+		"svc.worker.Store(0)\n\t\trt.live.cancelAll(ErrLeaseLost)",
+		"svc.worker.Store(0)",
+	}, inShell, "TestZombie_ThatComesBack"},
+	{mutant{
+		"who cannot prove the lease goes on", "squidmesh/service.go",
+		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")\n\t\trt.live.cancelAll(ErrLeaseLost)",
+		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
+	}, inShell, "TestLease_ThatCannotBeProven"},
+	{mutant{
+		"heartbeats wait for the pool", "squidmesh/service.go",
+		"if !ok {\n\t\treturn rt.store.InTx, func() {}\n\t}",
+		"if ok || !ok {\n\t\treturn rt.store.InTx, func() {}\n\t}",
+	}, inShell, "TestLease_OutlivesAPoolThatBodiesExhaust"},
+	{mutant{
+		"the frozen keep their locks", "squidmesh/pgstore/store.go",
+		`"set local idle_in_transaction_session_timeout = %d", max`,
+		`"set local idle_in_transaction_session_timeout = 0 /* %d */", max`,
+	}, inPG, "TestInTx_ASilentOneLosesItsLocks"},
+	{mutant{
+		"Stop leaves its steps to the lease", "squidmesh/service.go",
+		"rt.live.cancelAll(ErrReleased)\n",
+		"\n",
+	}, "./squidmesh", "TestStopReleases"},
+
+	// COMMIT.
+	{mutant{
+		"a COMMIT that broke was refused", "squidmesh/pgstore/transaction.go",
+		`return fmt.Errorf("%w: %w", squidmesh.ErrCommitUnknown, err)`,
+		`return fmt.Errorf("commit: %w", err)`,
+	}, inPG, "TestInTx_ACommitWhoseConnectionWasCutIsUnknown"},
+	{mutant{
+		"a COMMIT that broke is repeated", "squidmesh/commit.go",
+		"case known && found:\n\t\t\treturn nil",
+		"case known && found:\n\t\t\treturn errNotCommitted",
+	}, inShell, "TestCommit"},
+	{mutant{
+		"a COMMIT that broke has taken effect", "squidmesh/commit.go",
+		"case known:\n\t\t\treturn errNotCommitted",
+		"case known:\n\t\t\treturn nil",
+	}, inShell, "TestCommit"},
+	{mutant{
+		"a start in doubt is inserted again", "squidmesh/write.go",
+		`r.folded.Run.Key == "" && r.members[0].doubtful == nil {`,
+		`r.folded.Run.Key == "" {`,
+	}, inShell, "TestStartRun_WhoseCommitIsStillInFlight"},
+	{mutant{
+		"a refusal at COMMIT goes unnoticed", "squidmesh/pgstore/pipeline.go",
+		"if err := p.send(ctx, last); err != nil {\n\t\treturn err\n\t}",
+		"_ = p.send(ctx, last)",
+	}, inPG, "TestPipeline_RefusesAtCommit"},
+	{mutant{
+		"one bad member fails its batch", "squidmesh/group.go",
+		"if m.err == nil && m.own == nil {\n\t\t\t\tm.own = err",
+		"if m.err == nil && m.own == nil {\n\t\t\t\tm.err = err",
+	}, inShell, "TestCommit"},
+	{mutant{
+		"what is transient is final", "squidmesh/pgstore/transient.go",
+		"\tcase \"40001\", // serialization_failure\n\t\t\"40P01\", // deadlock_detected",
+		"\tcase \"40P01\", // deadlock_detected",
+	}, inPG, "TestTransient_WhatMayBeRunAgain"},
+
+	// The queue.
+	{mutant{
+		"enqueue in a transaction of its own", "squidmesh/enqueue.go",
+		"answer, err := rt.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
+		"var answer BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
+	}, inShell, "TestStartRunTx_RolledBackLeavesNothing_Postgres"},
+	{mutant{
+		"commit, then enqueue", "squidmesh/write.go",
+		"if err := dispatch(ctx, tx, w); err != nil {\n\t\treturn nil, err\n\t}",
+		"_ = dispatch(ctx, tx, w)",
+	}, inShell, "TestStartRun_RefusedBatchLeavesNothing"},
+	{mutant{
+		"early deliveries are acknowledged", "riveradapter/worker.go",
+		"case squidmesh.Again:\n\t\treturn river.JobSnooze(max(outcome.After, minSnooze))",
+		"case squidmesh.Again:\n\t\treturn nil",
+	}, inAdapter, "TestWorker_AgainSnoozes"},
+	{mutant{
+		"deliveries are acknowledged that were not recorded", "riveradapter/worker.go",
+		"if err != nil {\n\t\treturn clean(err)\n\t}",
+		"if err != nil {\n\t\treturn nil\n\t}",
+	}, inAdapter, "TestWorker_ErrorComesAgainSoon"},
+	{mutant{
+		"acknowledge before commit", "squidmesh/perform.go",
+		"case err != nil:\n\t\treturn Outcome{}, err\n\t}\n\toutcome := c.Outcome",
+		"case err != nil:\n\t\treturn Outcome{Kind: Done}, nil\n\t}\n\toutcome := c.Outcome",
+	}, inShell, "TestPerform_ThatCannotBeRecorded"},
+	{mutant{
+		"jobs run out of attempts", "riveradapter/executor.go",
+		"MaxAttempts: maxAttempts,",
+		"MaxAttempts: 25,",
+	}, inAdapter, "TestExecutor_JobIsTinyAndNeverRunsOut"},
+	{mutant{
+		"lost jobs are not sent again", "squidmesh/sweep.go",
+		"if !jobs[row.JobID].Deliverable {",
+		"if !jobs[row.JobID].Deliverable && false {",
+	}, inShell, "TestJobThatIsGone_IsSentAgain"},
+	{mutant{
+		"jobs that were taken and never finished count as on their way", "riveradapter/probe.go",
+		"return job.AttemptedAt != nil && now.Sub(*job.AttemptedAt) < handedOut",
+		"return true",
+	}, inAdapter, "TestDeliverable_RunningOnlyWhenJustHandedOut"},
+	{mutant{
+		"short delays wait for River's leader", "riveradapter/timing.go",
+		"case ahead <= lookAhead && t.near.take(t.now, t.dueAt):",
+		"case false:",
+	}, inAdapter, "TestInsertHook"},
+
+	// Bodies and functions.
+	{mutant{
+		"bodies that fail keep their writes", "squidmesh/pgstore/nested.go",
+		"if _, failed := tx.Exec(ctx, rollbackTo); failed != nil {",
+		"if _, failed := tx.Exec(ctx, release); failed != nil {",
+	}, inPG, "TestStore/Nested_AnErrorTakesBackOnlyItsOwn"},
+	{mutant{
+		"bodies that fail keep their writes, on SQLite", "squidmesh/sqlitestore/transaction.go",
+		"if _, err := tx.ExecContext(ctx, \"rollback to squidmesh\"); err != nil {",
+		"if _, err := tx.ExecContext(ctx, \"select 1\"); err != nil {",
+	}, inSQLite, "TestStore/Nested_AnErrorTakesBackOnlyItsOwn"},
+	{mutant{
+		"bodies publish by their Commit", "squidmesh/pgstore/nested.go",
+		"l.ended = true\n\treturn nil",
+		"l.ended = true\n\treturn l.Tx.Commit(context.Background())",
+	}, inPG, "TestNested_CommitOnTheHandlePublishesNothing"},
+	{mutant{
+		"functions that exit succeed", "squidmesh/execute.go",
+		`result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,
+		`result := returned{}`,
+	}, "./squidmesh", "TestHostileFunctions/goexit"},
+	{mutant{
+		"every attempt has a key of its own", "squidmesh/execute.go",
+		`IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,`,
+		`IdempotencyKey: fmt.Sprint(x.claim.Run, "-", x.claim.Name, x.claim.Attempt),`,
+	}, "./squidmesh", "TestInfo_TellsAnAttemptAboutItself"},
+
+	// Cron and retention.
+	{mutant{
+		"windows fire as often as somebody ticks", "squidmesh/pgstore/sql/cron.sql",
+		"order by t.next_at, t.workflow, t.name\nlimit @limit\nfor no key update of t skip locked;",
+		"order by t.next_at, t.workflow, t.name\nlimit @limit;",
+	}, inPG, "TestStore/Cron_TriggersAreLocked"},
+	{mutant{
+		"deliveries of a window do not take turns", "squidmesh/pgstore/sql/cron.sql",
+		"order by t.workflow, t.name\nfor no key update of t;",
+		"order by t.workflow, t.name;",
+	}, inPG, "TestStore/Cron_TriggersAreLocked"},
+	{mutant{
+		"cron runs have no key", "squidmesh/perform_cron.go",
+		"case len(signals) > 0:\n\t\tparams.Key = cronKey(d.Trigger, signals[len(signals)-1])",
+		"case len(signals) > 0:",
+	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhere"},
+	{mutant{
+		"runs are pruned by their beginning", "squidmesh/pgstore/sql/prune.sql",
+		"where status = $1 and finished_at < $2",
+		"where status = $1 and created_at < $2",
+	}, inPG, "TestStore/Prune_TakesWhatIsTooOldAndNothingElse"},
+	{mutant{
+		"pruned windows are forgotten", "squidmesh/pgstore/sql/prune.sql",
+		"set pruned_to = greatest(t.pruned_to, l.at)",
+		"set pruned_to = t.pruned_to",
+	}, inPG, "TestStore/Prune_RemembersTheWindows"},
+}
