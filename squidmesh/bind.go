@@ -3,6 +3,7 @@ package squidmesh
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -100,6 +101,9 @@ func encodeResult(result any, limit int) (json.RawMessage, error) {
 	}
 	if _, problems := walkJSON(output); len(problems) > 0 {
 		return nil, fmt.Errorf("encode result: %w", problems[0])
+	}
+	if isSealed(output) {
+		return nil, errors.New(`encode result: an object whose first key is "$sealed" is reserved for what a codec seals: wrap it in another object`)
 	}
 	return output, nil
 }

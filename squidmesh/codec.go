@@ -3,7 +3,6 @@ package squidmesh
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -19,7 +18,7 @@ var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by t
 //
 // Place names the run and the field that a value belongs to. A codec that authenticates it too makes sure that a value cannot be
 // moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch keys
-// beforehand. An error of Seal rolls back, and an attempt that has ended tries again.
+// beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again.
 type Codec interface {
 	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it.
 	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
@@ -45,7 +44,8 @@ func keyOf(sealed json.RawMessage) string {
 
 const envelopeStart = `{"$sealed":`
 
-// isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that.
+// isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that:
+// a result that is one is refused.
 func isSealed[T ~string | ~[]byte](value T) bool {
 	return len(value) > len(envelopeStart) && string(value[:len(envelopeStart)]) == envelopeStart
 }
@@ -53,8 +53,9 @@ func isSealed[T ~string | ~[]byte](value T) bool {
 // sealMessage stands for the message of a sealed error, whose details are the envelope.
 const sealMessage = "(sealed)"
 
-// errSeal says that a codec could not seal.
-var errSeal = errors.New("seal")
+// ErrSeal: the [Codec] could not seal what was to be written; its own error is wrapped too. Nothing was written. The end of an attempt
+// is tried again until it can be sealed.
+var ErrSeal = newSentinel("seal_failed", "sealing failed")
 
 // sealer applies a codec. Without one it seals nothing and opens nothing.
 type sealer struct{ codec Codec }
@@ -66,7 +67,7 @@ func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (
 	var e envelope
 	var err error
 	if e.Sealed.Key, e.Sealed.Data, err = s.codec.Seal(ctx, place, value); err != nil {
-		return nil, fmt.Errorf("%w %s: %w", errSeal, place, err)
+		return nil, fmt.Errorf("seal %s: %w: %w", place, ErrSeal, err)
 	}
 	return json.Marshal(e)
 }

@@ -241,6 +241,8 @@ func TestCodec_WhatCannotBeSealedIsNotLost(t *testing.T) {
 	codec.fail <- struct{}{}
 	codec.fail <- struct{}{}
 	_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.ErrorIs(t, err, squidmesh.ErrSeal)
+	require.Equal(t, "seal_failed", squidmesh.CodeOf(err))
 	require.ErrorContains(t, err, "no key today")
 
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})

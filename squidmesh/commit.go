@@ -60,7 +60,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 		case errors.Is(err, ErrUnreadable) && endOf(m.event) && goesOn(m.event):
 			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
 			continue
-		case errors.Is(err, errNotCommitted), errors.Is(err, errSeal) && endOf(m.event), rt.traits.Transient(err):
+		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && endOf(m.event), rt.traits.Transient(err):
 			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
 				return committed{}, err
 			}

@@ -27,18 +27,18 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 			return err(info)
 		})
 	}
-	well := func(squidmesh.StepInfo) error { return nil }
+	busyOnce := func(info squidmesh.StepInfo) error {
+		if info.Attempt == 1 {
+			return errors.New("busy")
+		}
+		return nil
+	}
 	rt := startTest(t, squidmesh.Workflow{
 		Name: "told", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
 		Steps: []squidmesh.Step{
 			{
-				Name: "first", Retry: squidmesh.Constant(2, 0), Timeout: time.Minute, Next: "second", Undo: tell(well),
-				Do: tell(func(info squidmesh.StepInfo) error {
-					if info.Attempt == 1 {
-						return errors.New("busy")
-					}
-					return nil
-				}),
+				Name: "first", Do: tell(busyOnce), Retry: squidmesh.Constant(2, 0), Timeout: time.Minute, Next: "second",
+				Undo: tell(busyOnce), UndoRetry: squidmesh.Constant(2, 0),
 			},
 			{Name: "second", Do: tell(func(squidmesh.StepInfo) error { return errors.New("no") })},
 		},
@@ -50,11 +50,12 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 		_, err = rt.AwaitRun(t.Context(), run.ID)
 		require.NoError(t, err)
 
-		first, again, second, undo := <-infos, <-infos, <-infos, <-infos
-		require.Equal(t, []int{1, 2, 1, 1}, []int{first.Attempt, again.Attempt, second.Attempt, undo.Attempt})
-		require.Equal(t, []string{"first", "first", "second", "first"}, []string{first.Step, again.Step, second.Step, undo.Step})
+		first, again, second, undo, undoAgain := <-infos, <-infos, <-infos, <-infos, <-infos
+		require.Equal(t, []int{1, 2, 1, 1, 2}, []int{first.Attempt, again.Attempt, second.Attempt, undo.Attempt, undoAgain.Attempt})
+		require.Equal(t, []string{"first", "first", "second", "first", "first"}, []string{first.Step, again.Step, second.Step, undo.Step, undoAgain.Step})
 		require.Equal(t, squidmesh.PhaseUndo, undo.Phase)
-		for _, info := range []squidmesh.StepInfo{first, again, second, undo} {
+		require.Equal(t, squidmesh.PhaseUndo, undoAgain.Phase)
+		for _, info := range []squidmesh.StepInfo{first, again, second, undo, undoAgain} {
 			require.Equal(t, run.ID, info.RunID)
 			require.Equal(t, "told", info.Workflow)
 			require.Equal(t, "go", info.Trigger)
@@ -62,6 +63,7 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 		}
 		require.WithinDuration(t, time.Now().Add(time.Minute), first.Deadline, 30*time.Second)
 		require.Equal(t, first.IdempotencyKey, again.IdempotencyKey)
+		require.Equal(t, undo.IdempotencyKey, undoAgain.IdempotencyKey)
 		for _, key := range []string{first.IdempotencyKey, second.IdempotencyKey, undo.IdempotencyKey} {
 			require.False(t, keys[key], "%s was another one's", key)
 			keys[key] = true

@@ -25,7 +25,7 @@ const jobHorizon = 24 * time.Hour
 // database's clock, read after the run was locked.
 //
 // Deliveries and results that come too late, too early or twice are no errors: their transition is empty and says so in
-// its Outcome. A command that the run's state does not allow is a [*RefusedError].
+// its Outcome. A command that the run's state does not allow is a [*RefusedError], one whose Metadata is no JSON an [*InputError].
 func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) {
 	d := &decision{spec: spec, snap: s, run: s.Run, now: now.Round(0).Truncate(time.Microsecond), rows: map[StepKey]int{}}
 	d.at = d.now
@@ -35,6 +35,9 @@ func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) 
 	d.entry = AuditEntry{Run: s.Run.ID, Seq: s.Run.Seq + 1, At: d.at}
 	d.t.Outcome = Outcome{Kind: Done}
 
+	if by := decisionOf(e); len(by.Metadata) > 0 && !json.Valid(by.Metadata) {
+		return Transition{}, &InputError{Field: "Metadata", Code: "invalid_json", Detail: "is no JSON"}
+	}
 	var err error
 	switch e := e.(type) {
 	case Started:
@@ -190,7 +193,7 @@ func (d *decision) transition() Transition {
 
 	data, err := json.Marshal(d.data)
 	if err != nil {
-		panic(fmt.Sprintf("squidmesh: encode audit entry: %v", err)) // plain data, and metadata that was checked
+		panic(fmt.Sprintf("squidmesh: encode audit entry: %v", err)) // plain data, and metadata that was checked above
 	}
 	d.entry.Data = data
 	d.t.Data = d.data

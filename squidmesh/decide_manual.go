@@ -68,7 +68,7 @@ func (d *decision) approved(e Approved) error {
 		Decision: "approved", Actor: e.Actor, Comment: e.Comment, Metadata: e.Metadata, DecidedAt: d.at,
 	})
 	if err != nil {
-		return &InputError{Field: "Metadata", Code: "invalid_json", Detail: err.Error()}
+		return fmt.Errorf("encode approval of %s: %w", row.Name, err)
 	}
 	d.put(d.finished(row, StepCompleted))
 	d.reach(st.Next, "")
@@ -107,7 +107,13 @@ func (d *decision) cancelled(e Cancelled) error {
 		return d.refuse("cancel", ErrFinished, "")
 	}
 	d.decided(AuditCancelled, StepState{}, e.Decision)
-	if d.run.Verdict != VerdictNone {
+	switch {
+	case d.run.Verdict == VerdictCancelled && e.Compensate && !d.run.Compensate:
+		// The run still waits for its live attempts, so it is not too late to undo what completed.
+		d.run.Compensate = true
+		d.data.Verdict, d.data.Compensate = VerdictCancelled, true
+		return nil
+	case d.run.Verdict != VerdictNone:
 		return nil
 	}
 	d.run.Verdict, d.run.Compensate = VerdictCancelled, e.Compensate

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -276,4 +277,23 @@ func TestDecide_InterruptedIrreversibleStepGuardsReplay(t *testing.T) {
 	_, err := Decide(tl.spec, tl.snap, Replayed{}, tl.now)
 	require.ErrorIs(t, err, ErrUnsafeReplay)
 	tl.decide(Replayed{AllowIrreversible: true})
+}
+
+// What a caller of Decide says about a decision is checked as far as the decision depends on it.
+func TestDecide_RefusesMetadataThatAreNoJSON(t *testing.T) {
+	t.Parallel()
+	bad := Decision{Actor: "ann", Metadata: json.RawMessage("{")}
+	for _, e := range []Event{
+		Cancelled{Decision: bad}, Unblocked{bad}, Approved{bad}, Rejected{bad}, UndoRetried{bad}, UndoAccepted{bad}, Replayed{Decision: bad},
+	} {
+		for _, gate := range []Step{
+			{Name: "gate", Do: Pause(), Next: "a"}, {Name: "gate", Do: Approval(), Next: "a", OnError: "a"}, doing("gate", "a"),
+		} {
+			tl := newTale(t, gate, doing("a", ""))
+			_, err := Decide(tl.spec, tl.snap, e, tl.now)
+			var input *InputError
+			require.ErrorAs(t, err, &input, "%T", e)
+			require.Equal(t, "Metadata", input.Field)
+		}
+	}
 }

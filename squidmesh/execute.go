@@ -206,22 +206,24 @@ func (x *execution) attempted() Attempted {
 	}
 }
 
-// event says what the function's end means. An error after the context ended is put down to what ended it.
+// event says what the function's end means. An error after the context ended is put down to what ended it, unless it says by itself
+// what it is: one marked with Fail stays final, and a code of its own stays.
 func (x *execution) event(result returned) Event {
 	if result.err == nil {
 		return Succeeded{Attempted: x.attempted(), Output: result.output, Route: result.route}
 	}
+	failed := failedWith(x.attempted(), result.err)
 	cause := context.Cause(x.ctx)
 	switch {
-	case errors.Is(cause, ErrReleased), errors.Is(cause, ErrLeaseLost):
+	case (errors.Is(cause, ErrReleased) || errors.Is(cause, ErrLeaseLost)) && !failed.Final:
 		return x.released(cause.Error())
 	case errors.Is(cause, ErrInterrupted):
-		return Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeInterrupted, result.err)}
+		failed.Final = true
+		failed.Error.unlessCoded(CodeInterrupted)
 	case errors.Is(cause, errTimeout):
-		return Failed{Attempted: x.attempted(), Error: describe(CodeTimeout, result.err)}
-	default:
-		return failedWith(x.attempted(), result.err)
+		failed.Error.unlessCoded(CodeTimeout)
 	}
+	return failed
 }
 
 // released gives the attempt back. Its worker does not go on with anything.
@@ -241,6 +243,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			w      *writing
 			result returned
 			called bool
+			wrote  bool
 			event  Event
 			asked  = time.Now()
 		)
@@ -279,6 +282,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 				return errStale
 			}
 			fault.Hit("functx.before_commit")
+			wrote = true
 			return nil
 		})
 		if errors.Is(err, ErrCommitUnknown) {
@@ -303,6 +307,9 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		case called && result.err != nil:
 			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
 			return rt.commitMember(ctx, x.member(event))
+		case wrote && !errors.Is(err, errNotCommitted) && !rt.traits.Transient(err):
+			// The body returned well, and the database refuses what it wrote only now, as by a deferred constraint.
+			return rt.commitMember(ctx, x.member(failedWith(x.attempted(), err)))
 		case called:
 			// The body returned well, but its transaction could not commit and took the writes back: it starts anew.
 			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit", "error", err)

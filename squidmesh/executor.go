@@ -133,7 +133,8 @@ type BatchExecutor[TTx any] interface {
 }
 
 // Prober is an [Executor] that can tell what became of jobs that it enqueued. It is asked once a second about what is overdue, and
-// for explanations; an error is logged by the tick, which asks again, and returned by the explanation. A panic counts as an error.
+// for explanations; an error is logged by the tick, which asks again, and by the explanation, which does without. A panic counts as an
+// error.
 type Prober[TTx any] interface {
 	// ProbeJobs returns the state of each job that still exists; a job that is missing from the answer is gone.
 	ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) (map[string]JobState, error)

@@ -104,6 +104,13 @@ func failedWith(a Attempted, err error) Failed {
 	return failed
 }
 
+// unlessCoded gives a failure that came without a code of its own another one than CodeError.
+func (e *StepError) unlessCoded(code string) {
+	if e.Code == CodeError {
+		e.Code = code
+	}
+}
+
 // describe records an error as text that any database takes.
 func describe(code string, err error) StepError {
 	failure := StepError{Code: code, Message: clean(errorText(err), maxMessage)}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,6 +74,7 @@ func TestHostileFunctions(t *testing.T) {
 		"no JSON as result":  {do(func(context.Context) (any, error) { return json.RawMessage(`{`), nil }), squidmesh.CodeInvalidOutput, "unexpected end"},
 		"nil error type":     {do(func(context.Context) (any, error) { return nil, (*rude)(nil) }), squidmesh.CodeError, "cannot be had"},
 		"timeout":            {do(func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
+		"reserved result":    {do(func(context.Context) (any, error) { return json.RawMessage(`{"$sealed":{}}`), nil }), squidmesh.CodeInvalidOutput, "reserved"},
 		"own context error":  {do(func(context.Context) (any, error) { return nil, context.Canceled }), squidmesh.CodeError, "canceled"},
 		"code of its own":    {do(func(context.Context) (any, error) { return nil, squidmesh.WithCode("declined", errors.New("no")) }), "declined", "no"},
 		"commits its tx":     {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Commit() }), squidmesh.CodeTransactionEnded, "ended"},
@@ -110,6 +112,39 @@ func TestHostileFunctions(t *testing.T) {
 			require.NoError(t, err)
 			_, err = rt.AwaitRun(t.Context(), again.ID)
 			require.NoError(t, err, "the worker goes on")
+		})
+	}
+}
+
+// What a function says of its failure counts after its deadline, too.
+func TestFailureAfterTheDeadline_KeepsWhatItSays(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err   error
+		code  string
+		calls int32
+	}{
+		"final":      {squidmesh.Fail(errors.New("declined")), squidmesh.CodeTimeout, 1},
+		"final code": {squidmesh.Fail(squidmesh.WithCode("card_declined", errors.New("declined"))), "card_declined", 1},
+		"code":       {squidmesh.WithCode("slow_bank", errors.New("no answer")), "slow_bank", 2},
+		"plain":      {errors.New("no answer"), squidmesh.CodeTimeout, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			w := only(squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+				calls.Add(1)
+				<-ctx.Done()
+				return c.err
+			}), "")
+			w.Steps[0].Retry = squidmesh.Constant(2, 0)
+			rt := startTest(t, w)
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+			require.NoError(t, err)
+			ended, err := rt.AwaitRun(t.Context(), run.ID)
+			require.NoError(t, err)
+			require.Equal(t, c.code, ended.Reason.Code)
+			require.Equal(t, c.calls, calls.Load())
 		})
 	}
 }

@@ -14,24 +14,27 @@ type CancelParams struct {
 }
 
 // CancelRun asks a run to end as cancelled: what nobody has claimed is cancelled at once, running steps are told to stop and their
-// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish; cancelling a cancelled
-// run changes nothing. Errors: [ErrNotFound], [ErrFinished], [*InputError], [ErrInsideTransaction].
+// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish, but one that is being cancelled
+// can still be told to compensate; cancelling a cancelled run changes nothing. Errors: [ErrNotFound], [ErrFinished],
+// [ErrUnknownShape], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown], and with Compensate [ErrDispatch].
 func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelParams) (Run, error) {
 	return rt.operate(ctx, id, Cancelled(params), false)
 }
 
-// CancelRunTx is CancelRun within the caller's transaction.
+// CancelRunTx is CancelRun within the caller's transaction. Instead of [ErrCommitUnknown] there is [ErrTxUnusable], of a transaction
+// that has ended or was given up; after any other error but a refusal, it is the caller's to roll back. That holds for all ...Tx calls
+// about a run.
 func (rt *Runtime[TTx]) CancelRunTx(ctx context.Context, tx TTx, id RunID, params CancelParams) (Run, error) {
 	return rt.operateTx(ctx, tx, id, Cancelled(params), false)
 }
 
-// UnblockRun ends a pause; the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [*InputError], [ErrDispatch],
-// [ErrInsideTransaction].
+// UnblockRun ends a pause; the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [ErrUnknownShape], [*InputError],
+// [ErrDispatch], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown].
 func (rt *Runtime[TTx]) UnblockRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, Unblocked{decision}, false)
 }
 
-// UnblockRunTx is UnblockRun within the caller's transaction.
+// UnblockRunTx is UnblockRun within the caller's transaction. Errors as for UnblockRun, and [ErrTxUnusable].
 func (rt *Runtime[TTx]) UnblockRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
 	return rt.operateTx(ctx, tx, id, Unblocked{decision}, false)
 }
@@ -42,6 +45,7 @@ func (rt *Runtime[TTx]) ApproveRun(ctx context.Context, id RunID, decision Decis
 }
 
 // ApproveRunTx is ApproveRun within the caller's transaction. Lock application rows before calling it, as FuncTx steps do.
+// Errors as for UnblockRunTx.
 func (rt *Runtime[TTx]) ApproveRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
 	return rt.operateTx(ctx, tx, id, Approved{decision}, true)
 }
@@ -52,7 +56,7 @@ func (rt *Runtime[TTx]) RejectRun(ctx context.Context, id RunID, decision Decisi
 	return rt.operate(ctx, id, Rejected{decision}, true)
 }
 
-// RejectRunTx is RejectRun within the caller's transaction.
+// RejectRunTx is RejectRun within the caller's transaction. Errors as for UnblockRunTx.
 func (rt *Runtime[TTx]) RejectRunTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
 	return rt.operateTx(ctx, tx, id, Rejected{decision}, true)
 }
@@ -62,7 +66,7 @@ func (rt *Runtime[TTx]) RetryUndo(ctx context.Context, id RunID, decision Decisi
 	return rt.operate(ctx, id, UndoRetried{decision}, false)
 }
 
-// RetryUndoTx is RetryUndo within the caller's transaction.
+// RetryUndoTx is RetryUndo within the caller's transaction. Errors as for UnblockRunTx.
 func (rt *Runtime[TTx]) RetryUndoTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
 	return rt.operateTx(ctx, tx, id, UndoRetried{decision}, false)
 }
@@ -73,7 +77,7 @@ func (rt *Runtime[TTx]) AcceptUndo(ctx context.Context, id RunID, decision Decis
 	return rt.operate(ctx, id, UndoAccepted{decision}, true)
 }
 
-// AcceptUndoTx is AcceptUndo within the caller's transaction.
+// AcceptUndoTx is AcceptUndo within the caller's transaction. Errors as for UnblockRunTx.
 func (rt *Runtime[TTx]) AcceptUndoTx(ctx context.Context, tx TTx, id RunID, decision Decision) (Run, error) {
 	return rt.operateTx(ctx, tx, id, UndoAccepted{decision}, true)
 }
@@ -168,7 +172,8 @@ type ReplayParams struct {
 }
 
 // ReplayRun starts a finished run anew, with its payload, by today's definition; the payload is checked again. The source stays
-// as it is. Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], and those of [Runtime.StartRun].
+// as it is. Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], [ErrUnknownShape], [ErrUnreadable] if its payload cannot be
+// opened, and those of [Runtime.StartRun].
 func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayParams) (StartResult, error) {
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err
@@ -184,7 +189,7 @@ func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayPa
 	return rt.start(ctx, s)
 }
 
-// ReplayRunTx is ReplayRun within the caller's transaction.
+// ReplayRunTx is ReplayRun within the caller's transaction. Errors as for ReplayRun, and [ErrTxUnusable].
 func (rt *Runtime[TTx]) ReplayRunTx(ctx context.Context, tx TTx, id RunID, params ReplayParams) (StartResult, error) {
 	if err := checkJoin(ctx, tx); err != nil {
 		return StartResult{}, err

@@ -187,10 +187,11 @@ func ruleDoom(m *moment) string {
 // ruleVerdict: once set it stays, and no step's own work is begun or left waiting.
 func ruleVerdict(m *moment) string {
 	was, is := m.before.Run, m.after.Run
-	if was.Verdict != "" && (is.Verdict != was.Verdict || is.Compensate != was.Compensate) {
+	e, cancels := m.event.(Cancelled)
+	compensate := was.Compensate || was.Verdict == VerdictCancelled && !was.Status.Terminal() && e.Compensate
+	if was.Verdict != "" && (is.Verdict != was.Verdict || is.Compensate != compensate) {
 		return say("%T turns %s/%v into %s/%v", m.event, was.Verdict, was.Compensate, is.Verdict, is.Compensate)
 	}
-	e, cancels := m.event.(Cancelled)
 	cancels = cancels && was.Verdict == "" && !was.Status.Terminal()
 	if cancels != (was.Verdict == "" && is.Verdict == VerdictCancelled) || cancels && is.Compensate != e.Compensate {
 		return say("%T %+v sets the verdict %q with Compensate %v", m.event, m.event, is.Verdict, is.Compensate)

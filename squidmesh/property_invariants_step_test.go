@@ -1,8 +1,12 @@
 package squidmesh
 
 import (
+	"fmt"
 	"math"
+	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // ruleFence: what a lost worker, another worker or an older attempt says changes nothing.
@@ -234,6 +238,30 @@ func (m *moment) retriedIn(c change, e Failed) string {
 		return say("%v is tried again after %s, the policy says %s to %s", c.StepKey, delay, time.Duration(least), time.Duration(most))
 	}
 	return ""
+}
+
+// TestProperty_RetriesAreSpread: what failed together comes back apart, all over the policy's spread, and the same way each time.
+func TestProperty_RetriesAreSpread(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		base := time.Duration(rapid.Int64Range(int64(time.Second), int64(time.Hour)).Draw(t, "base"))
+		retry := Retry{MaxAttempts: 3, Base: base, Max: base, Jitter: oneOf(t, "jitter", 0.1, 0.5, 1)}
+		seed := rapid.Uint32().Draw(t, "seed")
+		const runs = 100
+		delays, tenths := map[time.Duration]bool{}, map[int]bool{}
+		for i := range runs {
+			run := fmt.Sprint(seed, i)
+			delay := retry.delay(1, run, "charge")
+			if delay != retry.delay(1, run, "charge") {
+				t.Fatalf("run %s has two delays", run)
+			}
+			delays[delay] = true
+			tenths[int(10*(float64(delay)/float64(base)-(1-retry.Jitter))/(2*retry.Jitter))] = true
+		}
+		if len(delays) < runs*9/10 || len(tenths) < 8 {
+			t.Fatalf("%d runs that failed together have %d delays, in %d tenths of the spread", runs, len(delays), len(tenths))
+		}
+	})
 }
 
 // ruleLosses: the attempts of a lost worker are over. They are repeated with spread delays, and the fifth ends the step.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -81,9 +82,13 @@ func sameError(a, b error) bool {
 	return a.Error() == b.Error() && reflect.TypeOf(a) == reflect.TypeOf(b)
 }
 
-// ruleReads: a decision on the rows that ReadsOf names equals the one on all rows.
+// ruleReads: a decision on the rows that ReadsOf names equals the one on all rows. What most steps do, to be claimed and to succeed,
+// reads no more than the step, its block and those that wait for it, however many others there are.
 func ruleReads(m *moment) string {
 	reads := ReadsOf(m.spec, m.before.Run, m.event)
+	if most, bounded := m.mostRead(); bounded && (reads.All || len(reads.Steps) > most) {
+		return say("%+v reads %+v, more than %d rows", m.event, reads, most)
+	}
 	if reads.All {
 		return ""
 	}
@@ -98,6 +103,37 @@ func ruleReads(m *moment) string {
 		return say("on %v alone the answer is %+v, %v, on all rows it is %+v, %v", reads.Steps, t, err, m.t, m.err)
 	}
 	return ""
+}
+
+// mostRead bounds the rows that an event of a step reads in a run that goes on. A choice that knows no such route fails, and
+// failures may read everything, as undos and commands may.
+func (m *moment) mostRead() (rows int, bounded bool) {
+	if m.before.Run.Verdict != VerdictNone {
+		return 0, false
+	}
+	var key StepKey
+	switch e := m.event.(type) {
+	case Started:
+		return 0, true
+	case Redelivered:
+		return 1, true
+	case Claimed:
+		key = e.StepKey
+	case Succeeded:
+		if st := m.spec.step(e.Name); st != nil && st.Kind == KindChoose && st.Routes[e.Route] == "" {
+			return 0, false
+		}
+		key = e.StepKey
+	default:
+		return 0, false
+	}
+	most := 2
+	for i := range m.spec.steps {
+		if slices.Contains(m.spec.steps[i].After, key.Name) {
+			most++
+		}
+	}
+	return most, key.Phase == PhaseDo
 }
 
 func ruleTerminalStays(m *moment) string {

@@ -43,8 +43,9 @@ type StartResult struct {
 // StartRun starts a run in a transaction of its own: the run, its first steps and their jobs are written together or not at
 // all.
 //
-// Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrKeyConflict], [ErrDispatch],
-// [ErrInsideTransaction]. After ErrCommitUnknown the run may or may not exist; a start with a Key can simply be repeated.
+// Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrDispatch], [ErrInsideTransaction], [ErrSeal];
+// with a Key also [ErrKeyConflict], and [ErrUnreadable] if what the first run was started with cannot be opened. After
+// [ErrCommitUnknown] the run may or may not exist; a start with a Key can simply be repeated.
 func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (StartResult, error) {
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err

@@ -69,12 +69,16 @@ const (
 	// maxAhead bounds what it costs to look how long a queue is.
 	maxAhead = 100
 
+	// maxLines is of how many of a run's jobs one looks at what stands before them; a block may have a thousand.
+	maxLines = 20
+
 	// maxRoster is how many workers are looked at.
 	maxRoster = 1000
 )
 
 // ExplainRun explains a run, after one consistent look at its rows, the living workers and, if the executor is a [Prober], the jobs
-// of what is due. A run whose shape is missing is explained too. Errors: [ErrNotFound], [ErrInsideTransaction].
+// of what is due. A run whose shape is missing is explained too, and so is one whose jobs cannot be asked about, as in a process whose
+// adapter has no River client: without what only the queue knows. Errors: [ErrNotFound], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) ExplainRun(ctx context.Context, id RunID) (*Explanation, error) {
 	if err := checkCall(ctx); err != nil {
 		return nil, err
@@ -115,11 +119,15 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 		if s.Around.Definitions, err = rt.definitions(ctx, tx, report.Roster); err != nil {
 			return Explanation{}, err
 		}
-		if s.Around.Jobs, err = rt.probe(ctx, tx, due); err != nil {
-			return Explanation{}, err
-		}
 		if s.Around.Unopened, err = rt.unopened(ctx, tx, p.spec, run, due); err != nil {
 			return Explanation{}, err
+		}
+		// Last, as a question that fails may end the transaction.
+		if s.Around.Jobs, err = rt.probe(ctx, tx, due); err != nil {
+			if ctx.Err() != nil {
+				return Explanation{}, err
+			}
+			rt.logger.Warn("squidmesh: run is explained without its jobs", logRun, id, "error", err)
 		}
 	}
 	ex := Explain(p.spec, s, report.Now)
@@ -187,7 +195,11 @@ func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (ma
 	if !ok {
 		return jobs, nil
 	}
-	for id, job := range jobs {
+	for _, id := range ids[:min(len(ids), maxLines)] {
+		job, found := jobs[id]
+		if !found {
+			continue
+		}
 		if job.Ahead, err = rt.probeLine(ctx, tx, line, id); err != nil {
 			return nil, fmt.Errorf("probe the line before job %s: %w", id, err)
 		}

@@ -33,7 +33,8 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 	return f, nil
 }
 
-// FireTriggerTx is FireTrigger within the caller's transaction.
+// FireTriggerTx is FireTrigger within the caller's transaction. Besides its errors there is [ErrTxUnusable], of a transaction that has
+// ended or was given up.
 func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) (Fire, error) {
 	if err := checkJoin(ctx, tx); err != nil {
 		return Fire{}, err
@@ -74,7 +75,7 @@ func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger stri
 	return rt.changeTrigger(ctx, TriggerKey{workflow, trigger}, pauseTrigger)
 }
 
-// PauseTriggerTx is PauseTrigger within the caller's transaction.
+// PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
 func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
 	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, pauseTrigger)
 }
@@ -84,7 +85,7 @@ func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger str
 	return rt.changeTrigger(ctx, TriggerKey{workflow, trigger}, resumeTrigger)
 }
 
-// ResumeTriggerTx is ResumeTrigger within the caller's transaction.
+// ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
 func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
 	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, resumeTrigger)
 }

@@ -2,7 +2,8 @@ package squidmesh
 
 import "time"
 
-// Fail marks an error as final: no retry follows, whatever the policy. Fail(nil) is nil.
+// Fail marks an error as final: no retry follows, whatever the policy, and whatever has ended the step's context meanwhile.
+// Fail(nil) is nil.
 func Fail(err error) error {
 	if err == nil {
 		return nil

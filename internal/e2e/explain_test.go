@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
@@ -71,6 +72,22 @@ func TestExplainRun_WhoseQueueNobodyWorks(t *testing.T) {
 
 	p.stop(t)
 	requireExplained(t, p, id, squidmesh.ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it.")
+}
+
+// A process that cannot ask the queue, as one without a River client, explains what the rows tell.
+func TestExplainRun_WhoseQueueCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	pool := dbtest.Postgres(t, dbtest.River)
+	config := func(ex squidmesh.Executor[pgx.Tx]) *squidmesh.Config[pgx.Tx] {
+		return &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: ex, Workflows: []squidmesh.Workflow{quiet()}}
+	}
+	id := startWithoutWorking(t, config(nil), riverpgxv5.New(pool))
+	rt, err := squidmesh.New(config(riveradapter.New[pgx.Tx](nil)))
+	require.NoError(t, err)
+	ex, err := rt.ExplainRun(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.ReasonQueuedNoWorker, ex.Code)
+	require.Equal(t, "work", ex.Step)
 }
 
 // A tick sends a job that is gone again. Here it comes when it is told to, so that the explanation is before it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -146,4 +147,57 @@ func TestApproveRunTx_DoesNotDeadlockWithStepThatWritesTheSameRow(t *testing.T) 
 	var amount int
 	require.NoError(t, pool.QueryRow(ctx, "select amount from balance").Scan(&amount))
 	require.Equal(t, 3*runs, amount)
+}
+
+// unkept is a workflow whose step writes what the database refuses at the commit.
+func unkept[TTx any](insert func(ctx context.Context, tx TTx) error) squidmesh.Workflow {
+	return squidmesh.Workflow{Name: "unkept", Triggers: byHand, Steps: []squidmesh.Step{{
+		Name: "book", Retry: squidmesh.Constant(2, 0),
+		Do: squidmesh.EffectTx(func(ctx context.Context, tx TTx, _ struct{}) error { return insert(ctx, tx) }),
+	}}}
+}
+
+const (
+	createParent = "create table parent (id integer primary key)"
+	createChild  = "create table child (id integer references parent (id) deferrable initially deferred)"
+	insertChild  = "insert into child values (7)"
+)
+
+// What a FuncTx body wrote and the database refuses at the commit is a failure of the step like any other, which its policy retries.
+func TestCommitRefused_IsAFailure_Postgres(t *testing.T) {
+	t.Parallel()
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{unkept(func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, insertChild)
+		return err
+	})}})
+	for _, sql := range []string{createParent, createChild} {
+		_, err := pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	requireRefusedTwice(t, p)
+}
+
+func TestCommitRefused_IsAFailure_SQLite(t *testing.T) {
+	t.Parallel()
+	p, store := sqliteProgram(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{unkept(func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, insertChild)
+		return err
+	})}})
+	for _, sql := range []string{createParent, createChild} {
+		_, err := store.DB().ExecContext(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	requireRefusedTwice(t, p)
+}
+
+func requireRefusedTwice[TTx any](t *testing.T, p program[TTx]) {
+	t.Helper()
+	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "unkept"})
+	require.NoError(t, err)
+	awaitStatus(t, p, run.ID, squidmesh.RunFailed)
+	in, err := p.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+	require.NoError(t, err)
+	require.Equal(t, 2, in.Steps[0].Do.Failures)
+	require.Len(t, in.Attempts, 2)
+	require.Contains(t, strings.ToLower(in.Run.Reason.Message), "foreign key constraint")
 }

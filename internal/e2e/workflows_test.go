@@ -133,6 +133,7 @@ type order struct {
 // variants are definitions that a script may deploy in the place of others.
 func variants[TTx any](p *squidmeshtest.Plays) map[string]squidmesh.Workflow {
 	manual := []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})}
+	once := squidmesh.Constant(1, 0)
 	byName := map[string]squidmesh.Workflow{
 		"sequence_without_second": {Name: "sequence", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "first", Do: p.Func(), Output: "first", Next: "third"},
@@ -147,6 +148,24 @@ func variants[TTx any](p *squidmeshtest.Plays) map[string]squidmesh.Workflow {
 		"retried_patiently": {Name: "retried", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "charge", Do: p.Func(), Output: "charge", Retry: squidmesh.Constant(10, time.Minute), Next: "ship"},
 			{Name: "ship", Do: p.Effect()},
+		}},
+		"gate_with_a_detour": {Name: "gate", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "first", Do: p.Effect(), Next: "gate"},
+			{Name: "gate", Do: squidmesh.Pause(), Next: "detour"},
+			{Name: "detour", Do: p.Effect(), Next: "last"},
+			{Name: "last", Do: p.Effect()},
+		}},
+		"review_with_a_detour": {Name: "review", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "prepare", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once, Next: "review"},
+			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "capture", OnError: "detour"},
+			{Name: "detour", Do: p.Effect(), Next: "decline"},
+			{Name: "capture", Do: p.Effect()},
+			{Name: "decline", Do: p.Func(), Output: "decline"},
+		}},
+		"capture_without_marks": {Name: "capture", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "prepare", Do: p.Effect(), Next: "capture"},
+			{Name: "capture", Do: p.Effect(), Next: "mail"},
+			{Name: "mail", Do: p.Effect()},
 		}},
 	}
 	for _, w := range workflows[TTx](p) {

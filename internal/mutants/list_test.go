@@ -75,6 +75,21 @@ var mutants = []mutant{
 		`1`,
 	},
 	{
+		"delays are not spread", "retry.go",
+		`d *= 1 + r.Jitter*(2*unit(h.Sum64())-1)`,
+		`_ = unit(h.Sum64())`,
+	},
+	{
+		"delays are spread over half of the range", "retry.go",
+		`(2*unit(h.Sum64())-1)`,
+		`unit(h.Sum64())`,
+	},
+	{
+		"all runs have the same delay", "retry.go",
+		`range append(seed, strconv.Itoa(failures))`,
+		`range append(seed[len(seed)-1:], strconv.Itoa(failures))`,
+	},
+	{
 		"released counts as failure", "decide_step.go",
 		`d.attempt(row, AttemptReleased, nil)`,
 		"d.attempt(row, AttemptReleased, nil)\n\trow.Failures++",
@@ -416,6 +431,16 @@ var mutants = []mutant{
 		"reads forget the block", "reads.go",
 		`reads.Steps = append(reads.Steps, StepKey{st.Block, PhaseDo})`,
 		``,
+	},
+	{
+		"every decision reads everything", "reads.go",
+		`if run.Verdict != VerdictNone {`,
+		`if true {`,
+	},
+	{
+		"successes read all siblings", "reads.go",
+		`range spec.dependents[name] {`,
+		`range spec.step(st.Block).Children {`,
 	},
 	{
 		"reads forget that unknown routes fail", "reads.go",

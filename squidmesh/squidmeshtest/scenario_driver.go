@@ -9,24 +9,31 @@ import (
 
 // Driver is what a script drives: a core, a runtime on a store, or a whole program. It is used by one goroutine at a time.
 type Driver interface {
-	// Start, Replay, Operate and Cron do what the runtime's operations do. Events are commands of operators; elsewhere
-	// says that another process takes the command.
+	// Start starts a run, as [squidmesh.Runtime.StartRun] does and with its errors.
 	Start(params squidmesh.StartParams) (squidmesh.StartResult, error)
+	// Replay starts a finished run anew, as [squidmesh.Runtime.ReplayRun] does and with its errors.
 	Replay(run squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error)
+	// Operate takes the command of an operator, an event such as [squidmesh.Approved] or [squidmesh.Cancelled], and has the errors of
+	// the runtime's call for it. Elsewhere says that another process than the one that executes takes it.
 	Operate(run squidmesh.RunID, command squidmesh.Event, elsewhere bool) (squidmesh.Run, error)
 
 	// Deliver hands a delivery over and returns when it has been dealt with, or stands still inside a held function.
 	Deliver(d squidmesh.Delivery) (Progress, error)
-	// Finish lets a held attempt go, and Release takes its delivery away. Lost means an attempt of a lost worker.
+	// Finish lets a held attempt go, and returns as Deliver does. Lost means an attempt of a lost worker.
 	Finish(run squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error)
+	// Release takes the delivery of a held attempt away: its context ends with [squidmesh.ErrReleased].
 	Release(run squidmesh.RunID, key squidmesh.StepKey) (Progress, error)
 
-	// Advance moves the clock. Lose declares the worker lost and lets a new one take over. Tick does what a worker does
-	// once a second. RefuseJobs makes the queue refuse everything, or not. Deploy replaces a definition.
+	// Advance moves the clock.
 	Advance(d time.Duration) error
+	// Lose declares the worker lost; a new one takes its attempts over before Lose returns. What stood still in it stays held.
 	Lose() error
+	// Tick does what a worker does once a second, and returns when that is done.
 	Tick() error
+	// RefuseJobs makes the queue refuse every job from now on, or take them again.
 	RefuseJobs(refuse bool) error
+	// Deploy replaces the definition of a workflow by the variant of that name, for starts and claims from now on. Runs that were
+	// started before stay pinned to their shape.
 	Deploy(variant string) error
 
 	// News returns what was committed since it was called last.
