@@ -480,7 +480,7 @@ var mutants = []mutant{
 	{
 		"what is sealed waits for a worker", "explain_reason.go",
 		`case sealed:`,
-		`case false:`,
+		`case sealed && false:`,
 	},
 	{
 		"steps run on when their worker is gone", "explain_reason.go",
