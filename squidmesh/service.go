@@ -28,10 +28,10 @@ type service struct {
 	busy   sync.WaitGroup // deliveries at work
 
 	// Of whoever is caring.
-	later   map[deliveryID]retryAt // enqueues that failed
-	sent    map[deliveryID]retryAt // deliveries repeated without knowing what became of their jobs
-	overdue StepCursor             // how far a long backlog has been looked through
-	ticks   int
+	places Places // how far lists that are longer than a tick's share have been looked through
+	later  round  // enqueues that failed
+	sent   round  // deliveries repeated without knowing what became of their jobs
+	ticks  int
 }
 
 // enter admits a delivery.
@@ -307,7 +307,7 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 		Overdue: overdueAfter, Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
 	}
 	if !svc.caring.Load() {
-		tick.OverdueFrom, tick.Late = svc.overdue, svc.late()
+		tick.From, tick.Late = svc.places, svc.late()
 	}
 	var report WorkerReport
 	sent = time.Now()
@@ -340,6 +340,7 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
 	ctx, cancel := context.WithTimeout(svc.ctx, batchTimeout)
 	defer cancel()
+	defer svc.goOn(report)
 	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
 		rt.expire(ctx, report), rt.cron(ctx, report))
 }

@@ -217,10 +217,8 @@ type WorkerTick struct {
 	LoseOthers bool
 	// DueWithin asks for the steps that become due within that time and have no job.
 	DueWithin time.Duration
-	// Overdue asks for the scheduled steps that have a job and are later than that. Zero asks for none. OverdueFrom goes on
-	// behind a step of an earlier report, so that a long backlog hides nothing.
-	Overdue     time.Duration
-	OverdueFrom StepCursor
+	// Overdue asks for the scheduled steps that have a job and are later than that. Zero asks for none.
+	Overdue time.Duration
 	// Late asks for the running attempts that are later than that past their deadline. Zero asks for none.
 	Late time.Duration
 	// Blocks are those whose children the worker executes at the moment.
@@ -231,6 +229,8 @@ type WorkerTick struct {
 	// Roster asks for the workers that are not lost, and for those that are but still hold something, in the order of their ids,
 	// and for nothing else. Such a tick writes nothing and works within View.
 	Roster bool
+	// From goes on with lists of earlier reports, so that neither a long one nor rows that nothing can be done about hide the rest.
+	From Places
 	// Limit caps each list of the report but Verdicts and Failed, which are no longer than what the worker itself is at work on.
 	Limit int
 }
@@ -241,10 +241,17 @@ type BlockKey struct {
 	Name string
 }
 
-// StepCursor is a place in the order of due steps.
-type StepCursor struct {
-	DueAt time.Time
-	Run   RunID
+// Places say behind which row each list of a report goes on. Zero ones say from its beginning.
+type Places struct {
+	Orphans                         Hold
+	Jobless, Overdue, Expired, Late StepPlace
+}
+
+// StepPlace is a place in the order of steps by the time at which they are due, or past their deadline.
+type StepPlace struct {
+	At  time.Time
+	Run RunID
+	StepKey
 }
 
 // Worker is the row of a process that executes.
@@ -278,10 +285,11 @@ type WorkerReport struct {
 	Jobless []StepState
 	// Overdue are scheduled step rows with a job that should have been delivered by now.
 	Overdue []StepState
-	// Expired are open decisions whose deadline has passed, and running attempts as Late says; Held is what the workers of the
-	// latter hold of their runs.
+	// Expired are open decisions whose deadline has passed.
 	Expired []StepState
-	Held    []Hold
+	// Late are the running attempts that the tick's Late asks for; Held is what their workers hold of their runs.
+	Late []StepState
+	Held []Hold
 	// TriggersDue says that one of the triggers is due, FiresDue that a fire of theirs is to be looked after.
 	TriggersDue, FiresDue bool
 	// Roster answers the tick's Roster.

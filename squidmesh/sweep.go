@@ -34,13 +34,71 @@ type retryAt struct {
 	tries int
 }
 
+// failed puts off what failed at a time: by a second, doubling to 30.
+func (r retryAt) failed(now time.Time) retryAt {
+	r.tries++
+	r.at = now.Add(min(time.Second<<min(r.tries-1, 5), 30*time.Second))
+	return r
+}
+
+// round remembers what was tried with the rows of a list, from one time that it is looked through to the next.
+type round struct {
+	before, now map[deliveryID]retryAt
+}
+
+func (r *round) last(id deliveryID) retryAt { return r.before[id] }
+
+func (r *round) note(id deliveryID, tried retryAt) {
+	if tried.tries == 0 {
+		return
+	}
+	if r.now == nil {
+		r.now = map[deliveryID]retryAt{}
+	}
+	r.now[id] = tried
+}
+
+// end begins the next round if the list goes on at its beginning.
+func (r *round) end(next StepPlace) {
+	if next == (StepPlace{}) {
+		r.before, r.now = r.now, nil
+	}
+}
+
+// goOn has the next tick go on where a report ends: with the rest of a list that was full, or from its beginning. So each row has its
+// turn, whether or not something can be done about those before it.
+func (s *service) goOn(report WorkerReport) {
+	next := Places{
+		Jobless: placeBehind(report.Jobless), Overdue: placeBehind(report.Overdue),
+		Expired: placeBehind(report.Expired), Late: placeBehind(report.Late),
+	}
+	if n := len(report.Orphans); n >= sweepLimit {
+		next.Orphans = report.Orphans[n-1]
+	}
+	if !s.lateAsked() {
+		next.Late = s.places.Late
+	}
+	s.places = next
+	s.later.end(next.Jobless)
+	s.sent.end(next.Overdue)
+}
+
+// placeBehind is where a list goes on: behind its last row, or at its beginning if these are all.
+func placeBehind(rows []StepState) StepPlace {
+	if len(rows) < sweepLimit {
+		return StepPlace{}
+	}
+	last := rows[len(rows)-1]
+	at := last.DueAt
+	if last.Status != StepScheduled {
+		at = last.DeadlineAt
+	}
+	return StepPlace{at, last.Run, last.StepKey}
+}
+
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
 // the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins.
 func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) []trouble {
-	svc.overdue = StepCursor{}
-	if n := len(report.Overdue); n == sweepLimit {
-		svc.overdue = StepCursor{report.Overdue[n-1].DueAt, report.Overdue[n-1].Run}
-	}
 	if len(report.Overdue) == 0 {
 		return nil
 	}
@@ -94,17 +152,15 @@ func (rt *Runtime[TTx]) undeliverable(ctx context.Context, tx TTx, rows []StepSt
 // repeated picks the overdue steps whose time has come to be sent once more, for executors that cannot be asked.
 func (s *service) repeated(report WorkerReport) []StepState {
 	var again []StepState
-	sent := map[deliveryID]retryAt{}
 	for _, row := range report.Overdue {
 		id := deliveryOf(row)
-		tries := s.sent[id].tries
-		if tries < len(unprobed) && report.Now.Sub(row.DueAt) >= unprobed[tries] {
+		sent := s.sent.last(id)
+		if sent.tries < len(unprobed) && report.Now.Sub(row.DueAt) >= unprobed[sent.tries] {
 			again = append(again, row)
-			tries++
+			sent.tries++
 		}
-		sent[id] = retryAt{tries: tries}
+		s.sent.note(id, sent)
 	}
-	s.sent = sent
 	return again
 }
 
@@ -133,21 +189,18 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) []trouble 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
 func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) []trouble {
 	var troubles []trouble
-	waiting := map[deliveryID]retryAt{}
 	for _, row := range report.Jobless {
 		id := deliveryOf(row)
-		again := svc.later[id]
-		if again.at.After(report.Now) {
-			waiting[id] = again
-			continue
-		}
-		if refused := rt.redeliver(ctx, row); refused != nil {
-			again.tries++
-			again.at = report.Now.Add(min(time.Second<<min(again.tries-1, 5), 30*time.Second))
-			waiting[id] = again
+		again := svc.later.last(id)
+		if !again.at.After(report.Now) {
+			refused := rt.redeliver(ctx, row)
+			if refused == nil {
+				continue
+			}
+			again = again.failed(report.Now)
 			troubles = append(troubles, refused...)
 		}
+		svc.later.note(id, again)
 	}
-	svc.later = waiting
 	return troubles
 }

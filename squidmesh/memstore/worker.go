@@ -90,7 +90,7 @@ func (all holds) by(id squidmesh.WorkerID) bool {
 // care reports what needs care.
 func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report *squidmesh.WorkerReport) {
 	for h := range s.holds {
-		if lost(s.workers[h.Worker]) {
+		if lost(s.workers[h.Worker]) && compareHolds(h, tick.From.Orphans) > 0 {
 			report.Orphans = append(report.Orphans, h)
 		}
 		if r := s.runs[h.Run]; h.Worker == alive && r != nil && r.row.Verdict != squidmesh.VerdictNone && !slices.Contains(report.Verdicts, h.Run) {
@@ -107,18 +107,13 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 			case step.Status != squidmesh.StepScheduled || step.DueAt.IsZero():
 			case step.JobID == "" && step.DueAt.Before(soon):
 				report.Jobless = append(report.Jobless, step)
-			case step.JobID != "" && tick.Overdue > 0 && step.DueAt.Before(late) && compareDue(step, tick.OverdueFrom) > 0:
+			case step.JobID != "" && tick.Overdue > 0 && step.DueAt.Before(late):
 				report.Overdue = append(report.Overdue, step)
 			}
 		}
 	}
-	for _, steps := range [][]squidmesh.StepState{report.Jobless, report.Overdue} {
-		slices.SortFunc(steps, func(a, b squidmesh.StepState) int {
-			return cmp.Or(compareDue(a, squidmesh.StepCursor{DueAt: b.DueAt, Run: b.Run}), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
-		})
-	}
 	report.Orphans = capped(report.Orphans, tick.Limit)
-	report.Jobless, report.Overdue = capped(report.Jobless, tick.Limit), capped(report.Overdue, tick.Limit)
+	report.Jobless, report.Overdue = page(report.Jobless, tick.From.Jobless, tick.Limit), page(report.Overdue, tick.From.Overdue, tick.Limit)
 	s.failed(tick.Blocks, report)
 	s.expired(tick, report)
 	s.cronDue(tick.Triggers, report)
@@ -160,27 +155,39 @@ func (s *state) expired(tick squidmesh.WorkerTick, report *squidmesh.WorkerRepor
 			}
 		}
 	}
-	for _, steps := range [][]squidmesh.StepState{decisions, attempts} {
-		slices.SortFunc(steps, func(a, b squidmesh.StepState) int {
-			return cmp.Or(a.DeadlineAt.Compare(b.DeadlineAt), slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
-		})
-	}
-	attempts = capped(attempts, tick.Limit)
-	for _, step := range attempts {
+	report.Expired, report.Late = page(decisions, tick.From.Expired, tick.Limit), page(attempts, tick.From.Late, tick.Limit)
+	for _, step := range report.Late {
 		o := owner{step.Worker, step.Run}
 		report.Held = append(report.Held, held[o]...)
 		delete(held, o)
 	}
 	slices.SortFunc(report.Held, compareHolds)
-	report.Expired = append(capped(decisions, tick.Limit), attempts...)
 }
 
 func compareHolds(a, b squidmesh.Hold) int {
 	return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 }
 
-func compareDue(step squidmesh.StepState, place squidmesh.StepCursor) int {
-	return cmp.Or(step.DueAt.Compare(place.DueAt), slices.Compare(step.Run[:], place.Run[:]))
+// page sorts a list of steps and cuts out what follows a place.
+func page(steps []squidmesh.StepState, from squidmesh.StepPlace, limit int) []squidmesh.StepState {
+	slices.SortFunc(steps, func(a, b squidmesh.StepState) int { return comparePlaces(place(a), place(b)) })
+	behind := slices.IndexFunc(steps, func(s squidmesh.StepState) bool { return comparePlaces(place(s), from) > 0 })
+	if behind < 0 {
+		return nil
+	}
+	return capped(steps[behind:], limit)
+}
+
+func place(s squidmesh.StepState) squidmesh.StepPlace {
+	at := s.DueAt
+	if s.Status != squidmesh.StepScheduled {
+		at = s.DeadlineAt
+	}
+	return squidmesh.StepPlace{At: at, Run: s.Run, StepKey: s.StepKey}
+}
+
+func comparePlaces(a, b squidmesh.StepPlace) int {
+	return cmp.Or(a.At.Compare(b.At), slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 }
 
 // compareRuns is the order of runs by their start.

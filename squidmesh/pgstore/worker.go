@@ -49,19 +49,35 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		batch.Queue(s.sql("Resign"), int64(tick.Resign), now)
 	}
 	cron := keyArgs(tick.Triggers)
-	batch.Queue(s.sql("Tick"), pgx.NamedArgs{
+	args := pgx.NamedArgs{
 		"workflows": cron["workflows"], "triggers": cron["triggers"],
 		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
-		"overdue": tick.Overdue.Microseconds(), "overdue_at": open(tick.OverdueFrom.DueAt, pgtype.NegativeInfinity),
-		"overdue_run": pgtype.UUID{Bytes: tick.OverdueFrom.Run, Valid: true}, "late": tick.Late.Microseconds(),
+		"overdue": tick.Overdue.Microseconds(), "late": tick.Late.Microseconds(),
 		"block_runs":  column(tick.Blocks, func(b *squidmesh.BlockKey) pgtype.UUID { return id(b.Run) }),
 		"block_names": column(tick.Blocks, func(b *squidmesh.BlockKey) string { return b.Name }),
-	}).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
+	}
+	placeArgs(args, tick.From)
+	batch.Queue(s.sql("Tick"), args).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return squidmesh.WorkerReport{}, err
 	}
 	return report, nil
+}
+
+// placeArgs adds where the lists of a tick go on.
+func placeArgs(args pgx.NamedArgs, from squidmesh.Places) {
+	add := func(list string, run squidmesh.RunID, key squidmesh.StepKey) {
+		args[list+"_run"], args[list+"_name"], args[list+"_phase"] = pgtype.UUID{Bytes: run, Valid: true}, key.Name, string(key.Phase)
+	}
+	args["orphan_worker"] = int64(from.Orphans.Worker)
+	add("orphan", from.Orphans.Run, from.Orphans.StepKey)
+	for list, place := range map[string]squidmesh.StepPlace{
+		"jobless": from.Jobless, "overdue": from.Overdue, "expired": from.Expired, "late": from.Late,
+	} {
+		args[list+"_at"] = open(place.At, pgtype.NegativeInfinity)
+		add(list, place.Run, place.StepKey)
+	}
 }
 
 // newWorkerID makes an id that survives JSON readers with 53-bit numbers.
@@ -142,6 +158,9 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 		case "expired":
 			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
 			report.Expired = append(report.Expired, st)
+		case "late":
+			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
+			report.Late = append(report.Late, st)
 		}
 		return nil
 	})

@@ -46,7 +46,8 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if _, err := tx.ExecContext(ctx, s.sql("Expire"), alive, now, tick.LoseOthers); err != nil {
 		return report, err
 	}
-	if report.Orphans, err = query(ctx, tx, scanHold, s.sql("Orphans"), tick.Limit); err != nil {
+	from := tick.From.Orphans
+	if report.Orphans, err = query(ctx, tx, scanHold, s.sql("Orphans"), from.Run, from.Worker, from.Name, from.Phase, tick.Limit); err != nil {
 		return report, err
 	}
 	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive); err != nil {
@@ -55,20 +56,24 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if err := s.failedBlocks(ctx, tx, tick.Blocks, &report); err != nil {
 		return report, err
 	}
-	if report.Jobless, err = query(ctx, tx, scanStep, s.sql("Jobless"), now+tick.DueWithin.Microseconds(), tick.Limit); err != nil {
+	if report.Jobless, err = s.stepsBehind(ctx, tx, "Jobless", now+tick.DueWithin.Microseconds(), tick.From.Jobless, tick.Limit); err != nil {
 		return report, err
 	}
 	if err := s.cronDue(ctx, tx, tick.Triggers, &report); err != nil {
 		return report, err
 	}
 	if tick.Overdue > 0 {
-		report.Overdue, err = query(ctx, tx, scanStep, s.sql("Overdue"),
-			now-tick.Overdue.Microseconds(), micros(tick.OverdueFrom.DueAt), tick.OverdueFrom.Run, tick.Limit)
+		report.Overdue, err = s.stepsBehind(ctx, tx, "Overdue", now-tick.Overdue.Microseconds(), tick.From.Overdue, tick.Limit)
 		if err != nil {
 			return report, err
 		}
 	}
 	return report, s.expired(ctx, tx, tick, now, &report)
+}
+
+// stepsBehind reads a list of steps up to a time, behind a place.
+func (s *Store) stepsBehind(ctx context.Context, tx *sql.Tx, list string, until int64, from squidmesh.StepPlace, limit int) ([]squidmesh.StepState, error) {
+	return query(ctx, tx, scanStep, s.sql(list), until, micros(from.At), from.Run, from.Name, from.Phase, limit)
 }
 
 // failedBlocks reports which of the blocks have failed.
@@ -97,22 +102,22 @@ func scanBlock(rows *sql.Rows) (squidmesh.BlockKey, error) {
 // expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
 func (s *Store) expired(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick, now int64, report *squidmesh.WorkerReport) error {
 	var err error
-	if report.Expired, err = query(ctx, tx, scanStep, s.sql("ExpiredDecisions"), now, tick.Limit); err != nil || tick.Late <= 0 {
+	report.Expired, err = s.stepsBehind(ctx, tx, "ExpiredDecisions", now, tick.From.Expired, tick.Limit)
+	if err != nil || tick.Late <= 0 {
 		return err
 	}
-	late, err := query(ctx, tx, scanStep, s.sql("Late"), now-tick.Late.Microseconds(), tick.Limit)
-	if err != nil || len(late) == 0 {
+	report.Late, err = s.stepsBehind(ctx, tx, "Late", now-tick.Late.Microseconds(), tick.From.Late, tick.Limit)
+	if err != nil || len(report.Late) == 0 {
 		return err
 	}
-	owners := make([][]any, len(late))
-	for i, row := range late {
+	owners := make([][]any, len(report.Late))
+	for i, row := range report.Late {
 		owners[i] = []any{row.Worker, row.Run}
 	}
 	document, err := list(owners)
 	if err != nil {
 		return err
 	}
-	report.Expired = append(report.Expired, late...)
 	report.Held, err = query(ctx, tx, scanHold, s.sql("HeldBy"), document)
 	return err
 }

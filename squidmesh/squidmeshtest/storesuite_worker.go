@@ -23,6 +23,7 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Workers_ReportExpiredDecisions":         workersReportExpiredDecisions[TTx],
 		"Workers_ReportLateAttempts":             workersReportLateAttempts[TTx],
 		"Workers_ListsAreCapped":                 workersListsAreCapped[TTx],
+		"Workers_ListsGoOnBehindAPlace":          workersListsGoOn[TTx],
 		"Workers_TickTogether":                   workersTickTogether[TTx],
 		"Workers_HoldsGoWithTheTransition":       holdsGoWithTheTransition[TTx],
 		"Workers_TheRosterHasThoseThatMatter":    rosterHasThoseThatMatter[TTx],
@@ -300,11 +301,11 @@ func workersReportLateAttempts[TTx any](b *storeBench[TTx]) {
 
 	tick := squidmesh.WorkerTick{Heartbeat: other, Lease: long, Limit: 100, Late: 30 * time.Minute}
 	report := b.tick(tick)
-	require.Equal(b, []squidmesh.StepState{late.StepState}, report.Expired, "only what its worker holds the run for")
+	require.Equal(b, []squidmesh.StepState{late.StepState}, report.Late, "only what its worker holds the run for")
 	require.ElementsMatch(b, held, report.Held)
 	tick.Late = 0
 	report = b.tick(tick)
-	require.Empty(b, report.Expired)
+	require.Empty(b, report.Late)
 	require.Empty(b, report.Held)
 }
 
@@ -325,6 +326,81 @@ func workersListsAreCapped[TTx any](b *storeBench[TTx]) {
 		b.apply(t)
 	}
 	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Verdicts, 5)
+}
+
+// workersListsGoOn: page by page a worker comes to every row once, also of those that only their names tell apart.
+func workersListsGoOn[TTx any](b *storeBench[TTx]) {
+	const limit = 2
+	now := b.databaseTime()
+	gone, wedged := b.register(long), b.register(long)
+	_, first := b.hold(gone, "a", "b", "c")
+	_, second := b.hold(gone, "a", "b")
+	orphans := slices.Concat(first, second)
+	slices.SortFunc(orphans, compareHolds)
+
+	var jobless, overdue, expired, late []squidmesh.StepState
+	for i := range 2 {
+		run, _ := b.hold(wedged, "a")
+		t := next(run)
+		for _, name := range []string{"a", "b", "c"} {
+			row := func(list string, status squidmesh.StepStatus) *squidmesh.StepChange {
+				change := scheduled(run.ID, list+"_"+name, time.Time{})
+				change.JobID, change.Status = "", status
+				t.Steps = append(t.Steps, change)
+				return &t.Steps[len(t.Steps)-1]
+			}
+			at := now.Add(time.Duration(i-10) * time.Minute)
+			r := row("jobless", squidmesh.StepScheduled)
+			r.DueAt = at
+			jobless = append(jobless, r.StepState)
+			r = row("overdue", squidmesh.StepScheduled)
+			r.DueAt, r.JobID = at, "7"
+			overdue = append(overdue, r.StepState)
+			r = row("expired", squidmesh.StepPaused)
+			r.DeadlineAt = at
+			expired = append(expired, r.StepState)
+			r = row("late", squidmesh.StepRunning)
+			r.DeadlineAt, r.Worker = at, wedged
+			late = append(late, r.StepState)
+		}
+		b.apply(t)
+	}
+	b.tick(squidmesh.WorkerTick{Resign: gone, Lease: long})
+
+	tick := squidmesh.WorkerTick{
+		Heartbeat: b.register(long), Lease: long, Limit: limit, Overdue: time.Second, Late: time.Second,
+	}
+	var all squidmesh.WorkerReport
+	behind := func(place *squidmesh.StepPlace, rows []squidmesh.StepState) {
+		if len(rows) == 0 {
+			return
+		}
+		last := rows[len(rows)-1]
+		*place = squidmesh.StepPlace{At: last.DueAt, Run: last.Run, StepKey: last.StepKey}
+		if last.DueAt.IsZero() {
+			place.At = last.DeadlineAt
+		}
+	}
+	for range 4 {
+		report := b.tick(tick)
+		all.Orphans = append(all.Orphans, report.Orphans...)
+		all.Jobless = append(all.Jobless, report.Jobless...)
+		all.Overdue = append(all.Overdue, report.Overdue...)
+		all.Expired = append(all.Expired, report.Expired...)
+		all.Late = append(all.Late, report.Late...)
+		if n := len(report.Orphans); n > 0 {
+			tick.From.Orphans = report.Orphans[n-1]
+		}
+		behind(&tick.From.Jobless, report.Jobless)
+		behind(&tick.From.Overdue, report.Overdue)
+		behind(&tick.From.Expired, report.Expired)
+		behind(&tick.From.Late, report.Late)
+	}
+	require.Equal(b, orphans, all.Orphans)
+	require.Equal(b, jobless, all.Jobless)
+	require.Equal(b, overdue, all.Overdue)
+	require.Equal(b, expired, all.Expired)
+	require.Equal(b, late, all.Late)
 }
 
 // workersTickTogether: late workers that declare each other lost must neither wait for each other nor both be gone unheard.

@@ -59,6 +59,7 @@ lost as (
 ),
 orphan as (
     select h.* from /* schema */squidmesh_hold as h join lost on lost.id = h.worker
+    where (h.run_id, h.worker, h.name, h.phase) > (@orphan_run::uuid, @orphan_worker::bigint, @orphan_name::text, @orphan_phase::text)
     order by h.run_id, h.worker, h.name, h.phase
     limit @limit
 ),
@@ -78,21 +79,26 @@ jobless as (
     select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
     where s.due_at is not null and s.job_id is null and s.status = 'scheduled'
         and s.due_at < (select at from now) + @within::bigint * interval '1 microsecond'
-    order by s.due_at, s.run_id
+        and (s.due_at, s.run_id, s.name, s.phase)
+            > (@jobless_at::timestamptz, @jobless_run::uuid, @jobless_name::text, @jobless_phase::text)
+    order by s.due_at, s.run_id, s.name, s.phase
     limit @limit
 ),
 overdue as (
     select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
     where @overdue::bigint > 0 and s.due_at is not null and s.job_id is not null and s.status = 'scheduled'
         and s.due_at < (select at from now) - @overdue::bigint * interval '1 microsecond'
-        and (s.due_at, s.run_id) > (@overdue_at::timestamptz, @overdue_run::uuid)
-    order by s.due_at, s.run_id
+        and (s.due_at, s.run_id, s.name, s.phase)
+            > (@overdue_at::timestamptz, @overdue_run::uuid, @overdue_name::text, @overdue_phase::text)
+    order by s.due_at, s.run_id, s.name, s.phase
     limit @limit
 ),
 expired_decision as (
     select s as step, s.run_id, s.name, s.phase from /* schema */squidmesh_step as s
     where s.open_until is not null and s.open_until <= (select at from now)
-    order by s.open_until, s.run_id
+        and (s.open_until, s.run_id, s.name, s.phase)
+            > (@expired_at::timestamptz, @expired_run::uuid, @expired_name::text, @expired_phase::text)
+    order by s.open_until, s.run_id, s.name, s.phase
     limit @limit
 ),
 late as (
@@ -102,7 +108,9 @@ late as (
         select s as step, s.* from /* schema */squidmesh_step as s where s.run_id = h.run_id offset 0
     ) as s
     where s.worker = h.worker and s.status = 'running' and s.deadline_at <= (select at from now) - @late::bigint * interval '1 microsecond'
-    order by s.deadline_at, s.run_id
+        and (s.deadline_at, s.run_id, s.name, s.phase)
+            > (@late_at::timestamptz, @late_run::uuid, @late_name::text, @late_phase::text)
+    order by s.deadline_at, s.run_id, s.name, s.phase
     limit @limit
 )
 select now.at, exists (select from beat), part, owner, run_id, name, phase,
@@ -124,7 +132,7 @@ from now, (
     union all
     select 'expired', 0, run_id, name, phase, step from expired_decision
     union all
-    select 'expired', 0, run_id, name, phase, step from late
+    select 'late', 0, run_id, name, phase, step from late
     union all
     select 'held', worker, run_id, name, phase, null from /* schema */squidmesh_hold where (worker, run_id) in (select worker, run_id from late)
     union all

@@ -27,7 +27,7 @@ update squidmesh_worker set lost_at = ?2 where lost_at is null and id <> ?1 and 
 -- By the holds' primary key: no index on the steps is needed.
 select h.worker, h.run_id, h.name, h.phase
 from squidmesh_hold as h join squidmesh_worker as w on w.id = h.worker
-where w.lost_at is not null
+where w.lost_at is not null and (h.run_id, h.worker, h.name, h.phase) > (?, ?, ?, ?)
 order by h.run_id, h.worker, h.name, h.phase
 limit ?;
 
@@ -49,22 +49,24 @@ order by run_id, name;
 select /* include Step */
 from squidmesh_step
 where due_at is not null and job_id is null and status = 'scheduled' and due_at < ?
-order by due_at, run_id
+    and (due_at, run_id, name, phase) > (?, ?, ?, ?)
+order by due_at, run_id, name, phase
 limit ?;
 
 -- name: Overdue
 select /* include Step */
 from squidmesh_step
-where due_at is not null and job_id is not null and status = 'scheduled' and due_at < ? and (due_at, run_id) > (?, ?)
-order by due_at, run_id
+where due_at is not null and job_id is not null and status = 'scheduled' and due_at < ?
+    and (due_at, run_id, name, phase) > (?, ?, ?, ?)
+order by due_at, run_id, name, phase
 limit ?;
 
 -- name: ExpiredDecisions
 -- By an index that holds nothing else.
 select /* include Step */
 from squidmesh_step
-where open_until is not null and open_until <= ?
-order by open_until, run_id
+where open_until is not null and open_until <= ? and (open_until, run_id, name, phase) > (?, ?, ?, ?)
+order by open_until, run_id, name, phase
 limit ?;
 
 -- name: Late
@@ -72,7 +74,8 @@ limit ?;
 select /* include Step */
 from squidmesh_step
 where (worker, run_id) in (select worker, run_id from squidmesh_hold) and status = 'running' and deadline_at <= ?
-order by deadline_at, run_id
+    and (deadline_at, run_id, name, phase) > (?, ?, ?, ?)
+order by deadline_at, run_id, name, phase
 limit ?;
 
 -- name: HeldBy
