@@ -101,7 +101,7 @@ type nemesis struct {
 }
 
 func (n *nemesis) run(ctx context.Context) {
-	n.now(ctx, 1, 5*time.Second, func(r *rand.Rand) { n.crew.kill(n.crew.pick(r.IntN(1000), "")) })
+	n.now(ctx, 1, 3*time.Second, func(r *rand.Rand) { n.crew.kill(n.crew.pick(r.IntN(1000), "")) })
 	n.now(ctx, 2, 8*time.Second, func(r *rand.Rand) { n.crew.freeze(n.crew.pick(r.IntN(1000), "worker")) })
 	n.now(ctx, 3, 1100*time.Millisecond, func(r *rand.Rand) { n.proxy.Arm(wirecut.Before + wirecut.Cut(r.IntN(3))) })
 	n.now(ctx, 4, 4*time.Second, func(r *rand.Rand) { n.proxy.Drop(1 + r.IntN(3)) })
