@@ -31,6 +31,7 @@ type lab struct {
 	walinspect bool // what was written can be read from the WAL
 	statements bool // pg_stat_statements answers
 	clock      time.Duration
+	away       time.Duration // the network that lies between contenders and the database, besides the real one
 }
 
 func openLab(ctx context.Context, o options) (*lab, error) {

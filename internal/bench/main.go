@@ -19,6 +19,8 @@ type group struct {
 var groups = []group{
 	{"throughput", measureThroughput},
 	{"lone", measureLone},
+	{"bystanders", measureBystanders},
+	{"distance", measureDistance},
 	{"first", measureFirst},
 	{"timers", measureTimers},
 	{"graph", measureGraph},

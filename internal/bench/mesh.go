@@ -80,9 +80,13 @@ func (m *mesh[TTx]) open(ctx context.Context, o meshOptions) error {
 
 // begin starts a run.
 func (m *mesh[TTx]) begin(ctx context.Context, data string) (squidmesh.RunID, error) {
-	run, err := m.rt.StartRun(ctx, squidmesh.StartParams{Workflow: m.workflow, Payload: order{data}})
+	return m.start(ctx, m.workflow, data)
+}
+
+func (m *mesh[TTx]) start(ctx context.Context, workflow, data string) (squidmesh.RunID, error) {
+	run, err := m.rt.StartRun(ctx, squidmesh.StartParams{Workflow: workflow, Payload: order{data}})
 	if err != nil {
-		return squidmesh.RunID{}, fmt.Errorf("start %s: %w", m.workflow, err)
+		return squidmesh.RunID{}, fmt.Errorf("start %s: %w", workflow, err)
 	}
 	return run.ID, nil
 }

@@ -39,7 +39,7 @@ func (l *lab) postgres(ctx context.Context) (*site[pgx.Tx], error) {
 	if err := l.reset(ctx); err != nil {
 		return nil, err
 	}
-	m := &meter{}
+	m := &meter{away: l.away}
 	pool, err := l.connect(ctx, l.conns, m)
 	if err != nil {
 		return nil, err

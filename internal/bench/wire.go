@@ -16,6 +16,8 @@ type meter struct {
 	statements atomic.Int64 // executions, without the next
 	controls   atomic.Int64 // begin, commit, rollback and savepoints
 	opaque     atomic.Bool  // encrypted: only trips are known
+
+	away time.Duration // that an answer is on its way
 }
 
 // dial is a pgconn.DialFunc.
@@ -44,6 +46,7 @@ func (c *meteredConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 && c.asked.CompareAndSwap(true, false) {
 		c.meter.trips.Add(1)
+		time.Sleep(c.meter.away)
 	}
 	return n, err
 }
