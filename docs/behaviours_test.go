@@ -99,9 +99,30 @@ func (l label) follows(last label) bool {
 
 // known is what a line can point to.
 type known struct {
-	functions map[string]bool            // tests and examples, by package and name
-	texts     map[string]map[string]bool // string literals of a package's tests
-	rules     string
+	declared map[string]*declared // in tests, by package and name; methods of one name are one
+	rules    string
+}
+
+// declared is a function, method or table of the tests.
+type declared struct {
+	function bool            // and no method
+	texts    map[string]bool // its string literals
+	uses     []string        // what it names
+}
+
+// read takes in a declaration, or a part of one that has a name of its own.
+func (d *declared) read(n ast.Node) {
+	ast.Inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Ident:
+			d.uses = append(d.uses, n.Name)
+		case *ast.BasicLit:
+			if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+				d.texts[strings.TrimSuffix(text, "/")] = true
+			}
+		}
+		return true
+	})
 }
 
 const suites = "squidmeshtest"
@@ -110,8 +131,8 @@ const suites = "squidmeshtest"
 func readEvidence(t *testing.T) known {
 	t.Helper()
 	k := known{
-		functions: map[string]bool{}, texts: map[string]map[string]bool{},
-		rules: read(t, "../squidmesh/property_invariants_test.go"),
+		declared: map[string]*declared{},
+		rules:    read(t, "../squidmesh/property_invariants_test.go"),
 	}
 	dirs := map[string]string{}
 	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
@@ -133,29 +154,57 @@ func readEvidence(t *testing.T) known {
 		if err != nil {
 			return err
 		}
-		if k.texts[pkg] == nil {
-			k.texts[pkg] = map[string]bool{}
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			switch n := n.(type) {
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
 			case *ast.FuncDecl:
-				if n.Recv == nil {
-					k.functions[pkg+"."+n.Name.Name] = true
-				}
-			case *ast.BasicLit:
-				if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
-					k.texts[pkg][strings.TrimSuffix(text, "/")] = true
+				d := k.declare(pkg, decl.Name.Name)
+				d.function = d.function || decl.Recv == nil
+				d.read(decl)
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					if values, ok := spec.(*ast.ValueSpec); ok {
+						for _, name := range values.Names {
+							k.declare(pkg, name.Name).read(values)
+						}
+					}
 				}
 			}
-			return true
-		})
+		}
 		return nil
 	}))
 	return k
 }
 
+func (k known) declare(pkg, name string) *declared {
+	key := pkg + "." + name
+	if k.declared[key] == nil {
+		k.declared[key] = &declared{texts: map[string]bool{}}
+	}
+	return k.declared[key]
+}
+
+// writes reports whether a text stands in a function, in what it uses of its package's tests or of a suite, and so on.
+func (k known) writes(pkg, function, text string) bool {
+	seen := map[string]bool{}
+	for next := []string{pkg + "." + function}; len(next) > 0; next = next[1:] {
+		d := k.declared[next[0]]
+		if d == nil || seen[next[0]] {
+			continue
+		}
+		seen[next[0]] = true
+		if d.texts[text] {
+			return true
+		}
+		from, _, _ := strings.Cut(next[0], ".")
+		for _, name := range d.uses {
+			next = append(next, from+"."+name, suites+"."+name)
+		}
+	}
+	return false
+}
+
 // find reports what is missing of a scenario, a rule of the properties, or a test with its subtests. The name of a subtest must be
-// written in the tests of the package, or in a suite.
+// written in the test, or in what it uses of its package's tests or of a suite.
 func (k known) find(name string) error {
 	if script, ok := strings.CutPrefix(name, "scenario:"); ok {
 		found, _ := filepath.Glob("../testdata/scenarios/" + script)
@@ -171,11 +220,11 @@ func (k known) find(name string) error {
 		return nil
 	}
 	parts := strings.Split(name, "/")
-	if !k.functions[parts[0]] {
+	if d := k.declared[parts[0]]; d == nil || !d.function {
 		return fmt.Errorf("there is no function %s", parts[0])
 	}
-	pkg, _, _ := strings.Cut(parts[0], ".")
-	if i := slices.IndexFunc(parts[1:], func(part string) bool { return !k.texts[pkg][part] && !k.texts[suites][part] }); i >= 0 {
+	pkg, function, _ := strings.Cut(parts[0], ".")
+	if i := slices.IndexFunc(parts[1:], func(part string) bool { return !k.writes(pkg, function, part) }); i >= 0 {
 		return fmt.Errorf("there is no subtest %q of %s", parts[1+i], parts[0])
 	}
 	return nil
