@@ -295,8 +295,8 @@ var mutants = []mutant{
 	},
 	{
 		"cancel overrules a failure", "decide_manual.go",
-		"if d.run.Verdict != VerdictNone {\n\t\treturn nil\n\t}\n",
-		"",
+		"case d.run.Verdict != VerdictNone:\n\t\treturn nil",
+		"case false:\n\t\treturn nil",
 	},
 	{
 		"blocks are left running at the end", "decide_route.go",
