@@ -64,12 +64,15 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
 				return committed{}, err
 			}
+			if try >= commitAttempts {
+				rt.notYet(m, try, err)
+			}
 		case errors.Is(err, ErrDispatch) && (endOf(m.event) || claimOf(m.event)):
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
 			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
 		case m.err == nil && endOf(m.event) && !sweeps(m.event):
-			rt.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", try, "error", err)...)
+			rt.notYet(m, try, err)
 		default:
 			return committed{}, err
 		}
@@ -77,6 +80,11 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			return committed{}, err
 		}
 	}
+}
+
+// notYet tells an operator that the end of an attempt is being recorded again and again.
+func (rt *Runtime[TTx]) notYet(m *member, tries int, err error) {
+	rt.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", tries, "error", err)...)
 }
 
 // endOf reports whether the event is the end of an attempt, which has happened whether or not it can be written now: it is tried

@@ -28,6 +28,8 @@ type cronQueue[TTx any] struct {
 	jobs  int
 	crons []squidmesh.Delivery
 	fail  error
+
+	refused string // the workflow whose cron jobs are
 }
 
 func (q *cronQueue[TTx]) job() (squidmesh.Metadata, error) {
@@ -52,6 +54,9 @@ func (q *cronQueue[TTx]) EnqueueCompensation(context.Context, TTx, squidmesh.Com
 func (q *cronQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if job.Workflow == q.refused {
+		return squidmesh.Metadata{}, errors.New("refused")
+	}
 	if q.fail == nil {
 		q.crons = append(q.crons, job.Delivery())
 	}
@@ -223,6 +228,8 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"AFireWhoseJobIsLostIsSentAgain":          lostFireIsSentAgain[TTx],
 		"AFireWhoseJobIsToComeIsLeftAlone":        comingFireIsLeftAlone[TTx],
 		"ARefusedJobLeavesNothing":                refusedJobLeavesNothing[TTx],
+		"ARefusedJobKeepsNoOtherTrigger":          refusedJobKeepsNoOther[TTx],
+		"AClockThatComesBackBringsWindowsBack":    clockComesBack[TTx],
 		"MissedWindowsGoByThePolicy":              missedWindows[TTx],
 		"OverlapSkip":                             overlapSkips[TTx],
 		"OverlapSkipOutlastsManyWindows":          overlapOutlasts[TTx],
@@ -344,6 +351,70 @@ func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
 	require.Empty(b, b.states(rt, "nightly"))
 	fail(nil)
 	require.Len(b, b.tick(rt), 1)
+}
+
+// refusedJobKeepsNoOther: neither when windows fire nor when a fire is sent again.
+func refusedJobKeepsNoOther[TTx any](b *cronBench[TTx]) {
+	nightly := squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})
+	bad, good := digest(nightly), digest(nightly)
+	bad.Name, good.Name = "bad", "good"
+	rt := b.process(b.queue, bad, good)
+	state := func(workflow string) (states []squidmesh.FireState) {
+		list, err := rt.ListTriggers(b.Context(), squidmesh.ListTriggersParams{Workflow: workflow})
+		require.NoError(b, err)
+		for _, f := range list[0].Fires {
+			states = append(states, f.State)
+		}
+		return states
+	}
+	refuse := func(workflow string) {
+		b.queue.mu.Lock()
+		defer b.queue.mu.Unlock()
+		b.queue.refused = workflow
+	}
+	b.at("2026-03-02T07:00:00Z")
+	refuse("bad")
+	require.ErrorContains(b, b.tickCron(rt), "workflow=bad trigger=nightly")
+	require.Empty(b, state("bad"))
+	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("good"))
+
+	refuse("")
+	require.NoError(b, b.tickCron(rt))
+	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("bad"))
+	b.queue.take()
+	refuse("bad")
+	b.advance(6 * time.Second)
+	require.ErrorContains(b, b.tickCron(rt), "workflow=bad trigger=nightly")
+	require.NotEmpty(b, b.queue.take(), "that of the other is sent again")
+	require.ErrorIs(b, b.tickCron(rt), squidmesh.ErrDispatch)
+	require.Empty(b, b.queue.take(), "once")
+}
+
+// clockComesBack: it was three days ahead for a moment.
+func clockComesBack[TTx any](b *cronBench[TTx]) {
+	w := digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
+	rt := b.process(b.queue, w)
+	fire := func() {
+		b.Helper()
+		sent := b.tick(rt)
+		require.Len(b, sent, 1)
+		require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
+	}
+	b.at("2026-03-05T07:00:00Z")
+	fire()
+	require.Equal(b, "2026-03-06T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
+	require.NoError(b, rt.Stop(b.Context()))
+
+	b.at("2026-03-02T07:30:00Z")
+	rt = b.process(b.queue, w)
+	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
+	b.at("2026-03-03T07:00:00Z")
+	fire()
+	b.at("2026-03-04T07:00:00Z")
+	require.Empty(b, b.tick(rt), "that window was noted as missed")
+	b.at("2026-03-05T07:00:00Z")
+	require.Empty(b, b.tick(rt), "that window has been fired")
+	require.Equal(b, "2026-03-06T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
 }
 
 // missedWindows: the only process was away for a day.

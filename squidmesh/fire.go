@@ -2,7 +2,9 @@ package squidmesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/fault"
@@ -62,44 +64,98 @@ func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.T
 	if _, err := rt.store.SaveCron(ctx, tx, CronChange{Register: rows}); err != nil {
 		return fmt.Errorf("register %d triggers: %w", len(rows), err)
 	}
-	return nil
+	return rt.pullBack(ctx, tx, now)
+}
+
+// pullBack brings back the next windows that lie beyond the one after now, as they do once the database's clock has jumped ahead and
+// come back. What has been fired meanwhile does not fire again, by the fires' keys.
+func (rt *Runtime[TTx]) pullBack(ctx context.Context, tx TTx, now time.Time) error {
+	rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys()})
+	if err != nil || len(beyond(rows, now)) == 0 {
+		return err
+	}
+	if rows, err = rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys(), Lock: true}); err != nil {
+		return err
+	}
+	rows = beyond(rows, now)
+	for _, row := range rows {
+		rt.logger.Warn("squidmesh: the database's clock came back, and the trigger with it", logWorkflow, row.Workflow, "trigger", row.Trigger,
+			"next", row.NextAt)
+	}
+	_, err = rt.store.SaveCron(ctx, tx, CronChange{Triggers: rows})
+	return err
+}
+
+// beyond are those of triggers whose next window is not the one after now but a later one, with the one after now.
+func beyond(rows []TriggerState, now time.Time) []TriggerState {
+	var far []TriggerState
+	for _, row := range rows {
+		s, err := newSchedule(row.Expression, row.TimeZone)
+		if err != nil || row.Paused {
+			continue
+		}
+		if next := s.next(now); next.Before(row.NextAt) {
+			row.NextAt = next
+			far = append(far, row)
+		}
+	}
+	return far
 }
 
 // cron fires what is due, and sends again what nobody delivers.
 func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) []trouble {
 	var troubles []trouble
-	try := func(what string, due bool, fn func(ctx context.Context, tx TTx, now time.Time) ([]Fire, error)) {
-		if !due {
-			return
-		}
-		if err := rt.inCronTx(ctx, fn); err != nil {
-			troubles = append(troubles, trouble{what: what, err: err})
-		}
+	if report.TriggersDue {
+		troubles = rt.eachTrigger(ctx, "fire triggers", rt.fireDue)
 	}
-	try("fire triggers", report.TriggersDue, rt.fireDue)
-	try("look after fires", report.FiresDue, rt.lookAfterFires)
+	if report.FiresDue {
+		troubles = append(troubles, rt.eachTrigger(ctx, "look after fires", rt.lookAfterFires)...)
+	}
 	return troubles
 }
 
-// inCronTx runs fn in a transaction of its own, and tells the observer of the fires that it wrote first.
-func (rt *Runtime[TTx]) inCronTx(ctx context.Context, fn func(ctx context.Context, tx TTx, now time.Time) ([]Fire, error)) error {
+// cronWork is something to do about triggers. It returns the fires that it wrote first, and which triggers it was about, the latter
+// also if it failed.
+type cronWork[TTx any] func(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (written []Fire, about []TriggerKey, err error)
+
+// eachTrigger does it about all registered triggers in one transaction. If the executor refuses a job of one, each has a transaction of
+// its own, so that the others do not wait for that one.
+func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) []trouble {
+	about, err := rt.inCronTx(ctx, rt.cronKeys(), do)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, ErrDispatch) || len(about) < 2:
+		return []trouble{{what: what, err: err}}
+	}
+	var troubles []trouble
+	for _, key := range about {
+		if _, err := rt.inCronTx(ctx, []TriggerKey{key}, do); err != nil {
+			troubles = append(troubles, trouble{what, []any{logWorkflow, key.Workflow, "trigger", key.Trigger}, err})
+		}
+	}
+	return troubles
+}
+
+// inCronTx does it in a transaction of its own, and tells the observer of the fires that it wrote first.
+func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []TriggerKey, do cronWork[TTx]) (about []TriggerKey, err error) {
 	var written []Fire
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+	err = rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		written, err = fn(ctx, tx, now)
+		written, about, err = do(ctx, tx, now, keys)
 		fault.Hit("cron.before_commit")
 		return err
 	})
 	fault.Hit("cron.after_commit")
 	if err != nil {
-		return fmt.Errorf("cron: %w", err)
+		return about, fmt.Errorf("cron: %w", err)
 	}
 	rt.waker.wake(rt.config.Queue)
 	rt.observeFires(ctx, written...)
-	return nil
+	return about, nil
 }
 
 // now is the database's time.
@@ -110,13 +166,14 @@ func (rt *Runtime[TTx]) now(ctx context.Context, tx TTx) (time.Time, error) {
 
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
 // nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
-func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) ([]Fire, error) {
-	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys(), DueBy: now, Limit: sweepLimit})
+func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (written []Fire, about []TriggerKey, err error) {
+	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: keys, DueBy: now, Limit: sweepLimit})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var change CronChange
 	for _, row := range due {
+		about = append(about, row.TriggerKey)
 		s, err := newSchedule(row.Expression, row.TimeZone)
 		if err != nil {
 			rt.logger.Error("squidmesh: trigger cannot fire", "workflow", row.Workflow, "trigger", row.Trigger, "error", err)
@@ -127,7 +184,8 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time) ([]F
 		change.NewFires = append(change.NewFires, fires...)
 		change.Triggers = append(change.Triggers, row)
 	}
-	return rt.saveFires(ctx, tx, change, now)
+	written, err = rt.saveFires(ctx, tx, change, now)
+	return written, about, err
 }
 
 // saveFires writes new fires, sends those that were not there yet, and returns them.
@@ -213,14 +271,19 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []Fire, now time
 
 // lookAfterFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
 // ones go whose time has come.
-func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time) ([]Fire, error) {
-	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: rt.cronKeys(), LookBy: now, Limit: sweepLimit})
+func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (_ []Fire, about []TriggerKey, err error) {
+	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: keys, LookBy: now, Limit: sweepLimit})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	for _, f := range fires {
+		if !slices.Contains(about, f.TriggerKey) {
+			about = append(about, f.TriggerKey)
+		}
 	}
 	coming, err := rt.coming(ctx, tx, fires)
 	if err != nil {
-		return nil, err
+		return nil, about, err
 	}
 	var again, later []Fire
 	for _, f := range fires {
@@ -228,7 +291,7 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 		case f.State == FireQueued:
 			busy, err := rt.overlapping(ctx, tx, f)
 			if err != nil {
-				return nil, err
+				return nil, about, err
 			}
 			if busy.run || busy.queued {
 				f.LookAt = now.Add(lookQueued)
@@ -247,10 +310,10 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 	}
 	if len(later) > 0 {
 		if _, err := rt.store.SaveCron(ctx, tx, CronChange{Fires: later}); err != nil {
-			return nil, err
+			return nil, about, err
 		}
 	}
-	return nil, rt.send(ctx, tx, again, now)
+	return nil, about, rt.send(ctx, tx, again, now)
 }
 
 // coming asks the executor which jobs will still be delivered; one that cannot tell says none.

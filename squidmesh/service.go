@@ -26,12 +26,22 @@ type service struct {
 	proven time.Time      // until when the last accepted heartbeat proves the lease; zero if nobody counts, with ManualTick
 	doubt  *time.Timer    // tells the steps to stop at that time
 	busy   sync.WaitGroup // deliveries at work
+	latest time.Time      // what the database's clock said at the last tick
 
 	// Of whoever is caring.
 	places Places // how far lists that are longer than a tick's share have been looked through
 	later  round  // enqueues that failed
 	sent   round  // deliveries repeated without knowing what became of their jobs
 	ticks  int
+}
+
+// cameBack reports whether the database's clock says less than at the tick before.
+func (s *service) cameBack(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	back := now.Before(s.latest)
+	s.latest = now
+	return back
 }
 
 // enter admits a delivery.
@@ -326,6 +336,11 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 		rt.live.cancelAll(ErrLeaseLost)
 	default:
 		rt.prove(svc, sent)
+	}
+	if svc.cameBack(report.Now) {
+		if err := inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.pullBack(ctx, tx, report.Now) }); err != nil {
+			return WorkerReport{}, fmt.Errorf("pull triggers back: %w", err)
+		}
 	}
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)

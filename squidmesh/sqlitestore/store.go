@@ -152,9 +152,10 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient, TxEnded: txEnded}
 }
 
-// transient: the file was busy, which another program's writes can cause.
+// transient: the file was busy, which another program's writes can cause, or its disk was full.
 func transient(err error) bool {
-	return !errors.Is(err, squidmesh.ErrCommitUnknown) && (isCode(err, sqlite3.SQLITE_BUSY) || isCode(err, sqlite3.SQLITE_LOCKED))
+	return !errors.Is(err, squidmesh.ErrCommitUnknown) &&
+		(isCode(err, sqlite3.SQLITE_BUSY) || isCode(err, sqlite3.SQLITE_LOCKED) || isCode(err, sqlite3.SQLITE_FULL))
 }
 
 // isCode compares the primary result code.
