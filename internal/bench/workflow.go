@@ -45,12 +45,12 @@ func counted(name string, count *atomic.Int64, after ...string) squidmesh.Step {
 	})}
 }
 
-// layered is a graph of layers of eight steps, each of which waits for the whole layer before it.
+// layered is a block of layers of eight steps, each of which waits for the whole layer before it. The block counts as a step.
 func layered(size int, count *atomic.Int64) squidmesh.Workflow {
 	const width = 8
 	var steps []squidmesh.Step
 	var before, layer []string
-	for i := range size {
+	for i := range size - 1 {
 		if i%width == 0 {
 			before, layer = layer, nil
 		}

@@ -201,3 +201,38 @@ func requireRefusedTwice[TTx any](t *testing.T, p program[TTx]) {
 	require.Len(t, in.Attempts, 2)
 	require.Contains(t, strings.ToLower(in.Run.Reason.Message), "foreign key constraint")
 }
+
+// leaking is a workflow whose step lets its transaction out.
+func leaking[TTx any](leaked chan<- TTx) squidmesh.Workflow {
+	return squidmesh.Workflow{Name: "leaking", Triggers: byHand, Steps: []squidmesh.Step{
+		{Name: "leak", Do: squidmesh.EffectTx(func(_ context.Context, tx TTx, _ struct{}) error {
+			leaked <- tx
+			return nil
+		})},
+	}}
+}
+
+// A transaction that a body lets out can do nothing once the body has returned.
+func TestLeakedTransaction_Postgres(t *testing.T) {
+	t.Parallel()
+	leaked := make(chan pgx.Tx, 1)
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{leaking(leaked)}})
+	_, err := pool.Exec(t.Context(), createParent)
+	require.NoError(t, err)
+	awaitStatus(t, p, startNamed(t, p, "leaking"), squidmesh.RunCompleted)
+	_, err = (<-leaked).Exec(t.Context(), "insert into parent values (1)")
+	require.ErrorIs(t, err, pgx.ErrTxClosed)
+}
+
+func TestLeakedTransaction_SQLite(t *testing.T) {
+	t.Parallel()
+	leaked := make(chan *sql.Tx, 1)
+	p, store := sqliteProgram(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{leaking(leaked)}})
+	_, err := store.DB().ExecContext(t.Context(), createParent)
+	require.NoError(t, err)
+	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "leaking"})
+	require.NoError(t, err)
+	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
+	_, err = (<-leaked).ExecContext(t.Context(), "insert into parent values (1)")
+	require.ErrorIs(t, err, sql.ErrTxDone)
+}

@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+// Behind a proxy that lends connections by the transaction, nobody can listen and a statement may meet another session than the one that
+// prepared it. Runs go on by polls.
+func TestPollOnly(t *testing.T) {
+	t.Parallel()
+	config := dbtest.Postgres(t, dbtest.River).Config()
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	p := startProgram(t, &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{
+		{Name: "line", Triggers: byHand, Steps: []squidmesh.Step{{Name: "one", Do: nothing(), Next: "two"}, {Name: "two", Do: nothing()}}},
+	}}, riverpgxv5.New(pool), func(c *river.Config) { c.PollOnly = true })
+	awaitStatus(t, p, startNamed(t, p, "line"), squidmesh.RunCompleted)
+}
