@@ -105,8 +105,11 @@ func (f *foresight) look() (stops bool) {
 	switch {
 	case f.snap.Run.Status.Terminal():
 		return false
+	case f.snap.Run.Compensate:
+		return f.undoes()
 	case f.snap.Run.Verdict != VerdictNone:
-		return f.snap.Run.Compensate && f.undoes()
+		f.mayUndo() // while it drains it can still be told to compensate
+		return false
 	}
 	for i := range f.spec.steps {
 		if st := &f.spec.steps[i]; st.Block == "" && f.open(st) {

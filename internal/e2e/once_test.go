@@ -80,7 +80,7 @@ func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
 	_, err = runtimes[1].UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
 	require.NoError(t, err)
 	_, err = runtimes[0].UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "bob", Step: "gate"})
-	require.Error(t, err)
+	require.ErrorIs(t, err, squidmesh.ErrNotWaiting)
 	in, err := runtimes[1].InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
 	decided := 0

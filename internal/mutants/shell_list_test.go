@@ -32,6 +32,12 @@ var shellMutants = []shellMutant{
 		"select transaction_timestamp(),",
 	}, inPG, "TestStore/Lock_WaitsAndReadsTheClockAfterwards"},
 
+	{mutant{
+		"memory of a run is used at any version", "squidmesh/carry.go",
+		"if memory == nil || memory.version != version {",
+		"if memory == nil {",
+	}, inShell, "TestUnblock_AfterAnotherProcessDidIsRefused"},
+
 	// The fence.
 	{mutant{
 		"nobody asks whether the worker is lost", "squidmesh/write.go",
