@@ -12,7 +12,7 @@ const pauseAlone = 25 * time.Millisecond
 
 // measureLone compares a ten-step run that has the machine to itself with ten commits of one statement each, in turns.
 func measureLone(ctx context.Context, l *lab) error {
-	measured := pick(l.options, []string{byMesh}, contenders)
+	measured := pick(l.options, []string{byMesh}, []string{byHops, byMesh}) // a chain waits for a poll at each step, for seconds
 	lone := map[string][]float64{}
 	var commits, ratios []float64
 	for range l.rounds {

@@ -57,8 +57,14 @@ type wire struct {
 	opaque  bool
 	header  []byte
 	body    int    // bytes of it to come
-	begins  []byte // the start of a simple query
+	begins  []byte // the start of the body
+
+	prepared map[string]bool // whether a prepared statement is a control
+	bound    bool            // whether the one to be executed is
 }
+
+// startOf is how much of a body is kept: names of statements, and the first word of one.
+const startOf = 128
 
 const sslRequest = 80877103
 
@@ -66,9 +72,7 @@ func (w *wire) scan(b []byte, m *meter) {
 	for len(b) > 0 && !w.opaque {
 		if w.body > 0 {
 			n := min(w.body, len(b))
-			if len(w.header) > 0 && w.header[0] == 'Q' && len(w.begins) < 10 {
-				w.begins = append(w.begins, b[:min(n, 10-len(w.begins))]...)
-			}
+			w.begins = append(w.begins, b[:min(n, startOf-len(w.begins))]...)
 			w.body -= n
 			b = b[n:]
 		} else {
@@ -101,6 +105,18 @@ func (w *wire) message(m *meter) {
 	switch {
 	case w.startup:
 		w.startup = false
+	case w.header[0] == 'P':
+		name, query, _ := bytes.Cut(w.begins, []byte{0})
+		if w.prepared == nil {
+			w.prepared = map[string]bool{}
+		}
+		w.prepared[string(name)] = control(query)
+	case w.header[0] == 'B':
+		_, rest, _ := bytes.Cut(w.begins, []byte{0})
+		name, _, _ := bytes.Cut(rest, []byte{0})
+		w.bound = w.prepared[string(name)]
+	case w.header[0] == 'E' && w.bound:
+		m.controls.Add(1)
 	case w.header[0] == 'E':
 		m.statements.Add(1)
 	case w.header[0] == 'Q' && control(w.begins):

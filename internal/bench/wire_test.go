@@ -18,6 +18,11 @@ func TestWire_CountsWhatIsExecutedHoweverItIsCutUp(t *testing.T) {
 		&pgproto3.Bind{PreparedStatement: "s1", Parameters: [][]byte{[]byte("EEEE")}},
 		&pgproto3.Execute{},
 		&pgproto3.Sync{},
+		&pgproto3.Parse{Name: "s2", Query: "begin"},
+		&pgproto3.Bind{PreparedStatement: "s2"},
+		&pgproto3.Execute{},
+		&pgproto3.Bind{PreparedStatement: "s1"},
+		&pgproto3.Execute{},
 		&pgproto3.Query{String: "select 1"},
 		&pgproto3.Query{String: "COMMIT"},
 	} {
@@ -33,8 +38,8 @@ func TestWire_CountsWhatIsExecutedHoweverItIsCutUp(t *testing.T) {
 			w.scan(rest[:n], &m)
 			rest = rest[n:]
 		}
-		require.EqualValues(t, 2, m.statements.Load(), "pieces of %d", size)
-		require.EqualValues(t, 2, m.controls.Load(), "pieces of %d", size)
+		require.EqualValues(t, 3, m.statements.Load(), "pieces of %d", size)
+		require.EqualValues(t, 3, m.controls.Load(), "pieces of %d", size)
 		require.False(t, m.opaque.Load())
 	}
 }

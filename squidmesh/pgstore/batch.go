@@ -2,6 +2,8 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -20,6 +22,11 @@ type indexed struct{ pgx.Batch }
 
 // planned is the settings in one statement, of which every commit pays; unplanned is their end.
 const planned = "select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+// settingsOf are those of a pipelined transaction: planned, and how long it may be silent.
+func settingsOf(silence time.Duration) string {
+	return fmt.Sprintf("%s, set_config('idle_in_transaction_session_timeout', '%d', true)", planned, silence.Milliseconds())
+}
 
 var unplanned = []string{"set local enable_seqscan = default", "set local jit = default", "set local plan_cache_mode = default"}
 

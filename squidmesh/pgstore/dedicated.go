@@ -26,7 +26,7 @@ func (d *dedicated) InTx(ctx context.Context, fn func(ctx context.Context, tx pg
 	if err := d.connect(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	return pipeline(ctx, &pipelined{conn: d.conn, settings: []string{d.store.limit}}, fn)
+	return pipeline(ctx, &pipelined{conn: d.conn, settings: d.store.settings}, fn)
 }
 
 func (d *dedicated) connect(ctx context.Context) error {

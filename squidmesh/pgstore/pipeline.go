@@ -17,7 +17,7 @@ func (s *Store) Pipeline(ctx context.Context, fn func(ctx context.Context, tx pg
 		return fmt.Errorf("acquire a connection: %w", err)
 	}
 	defer conn.Release()
-	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: []string{s.limit, planned}}, fn)
+	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: s.settings}, fn)
 }
 
 func pipeline(ctx context.Context, tx *pipelined, fn func(ctx context.Context, tx pgx.Tx) error) error {
@@ -35,7 +35,7 @@ func pipeline(ctx context.Context, tx *pipelined, fn func(ctx context.Context, t
 // transaction is asked to do.
 type pipelined struct {
 	conn         *pgx.Conn
-	settings     []string // with which it begins
+	settings     string // with which it begins
 	begun, ended bool
 	held         []*pgx.QueuedQuery
 }
@@ -48,9 +48,7 @@ func (p *pipelined) send(ctx context.Context, queries ...*pgx.QueuedQuery) error
 	batch := &pgx.Batch{}
 	if !p.begun {
 		batch.Queue(begin)
-		for _, setting := range p.settings {
-			batch.Queue(setting)
-		}
+		batch.Queue(p.settings)
 	}
 	batch.QueuedQueries = append(append(batch.QueuedQueries, p.held...), queries...)
 	p.begun, p.held = true, nil

@@ -48,6 +48,7 @@ type Store struct {
 	clock      func(time.Time) time.Time
 	statements map[string]string
 	limit      string // the setting that limits how long a transaction of ours may be silent
+	settings   string // all settings of a pipelined one
 }
 
 var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)
@@ -75,7 +76,8 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 		panic(fmt.Sprintf("pgstore: %v", err))
 	}
 	s.statements = statements
-	s.limit = fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", max(s.lease/2, time.Millisecond).Milliseconds())
+	s.limit = fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", (s.lease / 2).Milliseconds())
+	s.settings = settingsOf(s.lease / 2)
 	return s
 }
 

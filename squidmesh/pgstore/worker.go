@@ -34,7 +34,9 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	}
 
 	batch := &pgx.Batch{}
-	batch.Queue(planned) // a tick that was planned while there were few steps was seen to read a million of them for half a second
+	if _, ok := tx.(*pipelined); !ok { // which has the settings
+		batch.Queue(planned) // a tick that was planned while there were few steps was seen to read a million of them for half a second
+	}
 	alive := tick.Heartbeat
 	if tick.Register != nil {
 		report.Registered = newWorkerID()
