@@ -417,6 +417,31 @@ func clockComesBack[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "2026-03-06T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
 }
 
+// A process that lives through a jump of the database's clock brings its triggers back with it.
+func TestTick_PullsTriggersBackWithTheClock(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 6, 59, 0, 0, time.UTC)
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store:    dbtest.SQLite(t, &sqlitestore.Options{Clock: func(time.Time) time.Time { return now }}),
+		Executor: &cronQueue[*sql.Tx]{}, ManualTick: true, Logger: slog.New(slog.DiscardHandler),
+		Workflows: []squidmesh.Workflow{digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))},
+	})
+	require.NoError(t, err)
+	require.NoError(t, rt.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+	next := func(at time.Time) string {
+		now = at
+		require.NoError(t, rt.Tick(t.Context()))
+		list, err := rt.ListTriggers(t.Context(), squidmesh.ListTriggersParams{})
+		require.NoError(t, err)
+		return list[0].NextAt.Format(time.DateTime)
+	}
+	began := now
+	require.Equal(t, "2026-03-02 07:00:00", next(began))
+	require.Equal(t, "2026-03-06 07:00:00", next(began.AddDate(0, 0, 3).Add(time.Minute)))
+	require.Equal(t, "2026-03-03 07:00:00", next(began.Add(time.Hour)))
+}
+
 // missedWindows: the only process was away for a day.
 func missedWindows[TTx any](b *cronBench[TTx]) {
 	w := digest(

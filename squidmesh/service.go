@@ -26,7 +26,7 @@ type service struct {
 	proven time.Time      // until when the last accepted heartbeat proves the lease; zero if nobody counts, with ManualTick
 	doubt  *time.Timer    // tells the steps to stop at that time
 	busy   sync.WaitGroup // deliveries at work
-	latest time.Time      // what the database's clock said at the last tick
+	latest time.Time      // what the database's clock was seen to say last
 
 	// Of whoever is caring.
 	places Places // how far lists that are longer than a tick's share have been looked through
@@ -35,13 +35,17 @@ type service struct {
 	ticks  int
 }
 
-// cameBack reports whether the database's clock says less than at the tick before.
+// cameBack reports whether the database's clock says less than it was seen to say last.
 func (s *service) cameBack(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	back := now.Before(s.latest)
+	return now.Before(s.latest)
+}
+
+func (s *service) saw(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.latest = now
-	return back
 }
 
 // enter admits a delivery.
@@ -338,9 +342,12 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 		rt.prove(svc, sent)
 	}
 	if svc.cameBack(report.Now) {
-		if err := inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.pullBack(ctx, tx, report.Now) }); err != nil {
-			return WorkerReport{}, fmt.Errorf("pull triggers back: %w", err)
-		}
+		err = inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.pullBack(ctx, tx, report.Now) })
+	}
+	if err != nil {
+		rt.complain("squidmesh: tick", []trouble{{what: "pull triggers back", err: err}}) // the next tick tries again
+	} else {
+		svc.saw(report.Now)
 	}
 	for _, id := range report.Verdicts {
 		rt.live.interrupt(id)
