@@ -113,8 +113,13 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestLease_OutlivesAPoolThatBodiesExhaust"},
 	{mutant{
 		"the frozen keep their locks", "squidmesh/pgstore/store.go",
-		`"set local idle_in_transaction_session_timeout = %d", max`,
-		`"set local idle_in_transaction_session_timeout = 0 /* %d */", max`,
+		`"set local idle_in_transaction_session_timeout = %d", (s.lease / 2)`,
+		`"set local idle_in_transaction_session_timeout = %d", 0*(s.lease / 2)`,
+	}, inPG, "TestInTx_ASilentOneLosesItsLocks"},
+	{mutant{
+		"the frozen keep their locks, pipelined", "squidmesh/pgstore/store.go",
+		"s.settings = settingsOf(s.lease / 2)",
+		"s.settings = settingsOf(0)",
 	}, inPG, "TestInTx_ASilentOneLosesItsLocks"},
 	{mutant{
 		"Stop leaves its steps to the lease", "squidmesh/service.go",

@@ -15,7 +15,7 @@ import (
 // shellSample is for the bugs of the shell what sample is for those of the core. Each costs more, as its tests need a database.
 const shellSample = 15
 
-var failure = regexp.MustCompile(`--- FAIL: (\S+)|^panic: .*`)
+var failure = regexp.MustCompile(`(?m)--- FAIL: (\S+)|^panic: .*`)
 
 // TestMutants_TestsFindEachBugOfTheShell plants bugs where no property reaches: in the shell, the stores, their SQL and the adapter.
 func TestMutants_TestsFindEachBugOfTheShell(t *testing.T) {
@@ -67,9 +67,10 @@ func TestMutants_TextsAreInTheShell(t *testing.T) {
 	}
 }
 
-// testsFind runs tests of a package with an overlay. It reports whether one failed.
+// testsFind runs tests of a package with an overlay. It reports whether one failed. Some bugs make a test wait for ever, so its time is
+// short.
 func testsFind(t *testing.T, module, overlay, in, run string) (failed bool, output string) {
-	tests := exec.CommandContext(t.Context(), "go", "test", "-p", "1", "-count=1", "-vet=off", "-ldflags=-s -w", "-timeout=90s", "-failfast",
+	tests := exec.CommandContext(t.Context(), "go", "test", "-p", "1", "-count=1", "-vet=off", "-ldflags=-s -w", "-timeout=45s", "-failfast",
 		"-overlay", overlay, "-run", run, in)
 	tests.Dir = module
 	said, err := tests.CombinedOutput()
