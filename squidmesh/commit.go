@@ -22,7 +22,9 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e Event) (committe
 func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed, error) {
 	m.ctx, m.asked = ctx, time.Now()
 	if m.grouped() && !lever.Off(lever.Batch) {
-		rt.submit(m)
+		if err := rt.submit(m); err != nil {
+			return committed{}, err
+		}
 		if !rt.resolve(ctx, m) {
 			return m.c, m.err
 		}

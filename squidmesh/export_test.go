@@ -19,3 +19,10 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
 	return sealedStore[TTx]{store, sealer{codec}}
 }
+
+// Waiting is how many events wait for the shared commit in flight to end.
+func (rt *Runtime[TTx]) Waiting() int {
+	rt.group.mu.Lock()
+	defer rt.group.mu.Unlock()
+	return len(rt.group.waiting)
+}

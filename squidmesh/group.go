@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,47 +23,85 @@ type group struct {
 	busy    bool
 }
 
-// submission is a member that somebody waits for. The batch uses the values of its context; the end of that does not end the batch.
+// submission is a member that somebody waits for.
 type submission struct {
 	*member
 	done chan struct{}
 }
 
 // submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
-// (own).
-func (rt *Runtime[TTx]) submit(m *member) {
-	s := &submission{member: m, done: make(chan struct{})}
-	g := &rt.group
-	g.mu.Lock()
-	g.waiting = append(g.waiting, s)
-	if !g.busy {
-		g.busy = true
-		go rt.drainGroup()
+// (own). Who comes while no commit is in flight commits at once and by itself, without a goroutine between it and the database. An error
+// says that the member's context ended first, and wraps [ErrCommitUnknown] if the member was on its way by then, which goes on.
+func (rt *Runtime[TTx]) submit(m *member) error {
+	g, s := &rt.group, &submission{member: m, done: make(chan struct{})}
+	if g.begin(s) {
+		defer func() { // even if a store or an executor panics
+			if batch := g.next(); batch != nil {
+				go rt.drainGroup(batch)
+			}
+		}()
+		rt.commitBatch([]*submission{s})
+		return nil
 	}
-	g.mu.Unlock()
-	<-s.done
+	select {
+	case <-s.done:
+		return nil
+	case <-m.ctx.Done():
+	}
+	left := fmt.Errorf("wait for a shared commit: %w", context.Cause(m.ctx))
+	if g.withdraw(s) {
+		return left
+	}
+	return fmt.Errorf("%w: %w", ErrCommitUnknown, left)
+}
+
+// begin makes a submission the first of its group; else it waits.
+func (g *group) begin(s *submission) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.busy {
+		g.waiting = append(g.waiting, s)
+		return false
+	}
+	g.busy = true
+	return true
+}
+
+// withdraw takes a submission back, if it still waits.
+func (g *group) withdraw(s *submission) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, s)
+	if i < 0 {
+		return false
+	}
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return true
+}
+
+// next is the batch to be committed when the one before it is; nil if nobody waits, and then the group is idle.
+func (g *group) next() []*submission {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), maxBatch)
+	if n == 0 {
+		g.waiting, g.busy = nil, false
+		return nil
+	}
+	batch := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	return batch
 }
 
 // drainGroup commits batch after batch until nobody waits.
-func (rt *Runtime[TTx]) drainGroup() {
-	g := &rt.group
-	for {
-		g.mu.Lock()
-		n := min(len(g.waiting), maxBatch)
-		batch := g.waiting[:n:n]
-		g.waiting = g.waiting[n:]
-		if n == 0 {
-			g.waiting, g.busy = nil, false
-			g.mu.Unlock()
-			return
-		}
-		g.mu.Unlock()
+func (rt *Runtime[TTx]) drainGroup(batch []*submission) {
+	for ; batch != nil; batch = rt.group.next() {
 		rt.commitBatch(batch)
 	}
 }
 
 // commitBatch commits a batch in one transaction. If that fails, its members go on their own: one bad member does not fail the
-// rest.
+// rest. Nor does one whose context ends: that ends only the commit of a member that is alone.
 func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	members := make([]*member, len(batch))
 	for i, s := range batch {
@@ -72,7 +112,11 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 			close(s.done)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), batchTimeout)
+	ctx := batch[0].ctx
+	if len(batch) > 1 {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var w *writing
 	err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
@@ -128,11 +172,16 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	if !errors.Is(m.own, ErrCommitUnknown) {
 		return m.own != nil
 	}
-	if err := rt.readBack(ctx, m.c, m.own, true); err != nil {
+	switch err := rt.readBack(ctx, m.c, m.own, true); {
+	case err == nil:
+		m.own = nil
+		rt.told(m)
+		return false
+	case errors.Is(err, errNotCommitted):
 		m.doubt()
 		return true
+	default: // the caller's time is over
+		m.err = err
+		return false
 	}
-	m.own = nil
-	rt.told(m)
-	return false
 }

@@ -44,8 +44,9 @@ type StartResult struct {
 // all.
 //
 // Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrDispatch], [ErrInsideTransaction], [ErrSeal];
-// with a Key also [ErrKeyConflict], and [ErrUnreadable] if what the first run was started with cannot be opened. After
-// [ErrCommitUnknown] the run may or may not exist; a start with a Key can simply be repeated.
+// with a Key also [ErrKeyConflict], and [ErrUnreadable] if what the first run was started with cannot be opened. The end of ctx gives its
+// error, with nothing written. After [ErrCommitUnknown], which can come with that too, the run may or may not exist; a start with a Key can
+// simply be repeated.
 func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (StartResult, error) {
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err

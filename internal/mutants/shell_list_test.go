@@ -159,6 +159,16 @@ var shellMutants = []shellMutant{
 		"if m.err == nil && m.own == nil {\n\t\t\t\tm.err = err",
 	}, inShell, "TestCommit"},
 	{mutant{
+		"callers that go take their batch along", "squidmesh/group.go",
+		"if len(batch) > 1 {",
+		"if len(batch) > maxBatch {",
+	}, "./squidmesh", "TestGroup_ACallerThatGoesDisturbsNobody"},
+	{mutant{
+		"callers that go leave their event behind", "squidmesh/group.go",
+		"g.waiting = slices.Delete(g.waiting, i, i+1)\n",
+		"",
+	}, "./squidmesh", "TestGroup_ACallerThatWaitsMayGo"},
+	{mutant{
 		"what is transient is final", "squidmesh/pgstore/transient.go",
 		"\tcase \"40001\", // serialization_failure\n\t\t\"40P01\", // deadlock_detected",
 		"\tcase \"40P01\", // deadlock_detected",

@@ -1,0 +1,210 @@
+package squidmesh_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// gatedQueue takes jobs when it is told to: the commit that brings them is in flight until then.
+type gatedQueue struct {
+	squidmesh.Executor[*sql.Tx]
+	jobs chan int // how many came, each time
+	gate chan struct{}
+}
+
+func (q gatedQueue) EnqueueStep(ctx context.Context, _ *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, q.take(ctx, 1)
+}
+
+func (q gatedQueue) EnqueueSteps(ctx context.Context, _ *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	all := make([]squidmesh.Metadata, len(jobs))
+	for i, job := range jobs {
+		all[i] = squidmesh.Metadata{JobID: "1", Queue: job.Queue}
+	}
+	return all, q.take(ctx, len(jobs))
+}
+
+func (q gatedQueue) take(ctx context.Context, jobs int) error {
+	q.jobs <- jobs
+	select {
+	case <-q.gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// crowd is callers who start runs at a runtime with a gated queue.
+type crowd struct {
+	*testing.T
+	gatedQueue
+	rt    *squidmesh.Runtime[*sql.Tx]
+	ended chan error
+}
+
+func newCrowd(t *testing.T) *crowd {
+	c := &crowd{T: t, gatedQueue: gatedQueue{jobs: make(chan int), gate: make(chan struct{})}, ended: make(chan error)}
+	var err error
+	c.rt, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: c.gatedQueue, ManualTick: true, Workflows: []squidmesh.Workflow{{
+			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })}},
+		}},
+	})
+	require.NoError(t, err)
+	return c
+}
+
+// start calls StartRun without waiting for its end.
+func (c *crowd) start(ctx context.Context) {
+	go func() {
+		_, err := c.rt.StartRun(ctx, squidmesh.StartParams{Workflow: "single"})
+		c.ended <- err
+	}()
+}
+
+// wait returns when so many callers wait behind the commit in flight.
+func (c *crowd) wait(callers int) {
+	c.Helper()
+	require.Eventually(c, func() bool { return c.rt.Waiting() == callers }, 30*time.Second, time.Millisecond)
+}
+
+// runs is how many were written.
+func (c *crowd) runs() int {
+	c.Helper()
+	page, err := c.rt.ListRuns(c.Context(), squidmesh.ListParams{Limit: 500})
+	require.NoError(c, err)
+	return len(page.Runs)
+}
+
+// Whoever comes while a commit is in flight shares the next one, up to 256 at a time.
+func TestGroup_WhoComesMeanwhileSharesTheNextCommit(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	for range 300 {
+		c.start(t.Context())
+	}
+	c.wait(300)
+	c.gate <- struct{}{}
+	require.Equal(t, 256, <-c.jobs)
+	c.wait(44)
+	c.gate <- struct{}{}
+	require.Equal(t, 44, <-c.jobs)
+	c.gate <- struct{}{}
+	for range 301 {
+		require.NoError(t, <-c.ended)
+	}
+	require.Equal(t, 301, c.runs())
+}
+
+// A caller whose time is over goes at once: with nothing written if its event still waited.
+func TestGroup_ACallerThatWaitsMayGo(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.start(ctx)
+	c.wait(1)
+	cancel()
+	err := <-c.ended
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, squidmesh.ErrCommitUnknown)
+	require.Zero(t, c.rt.Waiting())
+
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.Equal(t, 1, c.runs())
+}
+
+// If its event was on its way with those of others, the caller does not know, and the others are not disturbed.
+func TestGroup_ACallerThatGoesDisturbsNobody(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.start(ctx)
+	c.wait(1)
+	c.start(t.Context())
+	c.wait(2)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.Equal(t, 2, <-c.jobs)
+	cancel()
+	err := <-c.ended
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, squidmesh.ErrCommitUnknown)
+
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.Equal(t, 3, c.runs())
+}
+
+// A caller that is alone ends its own commit, of which nothing is left; the next one finds the way free.
+func TestGroup_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.start(ctx)
+	require.Equal(t, 1, <-c.jobs)
+	cancel()
+	require.ErrorIs(t, <-c.ended, context.Canceled)
+	require.Zero(t, c.runs())
+
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.Equal(t, 1, c.runs())
+}
+
+// Stop waits for a delivery whose commit is shared, and leaves nothing claimed.
+func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	require.NoError(t, c.rt.Start(t.Context()))
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	page, err := c.rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	id := page.Runs[0].ID
+
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	performed, stopped := make(chan error), make(chan error)
+	go func() {
+		_, err := c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: id, Step: "only", Attempt: 1}.Delivery())
+		performed <- err
+	}()
+	c.wait(1)
+	go func() { stopped <- c.rt.Stop(t.Context()) }()
+	select {
+	case err := <-stopped:
+		require.Fail(t, "stopped while a delivery waits", "%v", err)
+	default:
+	}
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.NoError(t, <-performed)
+	require.NoError(t, <-stopped)
+	in, err := c.rt.InspectRun(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, squidmesh.StepRunning, in.Steps[0].Status)
+}
