@@ -15,32 +15,42 @@ import (
 // slowBody is how long the FuncTx bodies beside the measured runs take.
 const slowBody = time.Second
 
-// measureBystanders compares what runs take alone and beside others that could be in their way: FuncTx bodies that keep their
-// transactions open for a second, and runs whose rows somebody else has locked.
+// company is what the measured runs have beside them.
+type company struct {
+	name string
+	open bool // a transaction of nobody's that has written and stays open, for the server remembers all row versions for its sake
+	slow int  // FuncTx bodies that keep their transactions open for a second, one run after the other
+	held int  // runs whose rows somebody else has locked, by a transaction that stays open
+}
+
+var companies = []company{
+	{name: "alone"},
+	{name: "beside_an_open_transaction", open: true},
+	{name: "beside_slow", slow: 5},
+	{name: "beside_held", held: 5},
+}
+
+// measureBystanders compares what runs take alone and beside others that could be in their way. Whatever keeps a transaction open is
+// in everybody's way on PostgreSQL; the row with one that has nothing to do with squidmesh says how much of a loss is that.
 func measureBystanders(ctx context.Context, l *lab) error {
-	const concurrency, disturbed = 10, 5
-	rates, tails := map[bool][]float64{}, map[bool][]float64{}
+	const concurrency = 10
+	rates, tails := map[string][]float64{}, map[string][]float64{}
 	for range l.rounds {
-		for _, beside := range []bool{false, true} {
-			name, disturbers := "alone", 0
-			if beside {
-				name, disturbers = "beside", disturbed
-			}
+		for _, c := range companies {
 			s, err := l.measure(ctx, cell{
-				name: "bystanders." + name, open: l.openDisturbed(disturbers), concurrency: concurrency,
-				window: max(l.window, slowBody), patient: l.patient,
+				name: "bystanders." + c.name, open: l.openBeside(c), concurrency: concurrency, window: max(l.window, slowBody), patient: l.patient,
 			})
 			if err != nil {
 				return err
 			}
-			rates[beside] = append(rates[beside], s.rate)
-			tails[beside] = append(tails[beside], quantile(milliseconds(s.runs...), 0.99))
-			l.report.say("%-33s %8.0f steps/s, p99 of a run %.1f ms", "bystanders."+name, s.rate, tails[beside][len(tails[beside])-1])
+			tail := quantile(milliseconds(s.runs...), 0.99)
+			rates[c.name], tails[c.name] = append(rates[c.name], s.rate), append(tails[c.name], tail)
+			l.report.say("%-33s %8.0f steps/s, p99 of a run %.1f ms", "bystanders."+c.name, s.rate, tail)
 		}
 	}
-	for name, beside := range map[string]bool{"alone": false, "beside_slow_and_held": true} {
-		l.report.put("bystanders", name, "rate", median(rates[beside]), "steps/s")
-		l.report.put("bystanders", name, "run.p99", median(tails[beside]), "ms")
+	for _, c := range companies {
+		l.report.put("bystanders", c.name, "rate", median(rates[c.name]), "steps/s")
+		l.report.put("bystanders", c.name, "run.p99", median(tails[c.name]), "ms")
 	}
 	return nil
 }
@@ -55,13 +65,13 @@ type disturbance struct {
 	once   sync.Once
 }
 
-func (l *lab) openDisturbed(each int) func(context.Context) (contender, error) {
+func (l *lab) openBeside(c company) func(context.Context) (contender, error) {
 	return func(ctx context.Context) (contender, error) {
 		s, err := l.postgres(ctx)
 		if err != nil {
 			return nil, err
 		}
-		entered, leave := make(chan struct{}, each), make(chan struct{})
+		entered, leave := make(chan struct{}, c.held), make(chan struct{})
 		count := &atomic.Int64{}
 		m, err := openMesh(ctx, s, meshOptions{
 			workflow: line(headline.steps, count), count: count, others: []squidmesh.Workflow{slow(), held(entered, leave)},
@@ -71,10 +81,16 @@ func (l *lab) openDisturbed(each int) func(context.Context) (contender, error) {
 		}
 		inner, cancel := context.WithCancel(ctx)
 		d := &disturbance{mesh: m, lab: l, cancel: cancel}
-		for range each {
+		for range c.slow {
 			d.tasks.Go(func() { d.keepSlow(inner) })
 		}
-		if err := d.hold(inner, each, entered, leave); err != nil {
+		switch {
+		case c.held > 0:
+			err = d.hold(inner, c.held, entered, leave)
+		case c.open:
+			err = d.keepOpen(inner, "select pg_current_xact_id()")
+		}
+		if err != nil {
 			return nil, errors.Join(err, d.close())
 		}
 		return d, nil
@@ -129,6 +145,15 @@ func (d *disturbance) hold(ctx context.Context, runs int, entered <-chan struct{
 			return ctx.Err()
 		}
 	}
+	if err := d.keepOpen(ctx, "select from squidmesh_run where workflow = 'held' for update"); err != nil {
+		return err
+	}
+	close(leave)
+	return nil
+}
+
+// keepOpen executes a statement in a transaction that stays open until the measurement is over.
+func (d *disturbance) keepOpen(ctx context.Context, sql string) error {
 	tx, err := d.lab.watch.Begin(ctx)
 	if err != nil {
 		return err
@@ -139,11 +164,8 @@ func (d *disturbance) hold(ctx context.Context, runs int, entered <-chan struct{
 		defer cancel()
 		_ = tx.Rollback(ending)
 	})
-	if _, err := tx.Exec(ctx, "select from squidmesh_run where workflow = 'held' for update"); err != nil {
-		return err
-	}
-	close(leave)
-	return nil
+	_, err = tx.Exec(ctx, sql)
+	return err
 }
 
 func (d *disturbance) close() error {
