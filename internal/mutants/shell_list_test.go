@@ -154,6 +154,16 @@ var shellMutants = []shellMutant{
 		"_ = p.send(ctx, last)",
 	}, inPG, "TestPipeline_RefusesAtCommit"},
 	{mutant{
+		"observers hear before the commit", "squidmesh/group.go",
+		"w, err = rt.write(ctx, tx, members, false, rt.enqueue)\n",
+		"if w, err = rt.write(ctx, tx, members, false, rt.enqueue); err == nil {\n\t\t\trt.settle(w)\n\t\t}\n",
+	}, inShell, "TestScenarios_SQLite/sequence"},
+	{mutant{
+		"observers hear nothing of bodies", "squidmesh/execute.go",
+		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.settle(w)",
+		"fault.Hit(\"functx.after_commit\")\n\t\t\t_ = w",
+	}, inShell, "TestScenarios_SQLite/sequence"},
+	{mutant{
 		"one bad member fails its batch", "squidmesh/group.go",
 		"if m.err == nil && m.own == nil {\n\t\t\t\tm.own = err",
 		"if m.err == nil && m.own == nil {\n\t\t\t\tm.err = err",

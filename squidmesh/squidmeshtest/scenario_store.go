@@ -12,7 +12,8 @@ import (
 )
 
 // storeDriver runs scripts on runtimes over a real store, with a clock and a queue that the script turns by hand. A worker
-// that is lost is a runtime that is abandoned; the one that takes over is a new one on the same store.
+// that is lost is a runtime that is abandoned; the one that takes over is a new one on the same store. What is stored of a run must
+// have been told to an observer, entry by entry.
 type storeDriver[TTx any] struct {
 	plays     *Plays
 	config    DriverConfig
@@ -21,6 +22,7 @@ type storeDriver[TTx any] struct {
 	workflows []squidmesh.Workflow
 	variants  map[string]squidmesh.Workflow
 	clock     *clock
+	witness   *witness
 
 	mu   sync.Mutex
 	news News
@@ -82,7 +84,7 @@ func NewStoreDriver[TTx any](
 ) (Driver, error) {
 	d := &storeDriver[TTx]{
 		plays: plays, config: config, workflows: slices.Clone(workflows), variants: variants,
-		clock: &clock{now: scenarioStart}, queue: &queue[TTx]{},
+		clock: &clock{now: scenarioStart}, queue: &queue[TTx]{}, witness: newWitness(),
 	}
 	d.store = scriptedStore[TTx]{&process[TTx]{Store: open(d.clock.read), committed: d.note}}
 	if err := d.startRuntime(); err != nil {
@@ -94,7 +96,7 @@ func NewStoreDriver[TTx any](
 func (d *storeDriver[TTx]) newRuntime() (*squidmesh.Runtime[TTx], error) {
 	return squidmesh.New(&squidmesh.Config[TTx]{
 		Store: d.store, Executor: scriptedQueue[TTx]{d.queue}, Workflows: d.workflows, DisableContinuation: d.config.DisableContinuation,
-		Name: scenarioWorker, TimeSlice: time.Hour, Logger: slog.New(slog.DiscardHandler), ManualTick: true,
+		Name: scenarioWorker, TimeSlice: time.Hour, Logger: slog.New(slog.DiscardHandler), ManualTick: true, Observer: d.witness,
 	})
 }
 
@@ -116,6 +118,7 @@ func (d *storeDriver[TTx]) Now() time.Time { return d.clock.time() }
 
 // note keeps what was committed for News.
 func (d *storeDriver[TTx]) note(n *notes) {
+	d.witness.commit(n.Transitions)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.news.Transitions = append(d.news.Transitions, n.Transitions...)
@@ -271,7 +274,8 @@ func (d *storeDriver[TTx]) View(id squidmesh.RunID) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	return viewOf(in, *ex), nil
+	stored := viewOf(in, *ex)
+	return stored, d.witness.agrees(stored)
 }
 
 // Close lets everything go that stands still, and stops all runtimes.
