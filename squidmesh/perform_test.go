@@ -1,6 +1,7 @@
 package squidmesh_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -66,4 +67,33 @@ func TestPerform_AnswersWhatItCannotDo(t *testing.T) {
 	outcome, err := rt.Perform(t.Context(), delivery(func(*squidmesh.Delivery) {}))
 	require.NoError(t, err)
 	require.Equal(t, squidmesh.Outcome{Kind: squidmesh.Again, After: time.Second, Reason: "not_started"}, outcome)
+}
+
+// What a queue keeps of a job is the same text in every version of a program, for one that is deployed must read what the one before it
+// has enqueued.
+func TestDelivery_IsPlainJSON(t *testing.T) {
+	t.Parallel()
+	run := uuid.MustParse("0190b0a0-0000-7000-8000-000000000000")
+	window := &squidmesh.Window{StartAt: time.Date(2026, 3, 2, 7, 0, 0, 0, time.UTC), EndAt: time.Date(2026, 3, 3, 7, 0, 0, 0, time.UTC)}
+	place := squidmesh.Schedule{Now: window.StartAt, DueAt: window.EndAt, Delay: 24 * time.Hour, Queue: "slow", Priority: 3}
+	for want, d := range map[string]squidmesh.Delivery{
+		`{"v":1,"kind":"step","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"charge","attempt":3}`: squidmesh.StepJob{
+			Schedule: place, RunID: run, Workflow: "checkout", Step: "charge", Attempt: 3,
+		}.Delivery(),
+		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"charge","attempt":2}`: squidmesh.CompensationJob{
+			Schedule: place, RunID: run, Workflow: "checkout", Step: "charge", Attempt: 2,
+		}.Delivery(),
+		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000"}`: squidmesh.CompensationJob{RunID: run}.Delivery(),
+		`{"v":1,"kind":"cron","workflow":"digest","trigger":"nightly","signal_id":"abc",` +
+			`"intended_window":{"start_at":"2026-03-02T07:00:00Z","end_at":"2026-03-03T07:00:00Z"}}`: squidmesh.CronJob{
+			Schedule: place, Workflow: "digest", Trigger: "nightly", SignalID: "abc", IntendedWindow: window,
+		}.Delivery(),
+	} {
+		got, err := json.Marshal(d)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+		parsed, err := squidmesh.ParseDelivery(got)
+		require.NoError(t, err)
+		require.Equal(t, d, parsed)
+	}
 }
