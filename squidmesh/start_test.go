@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -64,6 +65,13 @@ func TestStartRun_ChecksThePayloadOfTheChosenTrigger(t *testing.T) {
 	require.Len(t, page.Runs, 2)
 }
 
+// pickyExecutor has no use for any definition.
+type pickyExecutor struct{ squidmesh.Executor[*sql.Tx] }
+
+func (pickyExecutor) ValidateSpec(spec *squidmesh.Spec) []string {
+	return []string{"no queue for " + spec.Workflow(), "no worker either"}
+}
+
 // A configuration is judged as a whole, before anything is opened or started.
 func TestNew_ListsEveryProblem(t *testing.T) {
 	t.Parallel()
@@ -88,4 +96,13 @@ func TestNew_ListsEveryProblem(t *testing.T) {
 	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{w, w}})
 	require.ErrorContains(t, err, `workflow "only" is registered twice`)
 	require.ErrorContains(t, err, `takes a transaction of type pgx.Tx, this runtime's store gives *sql.Tx`)
+
+	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: pickyExecutor{}, Workflows: []squidmesh.Workflow{standing(squidmesh.Pause())},
+	})
+	require.ErrorAs(t, err, &config)
+	require.Equal(t, []error{
+		&squidmesh.InputError{Field: `Workflows: workflow "only"`, Code: "refused_by_executor", Detail: "no queue for only"},
+		&squidmesh.InputError{Field: `Workflows: workflow "only"`, Code: "refused_by_executor", Detail: "no worker either"},
+	}, config.Problems)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// listening is a queue that notes how it was called.
+// listening is a queue that notes how it was called, and what of one step.
 type listening struct {
 	noQueue[*sql.Tx]
 	calls *[]string
 }
 
 func (l listening) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
-	*l.calls = append(*l.calls, "step "+job.Step)
+	*l.calls = append(*l.calls, fmt.Sprintf("step %s #%d on %s at %d", job.Step, job.Attempt, job.Queue, job.Priority))
 	return l.noQueue.EnqueueStep(ctx, tx, job)
 }
 
@@ -42,9 +42,11 @@ func TestEnqueue_GoesThroughTheRightMethod(t *testing.T) {
 	t.Parallel()
 
 	gate := squidmesh.Workflow{Name: "gate", Triggers: byHand, Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause()}}}
+	urgent := note()
+	urgent.Steps[0].Queue, urgent.Steps[0].Priority = "urgent", 3
 	calls := func(executor squidmesh.Executor[*sql.Tx], calls *[]string) []string {
 		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
-			Store: dbtest.SQLite(t, nil), Executor: executor, Workflows: []squidmesh.Workflow{note(), fork(), gate},
+			Store: dbtest.SQLite(t, nil), Executor: executor, Workflows: []squidmesh.Workflow{urgent, fork(), gate},
 		})
 		require.NoError(t, err)
 		for _, name := range []string{"note", "fork", "gate"} {
@@ -54,7 +56,7 @@ func TestEnqueue_GoesThroughTheRightMethod(t *testing.T) {
 		return *calls
 	}
 	var heard []string
-	require.Equal(t, []string{"step note", "2 steps"}, calls(listening{calls: &heard}, &heard))
+	require.Equal(t, []string{"step note #1 on urgent at 3", "2 steps"}, calls(listening{calls: &heard}, &heard))
 	heard = nil
 	require.Equal(t, []string{"batch of 1 steps", "batch of 2 steps"}, calls(taking{listening{calls: &heard}}, &heard))
 }
