@@ -299,6 +299,10 @@ func windowFiresOnce[TTx any](b *cronBench[TTx]) {
 	b.at("2026-03-02T12:00:00Z")
 	require.Empty(b, b.tick(two))
 	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(two, "nightly").NextAt.Format(time.RFC3339))
+
+	b.at("2026-03-03T07:00:00Z")
+	require.Equal(b, "fire_started", b.deliver(two, b.tick(two)[0]).Reason, "though the run before it has not ended")
+	require.Len(b, b.runs(one), 2)
 }
 
 // lostFireIsSentAgain: the process dies between the tick and the delivery, and the job with it.
@@ -350,7 +354,18 @@ func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
 	require.ErrorIs(b, err, squidmesh.ErrDispatch)
 	require.Empty(b, b.states(rt, "nightly"))
 	fail(nil)
-	require.Len(b, b.tick(rt), 1)
+	sent := b.tick(rt)
+	require.Len(b, sent, 1)
+
+	// Nor does a run whose first job is refused; its fire is still to come.
+	fail(errors.New("queue is away"))
+	_, err = rt.Perform(b.Context(), sent[0])
+	require.ErrorIs(b, err, squidmesh.ErrDispatch)
+	require.Empty(b, b.runs(rt))
+	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(rt, "nightly"))
+	fail(nil)
+	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
+	require.Len(b, b.runs(rt), 1)
 }
 
 // refusedJobKeepsNoOther: neither when windows fire nor when a fire is sent again.
@@ -627,6 +642,9 @@ func unknownWorkflow[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, rt.Stop(b.Context()))
 	old := b.process(b.queue, digest(squidmesh.Manual("go", squidmesh.Contract{})))
 	require.Equal(b, "definition_unknown", b.deliver(old, sent[0]).Reason)
+	another := digest(squidmesh.Manual("go", squidmesh.Contract{}))
+	another.Name = "another"
+	require.Equal(b, "definition_unknown", b.deliver(b.process(b.queue, another), sent[0]).Reason, "nor does it know the workflow")
 	b.advance(time.Minute)
 	outcome := b.deliver(old, sent[0])
 	require.Equal(b, squidmesh.Drop, outcome.Kind)
@@ -665,25 +683,48 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "fire_started", b.deliver(rt, theirs).Reason, "whatever they call it")
 	require.Len(b, b.runs(rt), 1)
 
+	// What a run keeps of its fire is what the delivery said, or was derived from it.
+	schedule := func(run squidmesh.Run) string {
+		stamp := func(at time.Time) string {
+			if at.IsZero() {
+				return ""
+			}
+			return at.UTC().Format("15:04")
+		}
+		signal := run.SignalID
+		if strings.HasPrefix(signal, "sha256:") {
+			signal = "derived"
+		}
+		return strings.TrimSpace(signal + " " + stamp(run.WindowAt) + "-" + stamp(run.WindowEnd))
+	}
 	eight, nine := b.now.Add(time.Hour), b.now.Add(2*time.Hour)
 	for name, tc := range map[string]struct {
 		deliveries []squidmesh.Delivery
-		runs       int
+		runs       []string
 	}{
-		"one signal":                {[]squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}}, 1},
-		"raw":                       {[]squidmesh.Delivery{{}, {IntendedWindow: &squidmesh.Window{}}}, 2},
-		"one window":                {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}, {IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}}, 1},
-		"one window, two signals":   {[]squidmesh.Delivery{{SignalID: "d", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}, {SignalID: "e", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}}, 1},
-		"the start of a window":     {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight}}, {IntendedWindow: &squidmesh.Window{StartAt: eight}}}, 1},
-		"the ends of two":           {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{EndAt: eight}}, {IntendedWindow: &squidmesh.Window{EndAt: nine}}}, 2},
-		"one signal, half a window": {[]squidmesh.Delivery{{SignalID: "f", IntendedWindow: &squidmesh.Window{StartAt: eight}}, {SignalID: "f"}}, 1},
+		"one signal":                {[]squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}}, []string{"abc -"}},
+		"raw":                       {[]squidmesh.Delivery{{}, {IntendedWindow: &squidmesh.Window{}}}, []string{"-", "-"}},
+		"one window":                {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}, {IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}}, []string{"derived 08:00-09:00"}},
+		"one window, two signals":   {[]squidmesh.Delivery{{SignalID: "d", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}, {SignalID: "e", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}}, []string{"d 09:00-09:00"}},
+		"the start of a window":     {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight}}, {IntendedWindow: &squidmesh.Window{StartAt: eight}}}, []string{"08:00-"}},
+		"the ends of two":           {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{EndAt: eight}}, {IntendedWindow: &squidmesh.Window{EndAt: nine}}}, []string{"-08:00", "-09:00"}},
+		"one signal, half a window": {[]squidmesh.Delivery{{SignalID: "f", IntendedWindow: &squidmesh.Window{StartAt: eight}}, {SignalID: "f"}}, []string{"f 08:00-"}},
 	} {
-		before := len(b.runs(rt))
+		known := map[squidmesh.RunID]bool{}
+		for _, run := range b.runs(rt) {
+			known[run.ID] = true
+		}
 		for _, d := range tc.deliveries {
 			d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
 			require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, d), name)
 		}
-		require.Len(b, b.runs(rt), before+tc.runs, name)
+		var started []string
+		for _, run := range b.runs(rt) {
+			if !known[run.ID] {
+				started = append(started, schedule(run))
+			}
+		}
+		require.ElementsMatch(b, tc.runs, started, name)
 	}
 	before := len(b.runs(rt))
 	for _, signal := range []string{"a\x00", strings.Repeat("x", 181)} {
