@@ -118,7 +118,7 @@ func (d *storeDriver[TTx]) Now() time.Time { return d.clock.time() }
 
 // note keeps what was committed for News.
 func (d *storeDriver[TTx]) note(n *notes) {
-	d.witness.commit(n.Transitions)
+	d.witness.commit(n.News)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.news.Transitions = append(d.news.Transitions, n.Transitions...)

@@ -12,12 +12,15 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// witness is an observer that holds what it is told against what is stored: each entry of the audit is told once, after its commit.
+// witness is an observer that holds what it is told against what is stored: each entry of the audit is told once, after its commit, and
+// so is each job that the queue took.
 type witness struct {
 	mu        sync.Mutex
 	committed map[entryKey]bool
 	told      map[squidmesh.RunID][]squidmesh.AuditEntry
 	early     []squidmesh.AuditEntry
+
+	queued, toldOf []witnessedJob
 }
 
 type entryKey struct {
@@ -25,18 +28,32 @@ type entryKey struct {
 	seq int
 }
 
+// witnessedJob is a job and what it is for.
+type witnessedJob struct {
+	id string
+	squidmesh.StepKey
+	attempt int
+}
+
 func newWitness() *witness {
 	return &witness{committed: map[entryKey]bool{}, told: map[squidmesh.RunID][]squidmesh.AuditEntry{}}
 }
 
 // commit notes what has just been committed.
-func (w *witness) commit(ts []squidmesh.Transition) {
+func (w *witness) commit(news News) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, t := range ts {
+	for _, t := range news.Transitions {
 		for _, e := range t.Audit {
 			w.committed[entryKey{e.Run, e.Seq}] = true
 		}
+	}
+	for _, job := range news.Jobs {
+		key := squidmesh.StepKey{Name: job.Delivery.Step, Phase: squidmesh.PhaseDo}
+		if job.Delivery.Kind == squidmesh.DeliverCompensation {
+			key.Phase = squidmesh.PhaseUndo
+		}
+		w.queued = append(w.queued, witnessedJob{job.ID, key, job.Delivery.Attempt})
 	}
 }
 
@@ -48,6 +65,9 @@ func (w *witness) Observe(_ context.Context, o squidmesh.Observation) {
 		w.early = append(w.early, o.Entry)
 	}
 	w.told[o.Run.ID] = append(w.told[o.Run.ID], o.Entry)
+	for _, job := range o.Jobs {
+		w.toldOf = append(w.toldOf, witnessedJob{job.JobID, job.StepKey, job.Attempt})
+	}
 }
 
 // agrees compares a run's audit with what was told of it, whatever overtook what.
@@ -62,6 +82,7 @@ func (w *witness) agrees(stored View) error {
 	var problems report
 	assert.Equal(&problems, normal(View{Audit: want}).Audit, normal(View{Audit: told}).Audit, "what was told")
 	assert.Empty(&problems, w.early, "told before its commit")
+	assert.ElementsMatch(&problems, w.queued, w.toldOf, "jobs that were told of")
 	if len(problems) > 0 {
 		return fmt.Errorf("what the observer was told is not what was committed: %s", bytes.Join(problems, []byte("\n")))
 	}
