@@ -81,6 +81,39 @@ func TestExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
 	require.Empty(t, page.Runs)
 }
 
+// curt is a queue that takes everything at once and says nothing of it.
+type curt struct{ noQueue[*sql.Tx] }
+
+func (curt) EnqueueBatch(context.Context, *sql.Tx, squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+	return squidmesh.BatchMetadata{}, nil
+}
+
+func TestBatchExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
+	t.Parallel()
+
+	workflow := fork()
+	workflow.Triggers = append(workflow.Triggers, squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{}))
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: curt{}, Workflows: []squidmesh.Workflow{workflow}, ManualTick: true,
+	})
+	require.NoError(t, err)
+	require.NoError(t, rt.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "fork"})
+	require.ErrorIs(t, err, squidmesh.ErrDispatch)
+	require.ErrorContains(t, err, "answered 0 of 2 jobs")
+	_, err = rt.FireTrigger(t.Context(), "fork", "yearly")
+	require.ErrorIs(t, err, squidmesh.ErrDispatch)
+	require.ErrorContains(t, err, "answered 0 of 1 cron jobs")
+
+	page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+	require.NoError(t, err)
+	require.Empty(t, page.Runs)
+	triggers, err := rt.ListTriggers(t.Context(), squidmesh.ListTriggersParams{})
+	require.NoError(t, err)
+	require.Empty(t, triggers[0].Fires)
+}
+
 // panicking is a queue with a mistake in it.
 type panicking[TTx any] struct{ noQueue[TTx] }
 
