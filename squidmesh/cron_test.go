@@ -727,12 +727,16 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 		require.ElementsMatch(b, tc.runs, started, name)
 	}
 	before := len(b.runs(rt))
-	for _, signal := range []string{"a\x00", strings.Repeat("x", 181)} {
-		outcome := b.deliver(rt, squidmesh.Delivery{
-			Version: 1, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "nightly", SignalID: signal,
-		})
-		require.Equal(b, squidmesh.Drop, outcome.Kind)
-		require.Contains(b, outcome.Detail, "signal_id")
+	for field, bad := range map[string][]squidmesh.Delivery{
+		"signal_id":              {{SignalID: "a\x00"}, {SignalID: strings.Repeat("x", 181)}},
+		"intended_window.end_at": {{IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: eight}}},
+	} {
+		for _, d := range bad {
+			d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
+			outcome := b.deliver(rt, d)
+			require.Equal(b, squidmesh.Drop, outcome.Kind)
+			require.Contains(b, outcome.Detail, field)
+		}
 	}
 	require.Len(b, b.runs(rt), before)
 }
