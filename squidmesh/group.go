@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Limits of one batch: members, and how long its transaction may take.
+// Limits of one batch: members, bytes of results and payloads in them unless one alone has more, and how long its transaction may take.
 const (
-	maxBatch     = 256
-	batchTimeout = 30 * time.Second
+	maxBatch      = 256
+	maxBatchBytes = 4 << 20
+	batchTimeout  = 30 * time.Second
 )
 
 // group gathers events while a commit is in flight and commits them together. There is no timer: a lone event is committed at
@@ -83,10 +84,15 @@ func (g *group) withdraw(s *submission) bool {
 func (g *group) next() []*submission {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), maxBatch)
-	if n == 0 {
+	if len(g.waiting) == 0 {
 		g.waiting, g.busy = nil, false
 		return nil
+	}
+	n := 1
+	for bytes := g.waiting[0].size(); n < min(len(g.waiting), maxBatch); n++ {
+		if bytes += g.waiting[n].size(); bytes > maxBatchBytes {
+			break
+		}
 	}
 	batch := g.waiting[:n:n]
 	g.waiting = g.waiting[n:]
@@ -165,6 +171,17 @@ func (m *member) grouped() bool {
 	default:
 		return false
 	}
+}
+
+// size is about how many bytes the member brings: a result or a payload, beside which all else is small.
+func (m *member) size() int {
+	if m.start != nil {
+		return len(m.start.payload)
+	}
+	if e, ok := m.event.(Succeeded); ok {
+		return len(e.Output)
+	}
+	return 0
 }
 
 // resolve turns a member that came back from a batch into an answer, or says that it must go on its own.

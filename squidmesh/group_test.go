@@ -3,6 +3,7 @@ package squidmesh_test
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func newCrowd(t *testing.T) *crowd {
 	var err error
 	c.rt, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
 		Store: dbtest.SQLite(t, nil), Executor: c.gatedQueue, ManualTick: true, Workflows: []squidmesh.Workflow{{
-			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[word]())},
 			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })}},
 		}},
 	})
@@ -63,9 +64,11 @@ func newCrowd(t *testing.T) *crowd {
 }
 
 // start calls StartRun without waiting for its end.
-func (c *crowd) start(ctx context.Context) {
+func (c *crowd) start(ctx context.Context) { c.startWith(ctx, "hello") }
+
+func (c *crowd) startWith(ctx context.Context, text string) {
 	go func() {
-		_, err := c.rt.StartRun(ctx, squidmesh.StartParams{Workflow: "single"})
+		_, err := c.rt.StartRun(ctx, squidmesh.StartParams{Workflow: "single", Payload: word{text}})
 		c.ended <- err
 	}()
 }
@@ -105,6 +108,28 @@ func TestGroup_WhoComesMeanwhileSharesTheNextCommit(t *testing.T) {
 		require.NoError(t, <-c.ended)
 	}
 	require.Equal(t, 301, c.runs())
+}
+
+// Large payloads make small commits: four megabytes are enough for one.
+func TestGroup_LargePayloadsAreSpread(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	for range 20 {
+		c.startWith(t.Context(), strings.Repeat("x", 250<<10))
+	}
+	c.wait(20)
+	c.gate <- struct{}{}
+	require.Equal(t, 16, <-c.jobs)
+	c.gate <- struct{}{}
+	require.Equal(t, 4, <-c.jobs)
+	c.gate <- struct{}{}
+	for range 21 {
+		require.NoError(t, <-c.ended)
+	}
+	require.Equal(t, 21, c.runs())
 }
 
 // A caller whose time is over goes at once: with nothing written if its event still waited.

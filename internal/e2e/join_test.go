@@ -26,7 +26,7 @@ func TestSiblingsThatFinishAtOnceAlwaysJoin(t *testing.T) {
 		t.Run(strconv.Itoa(siblings), func(t *testing.T) {
 			t.Parallel()
 
-			const runs, atOnce = 500, 4
+			const runs, atOnce = 200, 4
 			j := newJoin(t, siblings)
 			var group errgroup.Group
 			group.SetLimit(atOnce)
