@@ -9,10 +9,11 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
 
-// Limits of what is carried, so that memory stays bounded: runs, and bytes of data in each.
+// Limits of what is carried, so that memory stays bounded: runs, and bytes of data in each and in all.
 const (
-	maxCarried      = 10_000
-	maxCarriedBytes = 64 << 10
+	maxCarried           = 10_000
+	maxCarriedBytes      = 64 << 10
+	maxCarriedAltogether = 64 << 20
 )
 
 // carried is what this process remembers of a run from its own last commit: if the locked row still has the version, nothing
@@ -105,16 +106,16 @@ func (c *carried) apply(t Transition) {
 
 // carrier keeps what is carried. Whoever takes a run's memory owns it, and puts it back only after its commit.
 type carrier struct {
-	mu   sync.Mutex
-	runs map[RunID]*carried
+	mu    sync.Mutex
+	runs  map[RunID]*carried
+	bytes int // in all of them
 }
 
 // take removes and returns what is carried of a run at a version; else an empty memory.
 func (c *carrier) take(id RunID, version int) *carried {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	memory := c.runs[id]
-	delete(c.runs, id)
+	memory := c.forget(id)
 	if memory == nil || memory.version != version {
 		memory = emptyCarried()
 		memory.version = version
@@ -132,13 +133,25 @@ func (c *carrier) put(run Run, memory *carried) {
 	if c.runs == nil {
 		c.runs = map[RunID]*carried{}
 	}
-	if len(c.runs) >= maxCarried {
-		for id := range c.runs { // any: a forgotten run is only loaded again
-			delete(c.runs, id)
+	c.forget(run.ID)
+	for id := range c.runs { // any: a forgotten run is only loaded again
+		if len(c.runs) < maxCarried && c.bytes+memory.bytes <= maxCarriedAltogether {
 			break
 		}
+		c.forget(id)
 	}
 	c.runs[run.ID] = memory
+	c.bytes += memory.bytes
+}
+
+// forget removes and returns what is carried of a run; nil for nothing.
+func (c *carrier) forget(id RunID) *carried {
+	memory := c.runs[id]
+	if memory != nil {
+		delete(c.runs, id)
+		c.bytes -= memory.bytes
+	}
+	return memory
 }
 
 // union is everything that either names.
