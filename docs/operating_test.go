@@ -32,6 +32,9 @@ func Example_operating() {
 	if err == nil {
 		err = prune(ctx, nil)
 	}
+	if err == nil {
+		err = hold(ctx, nil)
+	}
 	fmt.Println(err, observer)
 }
 
@@ -56,6 +59,18 @@ func prune(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx]) error {
 	slog.Info("to prune", "completed", would.Completed, "cancelled", would.Cancelled, "fires", would.Fires, "shapes", would.Shapes)
 	pruned, err := rt.PruneRuns(ctx, retention)
 	slog.Info("pruned", "runs", pruned.Runs(), "fires", pruned.Fires)
+	return err
+}
+
+func hold(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx]) error {
+	why := squidmesh.TriggerParams{Actor: "ana", Comment: "the mail server is away"}
+	if err := rt.PauseTrigger(ctx, "digest", "nightly", why); err != nil {
+		return err
+	}
+	triggers, err := rt.ListTriggers(ctx, squidmesh.ListTriggersParams{Workflow: "digest"})
+	for _, t := range triggers {
+		fmt.Println(t.TriggerKey, "paused:", t.Paused, "by", t.Actor, "at", t.ChangedAt, t.Comment)
+	}
 	return err
 }
 

@@ -75,7 +75,7 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	f.start(t, "flow", "working")
 	f.tasks.Go(func() { f.drainUntil(t, nil) })
 	<-f.going
-	_, err = f.rt.FireTrigger(t.Context(), "digest", "yearly")
+	_, err = f.rt.FireTrigger(t.Context(), "digest", "yearly", squidmesh.TriggerParams{})
 	require.NoError(t, err)
 	return f
 }
@@ -83,7 +83,10 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 // cron starts a run by a fire, and one by a scheduler of somebody else's.
 func (f *fixture[TTx]) cron(t *testing.T) {
 	t.Helper()
-	_, err := f.rt.FireTrigger(t.Context(), "digest", "yearly")
+	by := squidmesh.TriggerParams{Actor: "ada", Comment: "to see whether it works"}
+	require.NoError(t, f.rt.PauseTrigger(t.Context(), "digest", "yearly", by))
+	require.NoError(t, f.rt.ResumeTrigger(t.Context(), "digest", "yearly", by))
+	_, err := f.rt.FireTrigger(t.Context(), "digest", "yearly", by)
 	require.NoError(t, err)
 	f.drain(t)
 	january := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -185,7 +185,12 @@ var mutants = map[string][]string{
 		`update squidmesh_fire set state = 'queued' where state = 'pending'`,
 		`update squidmesh_fire set state = 'refused', look_at = null where state = 'pending'`,
 	},
-	"fire_has_trigger":            {`delete from squidmesh_trigger`},
+	"fire_has_trigger": {`delete from squidmesh_trigger`},
+	"only_operators_are_named": {
+		`update squidmesh_trigger set changed_at = null`,
+		`update squidmesh_trigger set changed_at = null, actor = null`,
+		`update squidmesh_fire set key = 'other' where actor is not null`,
+	},
 	"due_windows_are_fired":       {`update squidmesh_trigger set next_at = {old}`},
 	"open_fires_are_looked_after": {`update squidmesh_fire set look_at = {old} where state = 'pending'`},
 	"deadlines_are_kept": {

@@ -594,6 +594,17 @@ from /* schema */squidmesh_fire as f
 left join /* schema */squidmesh_trigger as t on t.workflow = f.workflow and t.name = f.name
 where t.name is null;
 
+-- name: only_operators_are_named
+-- Who operated a trigger, and why, stands only where somebody did: beside the time of a pause or resume, and in fires by hand.
+-- why: Whoever is named for what the schedule did would be asked about it.
+select cast(null as text) as run, 'trigger ' || t.workflow || '/' || t.name || ' names ' || coalesce(t.actor, 'nobody') || ' without a time' as what
+from /* schema */squidmesh_trigger as t
+where t.changed_at is null and (t.actor is not null or t.comment is not null)
+union all
+select cast(f.run_id as text), 'fire ' || f.key || ' of ' || f.workflow || '/' || f.name || ' names ' || coalesce(f.actor, 'nobody')
+from /* schema */squidmesh_fire as f
+where f.key not like 'now:%' and (f.actor is not null or f.comment is not null);
+
 -- name: due_windows_are_fired
 -- timed
 -- A window that is due has been fired, if a living worker has the workflow. A rollback that takes the trigger away breaks this too.

@@ -13,12 +13,13 @@ import (
 var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
 
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
-// results, errors (all but their code), comments and metadata of decisions, and what a payload was under an idempotency key. Jobs
-// carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are read as they are.
+// results, errors (all but their code), comments and metadata of decisions, comments of who operated a trigger, and what a payload was
+// under an idempotency key. Jobs carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are
+// read as they are.
 //
-// Place names the run and the field that a value belongs to. A codec that authenticates it too makes sure that a value cannot be
-// moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch keys
-// beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again.
+// Place names the run, trigger or fire, and the field that a value belongs to. A codec that authenticates it too makes sure that a value
+// cannot be moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch
+// keys beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again.
 type Codec interface {
 	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it.
 	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
@@ -88,6 +89,19 @@ func (s sealer) open(ctx context.Context, place string, value json.RawMessage) j
 	return plain
 }
 
+// sealText and openText do the same with what stands in a column of text.
+func (s sealer) sealText(ctx context.Context, place, text string) (string, error) {
+	sealed, err := s.seal(ctx, place, json.RawMessage(text))
+	return string(sealed), err
+}
+
+func (s sealer) openText(ctx context.Context, place, text string) string {
+	if !isSealed(text) {
+		return text
+	}
+	return string(s.open(ctx, place, json.RawMessage(text)))
+}
+
 // sealError keeps where, when and under which code an error happened readable.
 func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepError, error) {
 	if s.codec == nil || e == nil || e.Message == sealMessage && isSealed(e.Details) {
@@ -124,11 +138,13 @@ func (s sealer) sealData(ctx context.Context, e AuditEntry) (json.RawMessage, er
 	return s.seal(ctx, dataPlace(e), e.Data)
 }
 
-// The places of values. What is bound to a step is bound to its name, as outputs are found by it.
+// The places of values. What is bound to a step is bound to its name, as outputs are found by it. No run's id is "trigger" or "fire".
 
-func payloadPlace(run RunID) string { return run.String() + "/payload" }
-func keyPlace(run RunID) string     { return run.String() + "/key" }
-func dataPlace(e AuditEntry) string { return e.Run.String() + "/event/" + strconv.Itoa(e.Seq) }
+func payloadPlace(run RunID) string    { return run.String() + "/payload" }
+func keyPlace(run RunID) string        { return run.String() + "/key" }
+func triggerPlace(t TriggerKey) string { return "trigger/" + t.String() + "/comment" }
+func firePlace(f Fire) string          { return "fire/" + f.TriggerKey.String() + "/" + f.Key + "/comment" }
+func dataPlace(e AuditEntry) string    { return e.Run.String() + "/event/" + strconv.Itoa(e.Seq) }
 
 func outputPlace(run RunID, key StepKey) string {
 	return run.String() + "/output/" + string(key.Phase) + "/" + key.Name

@@ -206,6 +206,75 @@ func TestCodec_KeysCanBeChanged(t *testing.T) {
 	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
 }
 
+// What operators say of a trigger is sealed, and a process that cannot open it leaves it as it is when it moves the trigger on.
+func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
+	t.Parallel()
+
+	now := time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)
+	store := dbtest.SQLite(t, &sqlitestore.Options{Clock: func(time.Time) time.Time { return now }})
+	queue := &cronQueue[*sql.Tx]{}
+	open := func(codec squidmesh.Codec) *squidmesh.Runtime[*sql.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+			Store: manualStore[*sql.Tx]{store}, Executor: queue, Codec: codec,
+			Workflows: []squidmesh.Workflow{digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))},
+		})
+		require.NoError(t, err)
+		return rt
+	}
+	trigger := func(rt *squidmesh.Runtime[*sql.Tx]) squidmesh.TriggerInspection {
+		list, err := rt.ListTriggers(t.Context(), squidmesh.ListTriggersParams{})
+		require.NoError(t, err)
+		return list[0]
+	}
+	why := func(comment string) squidmesh.TriggerParams {
+		return squidmesh.TriggerParams{Actor: "ann", Comment: comment}
+	}
+	right, wrong := open(keyring(t, "a")), open(keyring(t, "b"))
+	require.NoError(t, right.Start(t.Context()))
+	require.NoError(t, right.Stop(t.Context()))
+	require.NoError(t, right.PauseTrigger(t.Context(), "digest", "nightly", why("it is broken")))
+	require.NoError(t, right.ResumeTrigger(t.Context(), "digest", "nightly", why("it works")))
+	fire, err := right.FireTrigger(t.Context(), "digest", "nightly", why("it was missed"))
+	require.NoError(t, err)
+	require.Equal(t, "it was missed", fire.Comment)
+	for _, table := range []string{"squidmesh_trigger", "squidmesh_fire"} {
+		var actor, comment string
+		require.NoError(t, store.DB().QueryRowContext(t.Context(), "select actor, comment from "+table).Scan(&actor, &comment))
+		require.Equal(t, "ann", actor)
+		require.Contains(t, comment, `{"$sealed":{"key":"a"`)
+	}
+	require.Contains(t, trigger(wrong).Comment, `{"$sealed":{"key":"a"`)
+	require.Contains(t, trigger(wrong).Fires[0].Comment, `{"$sealed":{"key":"a"`)
+
+	now = now.Add(time.Hour)
+	require.NoError(t, wrong.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, wrong.Stop(context.Background())) })
+	require.NoError(t, wrong.TickCron(context.WithValue(t.Context(), manualTick{}, true)))
+	for _, d := range queue.take() {
+		outcome, err := wrong.Perform(t.Context(), d)
+		require.NoError(t, err)
+		require.Equal(t, "fire_started", outcome.Reason)
+	}
+	moved := trigger(right)
+	require.Equal(t, now.Add(24*time.Hour), moved.NextAt)
+	require.Equal(t, "it works", moved.Comment)
+	require.Len(t, moved.Fires, 2)
+	require.Empty(t, moved.Fires[0].Comment)
+	require.Equal(t, "it was missed", moved.Fires[1].Comment)
+
+	require.NoError(t, wrong.PauseTrigger(t.Context(), "digest", "nightly", why("nobody reads it")))
+	require.Equal(t, "nobody reads it", trigger(wrong).Comment)
+
+	fail := make(chan struct{})
+	close(fail)
+	broken := open(brokenCodec{keyring(t, "b"), fail})
+	require.ErrorIs(t, broken.ResumeTrigger(t.Context(), "digest", "nightly", why("unsaid")), squidmesh.ErrSeal)
+	_, err = broken.FireTrigger(t.Context(), "digest", "nightly", why("unsaid"))
+	require.ErrorIs(t, err, squidmesh.ErrSeal)
+	require.Equal(t, "nobody reads it", trigger(wrong).Comment)
+	require.Len(t, trigger(wrong).Fires, 2)
+}
+
 // brokenCodec cannot seal some of the time.
 type brokenCodec struct {
 	squidmesh.Codec

@@ -235,6 +235,8 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"OverlapSkipOutlastsManyWindows":          overlapOutlasts[TTx],
 		"OverlapQueueOne":                         overlapQueuesOne[TTx],
 		"APausedTriggerHasNoWindows":              pausedTrigger[TTx],
+		"WhoOperatesATriggerIsRecorded":           operatorsAreRecorded[TTx],
+		"AFireByHandSaysWhoAndWhy":                fireByHand[TTx],
 		"TheWindowsDateIsToday":                   windowsDateIsToday[TTx],
 		"ANewDefinitionTakesTheRowOver":           newDefinition[TTx],
 		"AProcessThatDoesNotKnowWaitsThenGivesUp": unknownWorkflow[TTx],
@@ -350,7 +352,7 @@ func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
 	require.ErrorIs(b, b.tickCron(rt), squidmesh.ErrDispatch)
 	require.Empty(b, b.states(rt, "nightly"))
 	require.Equal(b, "2026-03-02T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
-	_, err := rt.FireTrigger(b.Context(), "digest", "nightly")
+	_, err := rt.FireTrigger(b.Context(), "digest", "nightly", squidmesh.TriggerParams{})
 	require.ErrorIs(b, err, squidmesh.ErrDispatch)
 	require.Empty(b, b.states(rt, "nightly"))
 	fail(nil)
@@ -561,16 +563,16 @@ func pausedTrigger[TTx any](b *cronBench[TTx]) {
 		squidmesh.Trigger{Name: "hourly", Cron: "0 * * * *", Missed: squidmesh.MissedCatchUp, CatchUp: 100},
 		squidmesh.Manual("by_hand", squidmesh.Contract{}),
 	))
-	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly"))
-	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly"))
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{}))
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{}))
 	require.True(b, b.trigger(rt, "hourly").Paused)
 	require.Empty(b, b.trigger(rt, "hourly").Next)
 	b.at("2026-03-02T10:30:00Z")
 	require.Empty(b, b.tick(rt))
 
-	fire, err := rt.FireTrigger(ctx, "digest", "hourly")
+	fire, err := rt.FireTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{})
 	require.NoError(b, err)
-	again, err := rt.FireTrigger(ctx, "digest", "hourly")
+	again, err := rt.FireTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{})
 	require.NoError(b, err)
 	require.NotEqual(b, fire.SignalID, again.SignalID, "each call is a fire of its own")
 	byHand := b.queue.take()
@@ -578,28 +580,118 @@ func pausedTrigger[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "fire_started", b.deliver(rt, byHand[0]).Reason)
 	require.Equal(b, "2026-03-02T10:30:00Z", b.runs(rt)[0].WindowAt.Format(time.RFC3339))
 
-	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly"))
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{}))
 	require.Equal(b, "2026-03-02T11:00:00Z", b.trigger(rt, "hourly").Next[0].Format(time.RFC3339))
 	require.Empty(b, b.tick(rt), "a pause misses nothing")
-	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly"))
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly", squidmesh.TriggerParams{}))
 
 	require.NoError(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
-		require.NoError(b, rt.PauseTriggerTx(ctx, tx, "digest", "hourly"))
-		require.NoError(b, rt.ResumeTriggerTx(ctx, tx, "digest", "hourly"))
-		_, err := rt.FireTriggerTx(ctx, tx, "digest", "hourly")
+		require.NoError(b, rt.PauseTriggerTx(ctx, tx, "digest", "hourly", squidmesh.TriggerParams{}))
+		require.NoError(b, rt.ResumeTriggerTx(ctx, tx, "digest", "hourly", squidmesh.TriggerParams{}))
+		_, err := rt.FireTriggerTx(ctx, tx, "digest", "hourly", squidmesh.TriggerParams{})
 		return err
 	}))
 	require.Len(b, b.queue.take(), 1)
 
 	for _, name := range []string{"by_hand", "hourl", ""} {
-		_, err = rt.FireTrigger(ctx, "digest", name)
+		_, err = rt.FireTrigger(ctx, "digest", name, squidmesh.TriggerParams{})
 		require.ErrorIs(b, err, squidmesh.ErrUnknownTrigger)
-		require.ErrorIs(b, rt.PauseTrigger(ctx, "digest", name), squidmesh.ErrUnknownTrigger)
-		require.ErrorIs(b, rt.ResumeTrigger(ctx, "digest", name), squidmesh.ErrUnknownTrigger)
+		require.ErrorIs(b, rt.PauseTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
+		require.ErrorIs(b, rt.ResumeTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
 	}
 	_, err = rt.ListTriggers(ctx, squidmesh.ListTriggersParams{Next: 101})
 	var input *squidmesh.InputError
 	require.ErrorAs(b, err, &input)
+}
+
+// operatorsAreRecorded: the row keeps who paused or resumed it last, and a call that changes nothing takes nobody's place.
+func operatorsAreRecorded[TTx any](b *cronBench[TTx]) {
+	ctx := b.Context()
+	workflow := digest(squidmesh.Cron("hourly", "0 * * * *", "", squidmesh.Contract{}))
+	rt := b.process(b.queue, workflow)
+	says := func(paused bool, at, actor, comment string) {
+		b.Helper()
+		row := b.trigger(rt, "hourly")
+		require.Equal(b, paused, row.Paused)
+		require.Equal(b, []string{actor, comment}, []string{row.Actor, row.Comment})
+		if at == "" {
+			require.Zero(b, row.ChangedAt)
+			return
+		}
+		require.Equal(b, at, row.ChangedAt.Format(time.RFC3339))
+	}
+	by := func(actor, comment string) squidmesh.TriggerParams {
+		return squidmesh.TriggerParams{Actor: actor, Comment: comment}
+	}
+	says(false, "", "", "")
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly", by("ann", "goes on")))
+	says(false, "", "", "")
+
+	b.at("2026-03-02T07:10:00Z")
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly", by("ann", "the mail server is away")))
+	b.at("2026-03-02T07:20:00Z")
+	require.NoError(b, rt.PauseTrigger(ctx, "digest", "hourly", by("bob", "me too")))
+	says(true, "2026-03-02T07:10:00Z", "ann", "the mail server is away")
+	b.process(b.queue, workflow) // which registers it anew
+	says(true, "2026-03-02T07:10:00Z", "ann", "the mail server is away")
+
+	b.at("2026-03-02T08:30:00Z")
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly", by("bob", "")))
+	says(false, "2026-03-02T08:30:00Z", "bob", "")
+	require.NoError(b, rt.ResumeTrigger(ctx, "digest", "hourly", by("ann", "again")))
+	b.at("2026-03-02T09:00:00Z")
+	require.Len(b, b.tick(rt), 1)
+	says(false, "2026-03-02T08:30:00Z", "bob", "")
+
+	require.NoError(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		return rt.PauseTriggerTx(ctx, tx, "digest", "hourly", by("cyd", "in a transaction"))
+	}))
+	says(true, "2026-03-02T09:00:00Z", "cyd", "in a transaction")
+	require.ErrorIs(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		require.NoError(b, rt.ResumeTriggerTx(ctx, tx, "digest", "hourly", by("dan", "rolls back")))
+		return context.Canceled
+	}), context.Canceled)
+	says(true, "2026-03-02T09:00:00Z", "cyd", "in a transaction")
+	require.NoError(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		return rt.ResumeTriggerTx(ctx, tx, "digest", "hourly", by("", "nobody's name"))
+	}))
+	says(false, "2026-03-02T09:00:00Z", "", "nobody's name")
+}
+
+// fireByHand: the fire says who asked for it and why, and the run that it starts who started it.
+func fireByHand[TTx any](b *cronBench[TTx]) {
+	ctx := b.Context()
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T07:00:00Z")
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
+	b.at("2026-03-02T08:00:00Z")
+	_, err := rt.FireTrigger(ctx, "digest", "nightly", squidmesh.TriggerParams{Actor: "ann", Comment: "the morning's was lost"})
+	require.NoError(b, err)
+	b.at("2026-03-02T09:00:00Z")
+	require.NoError(b, b.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		_, err := rt.FireTriggerTx(ctx, tx, "digest", "nightly", squidmesh.TriggerParams{Actor: "bob"})
+		return err
+	}))
+	b.at("2026-03-02T10:00:00Z")
+	_, err = rt.FireTrigger(ctx, "digest", "nightly", squidmesh.TriggerParams{Comment: "nobody's name"})
+	require.NoError(b, err)
+	for _, d := range b.queue.take() {
+		require.Equal(b, "fire_started", b.deliver(rt, d).Reason)
+	}
+	fires := b.trigger(rt, "nightly").Fires
+	require.Len(b, fires, 4)
+	for i, want := range []struct{ actor, comment, started string }{
+		{"", "nobody's name", "cron"}, {"bob", "", "bob"}, {"ann", "the morning's was lost", "ann"}, {"", "", "cron"},
+	} {
+		require.Equal(b, []string{want.actor, want.comment}, []string{fires[i].Actor, fires[i].Comment})
+		in, err := rt.InspectRun(ctx, fires[i].RunID, &squidmesh.InspectOptions{History: true})
+		require.NoError(b, err)
+		require.Equal(b, squidmesh.AuditStarted, in.Audit[0].Kind)
+		require.Equal(b, want.started, in.Audit[0].Actor)
+		folded, err := squidmesh.Fold(in.Spec, in.Audit)
+		require.NoError(b, err)
+		require.Equal(b, fires[i].SignalID, folded.Run.SignalID)
+	}
 }
 
 type dated struct {
@@ -790,7 +882,7 @@ func TestCron_StepsKnowTheirWindow(t *testing.T) {
 			return nil
 		})}},
 	})
-	fire, err := rt.FireTrigger(t.Context(), "digest", "nightly")
+	fire, err := rt.FireTrigger(t.Context(), "digest", "nightly", squidmesh.TriggerParams{})
 	require.NoError(t, err)
 	info := <-seen
 	require.Equal(t, fire.WindowAt, info.WindowAt)

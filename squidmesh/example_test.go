@@ -222,6 +222,39 @@ func ExamplePause() {
 	// completed <nil>
 }
 
+// A pause of a trigger says who is to be asked before it goes on, and so does a fire by hand.
+func ExampleRuntime_PauseTrigger() {
+	rt, stop := start(squidmesh.Workflow{
+		Name:     "digest",
+		Triggers: []squidmesh.Trigger{squidmesh.Cron("nightly", "0 7 * * *", "Europe/Berlin", squidmesh.Contract{})},
+		Steps:    []squidmesh.Step{{Name: "send", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })}},
+	})
+	defer stop()
+
+	ctx := context.Background()
+	pause := squidmesh.TriggerParams{Actor: "ana", Comment: "the mail server is away"}
+	if err := rt.PauseTrigger(ctx, "digest", "nightly", pause); err != nil {
+		panic(err)
+	}
+	fire := squidmesh.TriggerParams{Actor: "ben", Comment: "to see whether it is back"}
+	if _, err := rt.FireTrigger(ctx, "digest", "nightly", fire); err != nil {
+		panic(err)
+	}
+	triggers, err := rt.ListTriggers(ctx, squidmesh.ListTriggersParams{})
+	if err != nil {
+		panic(err)
+	}
+	for _, t := range triggers {
+		fmt.Printf("%s, paused: %t, by %s: %s\n", t.TriggerKey, t.Paused, t.Actor, t.Comment)
+		for _, f := range t.Fires {
+			fmt.Printf("fired by %s: %s\n", f.Actor, f.Comment)
+		}
+	}
+	// Output:
+	// digest/nightly, paused: true, by ana: the mail server is away
+	// fired by ben: to see whether it is back
+}
+
 // When a run fails, what completed is undone in reverse order.
 func Example_saga() {
 	say := func(what string) func(context.Context, Order) error {

@@ -97,7 +97,8 @@ type DeliveryObservation struct {
 }
 
 // FireObserver is an [Observer] that also hears what becomes of cron windows, after the commit: of each fire when it is
-// written (pending, or skipped because it was missed), and when its delivery is decided (started, queued, skipped or refused).
+// written (pending, or skipped because it was missed), and when its delivery is decided (started, queued, skipped or refused). A comment
+// on it went through [Config.Redact].
 type FireObserver interface {
 	ObserveFire(ctx context.Context, f Fire)
 }
@@ -136,6 +137,7 @@ func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...Fire) {
 	}
 	defer rt.observerPanicked()
 	for _, f := range fires {
+		f.Comment = rt.redact.text("comment", f.Comment)
 		observer.ObserveFire(context.WithoutCancel(ctx), f)
 	}
 }

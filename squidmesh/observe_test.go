@@ -222,12 +222,15 @@ func TestObserver_HearsOfFires(t *testing.T) {
 	t.Parallel()
 
 	observer := &seen{}
-	rt := startObserved(t, &squidmesh.Config[*sql.Tx]{Observer: observer, Workflows: []squidmesh.Workflow{{
+	redact := func(field, text string) string {
+		return field + ": " + strings.ReplaceAll(text, "secret", "[redacted]")
+	}
+	rt := startObserved(t, &squidmesh.Config[*sql.Tx]{Observer: observer, Redact: redact, Workflows: []squidmesh.Workflow{{
 		Name:     "nightly",
 		Triggers: []squidmesh.Trigger{squidmesh.Cron("night", "0 3 * * *", "UTC", squidmesh.Payload[nothing]())},
 		Steps:    []squidmesh.Step{{Name: "act", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })}},
 	}}})
-	fire, err := rt.FireTrigger(t.Context(), "nightly", "night")
+	fire, err := rt.FireTrigger(t.Context(), "nightly", "night", squidmesh.TriggerParams{Actor: "ann", Comment: "a secret"})
 	require.NoError(t, err)
 	var fires []squidmesh.Fire
 	require.Eventually(t, func() bool {
@@ -240,9 +243,16 @@ func TestObserver_HearsOfFires(t *testing.T) {
 	require.Equal(t, squidmesh.FirePending, fires[0].State)
 	require.Equal(t, squidmesh.FireStarted, fires[1].State)
 	require.Equal(t, fire.SignalID, fires[1].SignalID)
+	for _, f := range fires {
+		require.Equal(t, "ann", f.Actor)
+		require.Equal(t, "comment: a [redacted]", f.Comment)
+	}
+	require.Equal(t, "a secret", fire.Comment, "whoever said it may read it")
 	received := observer.delivered(t, func(o squidmesh.DeliveryObservation) bool { return o.Delivery.Kind == squidmesh.DeliverCron })
 	require.Equal(t, "fire_started", received.Outcome.Reason)
-	require.Equal(t, fires[1].RunID, observer.of(t, fires[1].RunID)[0].Run.ID)
+	started := observer.of(t, fires[1].RunID)[0]
+	require.Equal(t, fires[1].RunID, started.Run.ID)
+	require.Equal(t, "ann", started.Entry.Actor)
 }
 
 func TestObserver_ItsPanicIsNobodyElses(t *testing.T) {

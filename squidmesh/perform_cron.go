@@ -170,6 +170,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f Fire, policy 
 		return performed{outcome: Outcome{Kind: Again, After: 2 * time.Second, Reason: OutcomeDefinitionUnknown}}, nil
 	}
 	s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
+	s.event.Actor = cmp.Or(f.Actor, s.event.Actor)
 	f, w, err := rt.decideFire(ctx, tx, f, policy, s, refusal, now)
 	if err != nil {
 		return performed{}, err

@@ -104,12 +104,12 @@ func prunedWindowStartsNothing[TTx any](b *cronBench[TTx]) {
 	scheduled := b.tick(rt)[0]
 	require.Equal(b, "fire_started", b.deliver(rt, scheduled).Reason)
 	b.advance(time.Hour)
-	_, err := rt.FireTrigger(ctx, "digest", "nightly")
+	_, err := rt.FireTrigger(ctx, "digest", "nightly", squidmesh.TriggerParams{})
 	require.NoError(b, err)
 	skipped := b.queue.take()[0]
 	require.Equal(b, "fire_skipped", b.deliver(rt, skipped).Reason)
 	b.end(rt)
-	_, err = rt.FireTrigger(ctx, "digest", "nightly")
+	_, err = rt.FireTrigger(ctx, "digest", "nightly", squidmesh.TriggerParams{})
 	require.NoError(b, err)
 	manual := b.queue.take()[0]
 	require.Equal(b, "fire_started", b.deliver(rt, manual).Reason)

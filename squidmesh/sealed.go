@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 )
 
@@ -85,6 +84,50 @@ func (s sealedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (Histor
 	return history, err
 }
 
+func (s sealedStore[TTx]) Triggers(ctx context.Context, tx TTx, q TriggerQuery) ([]TriggerState, error) {
+	rows, err := s.Store.Triggers(ctx, tx, q)
+	for i := range rows {
+		rows[i].Comment = s.openText(ctx, triggerPlace(rows[i].TriggerKey), rows[i].Comment)
+	}
+	return rows, err
+}
+
+func (s sealedStore[TTx]) Fires(ctx context.Context, tx TTx, q FireQuery) ([]Fire, error) {
+	fires, err := s.Store.Fires(ctx, tx, q)
+	s.openFires(ctx, fires)
+	return fires, err
+}
+
+// SaveCron seals what it inserts and what operators say. The comments of other rows are not written, as they may be ones that could not
+// be opened.
+func (s sealedStore[TTx]) SaveCron(ctx context.Context, tx TTx, c CronChange) (_ []Fire, err error) {
+	if s.codec == nil {
+		return s.Store.SaveCron(ctx, tx, c)
+	}
+	c.Operated, c.NewFires = slices.Clone(c.Operated), slices.Clone(c.NewFires)
+	for i := range c.Operated {
+		t := &c.Operated[i]
+		if t.Comment, err = s.sealText(ctx, triggerPlace(t.TriggerKey), t.Comment); err != nil {
+			return nil, err
+		}
+	}
+	for i := range c.NewFires {
+		f := &c.NewFires[i]
+		if f.Comment, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {
+			return nil, err
+		}
+	}
+	inserted, err := s.Store.SaveCron(ctx, tx, c)
+	s.openFires(ctx, inserted)
+	return inserted, err
+}
+
+func (s sealer) openFires(ctx context.Context, fires []Fire) {
+	for i := range fires {
+		fires[i].Comment = s.openText(ctx, firePlace(fires[i]), fires[i].Comment)
+	}
+}
+
 func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err error) {
 	if run.Reason, err = s.sealError(ctx, run.ID, run.Reason); err != nil || !isNew {
 		return run, err
@@ -93,8 +136,7 @@ func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err er
 		return run, err
 	}
 	// Of a payload that can be guessed, a plain hash tells it.
-	hash, err := s.seal(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash))
-	run.KeyHash = string(hash)
+	run.KeyHash, err = s.sealText(ctx, keyPlace(run.ID), run.KeyHash)
 	return run, err
 }
 
@@ -104,7 +146,7 @@ func (s sealer) openRun(ctx context.Context, run Run) (_ Run, changed bool) {
 		run.Payload, changed = s.open(ctx, payloadPlace(run.ID), run.Payload), true
 	}
 	if isSealed(run.KeyHash) {
-		run.KeyHash, changed = string(s.open(ctx, keyPlace(run.ID), json.RawMessage(run.KeyHash))), true
+		run.KeyHash, changed = s.openText(ctx, keyPlace(run.ID), run.KeyHash), true
 	}
 	if run.Reason != nil && isSealed(run.Reason.Details) {
 		run.Reason, changed = s.openError(ctx, run.ID, run.Reason), true

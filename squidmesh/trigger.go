@@ -58,6 +58,11 @@ type TriggerState struct {
 	// NextAt is the next window; zero if there is none.
 	NextAt time.Time
 	Paused bool
+	// ChangedAt is when the trigger was paused or resumed last, Actor and Comment are what [TriggerParams] said then. All are zero if
+	// nobody has done either since migration 009.
+	ChangedAt time.Time
+	Actor     string
+	Comment   string
 	// PrunedTo is the newest window whose fire or run has been deleted; zero if none has.
 	PrunedTo time.Time
 }
@@ -92,6 +97,10 @@ type Fire struct {
 	Reason    string // why it was skipped, refused or queued
 	RunID     RunID  // of the run that it started
 	FiredAt   time.Time
+
+	// Actor and Comment are what [TriggerParams] said of a fire by hand.
+	Actor   string
+	Comment string
 
 	// RunStatus is where the run stands; empty if there is none, or no more.
 	RunStatus RunStatus
@@ -140,11 +149,14 @@ type FireQuery struct {
 // CronChange is what one transaction writes about triggers, in this order.
 type CronChange struct {
 	// Register inserts triggers, or changes the definitions of those that exist; NextAt then changes only together with the
-	// expression or the zone, and Paused and PrunedTo not at all.
+	// expression or the zone, and Paused, PrunedTo and what was said of a pause not at all.
 	Register []TriggerState
 
-	// Triggers writes NextAt and Paused.
+	// Triggers writes NextAt.
 	Triggers []TriggerState
+
+	// Operated writes NextAt, Paused, ChangedAt, Actor and Comment.
+	Operated []TriggerState
 
 	// NewFires inserts fires whose key and signal are both new in their trigger.
 	NewFires []Fire

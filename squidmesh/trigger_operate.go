@@ -10,19 +10,33 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
+// TriggerParams say who operates a trigger, and why.
+type TriggerParams struct {
+	// Actor is who does. At most 200 bytes of printable characters. Optional.
+	Actor string
+
+	// Comment is free text of at most 4 KiB.
+	Comment string
+}
+
+func (p TriggerParams) check() error {
+	return firstError(checkLine("Actor", p.Actor, maxActor), checkText("Comment", p.Comment, maxComment))
+}
+
 // FireTrigger fires a cron trigger now, whether or not it is due or paused; its schedule goes on as if nothing had happened. The
 // window is from now to the next one. A worker starts the run a moment later, under the trigger's overlap policy;
-// [Runtime.ListTriggers] says what became of the fire. Each call is a fire of its own.
+// [Runtime.ListTriggers] says what became of the fire. Each call is a fire of its own. The fire keeps what params say, and the actor is
+// who started the run in its audit, where it is "cron" if there is none.
 //
-// The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [ErrDispatch],
-// [ErrInsideTransaction].
-func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string) (Fire, error) {
-	if err := checkCall(ctx); err != nil {
+// The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [*InputError], [ErrDispatch],
+// [ErrInsideTransaction], [ErrSeal].
+func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) (Fire, error) {
+	if err := firstError(checkCall(ctx), params.check()); err != nil {
 		return Fire{}, err
 	}
 	var f Fire
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		f, err = rt.fireNow(ctx, tx, TriggerKey{workflow, trigger})
+		f, err = rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, params)
 		return err
 	})
 	if err != nil {
@@ -35,11 +49,11 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 
 // FireTriggerTx is FireTrigger within the caller's transaction. Besides its errors there is [ErrTxUnusable], of a transaction that has
 // ended or was given up.
-func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) (Fire, error) {
-	if err := checkJoin(ctx, tx); err != nil {
+func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) (Fire, error) {
+	if err := firstError(checkJoin(ctx, tx), params.check()); err != nil {
 		return Fire{}, err
 	}
-	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger})
+	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, params)
 	if err != nil {
 		return Fire{}, rt.joinError(err)
 	}
@@ -47,7 +61,7 @@ func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, tri
 	return f, nil
 }
 
-func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey) (Fire, error) {
+func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, params TriggerParams) (Fire, error) {
 	row, now, err := rt.lockTrigger(ctx, tx, key)
 	if err != nil {
 		return Fire{}, fmt.Errorf("fire: %w", err)
@@ -61,7 +75,7 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey) (Fi
 		return Fire{}, fmt.Errorf("make a signal id: %w", err)
 	}
 	f := row.fire("now:"+id.String(), s.window(now), now)
-	f.SignalID = f.Key
+	f.SignalID, f.Actor, f.Comment = f.Key, params.Actor, params.Comment
 	if _, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
 	}
@@ -69,69 +83,58 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey) (Fi
 }
 
 // PauseTrigger stops a cron trigger in all processes, until [Runtime.ResumeTrigger]. Windows during a pause are not missed: they do
-// not exist. What was fired before goes on. Pausing a paused trigger changes nothing. Errors: [ErrUnknownTrigger],
-// [ErrInsideTransaction].
-func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger string) error {
-	return rt.changeTrigger(ctx, TriggerKey{workflow, trigger}, pauseTrigger)
+// not exist. What was fired before goes on. The trigger's row keeps who paused it, when and why. Pausing a paused trigger changes
+// nothing, not even that. Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal].
+func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
+	return rt.pauseTrigger(ctx, TriggerKey{workflow, trigger}, true, params)
 }
 
 // PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
-func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
-	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, pauseTrigger)
+func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
+	return rt.joinPauseTrigger(ctx, tx, TriggerKey{workflow, trigger}, true, params)
 }
 
-// ResumeTrigger lets a paused trigger go on, with the first window from now on. Errors as for PauseTrigger.
-func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger string) error {
-	return rt.changeTrigger(ctx, TriggerKey{workflow, trigger}, resumeTrigger)
+// ResumeTrigger lets a paused trigger go on, with the first window from now on. Who resumed it, when and why replaces what its row kept
+// of the pause. Resuming a trigger that is not paused changes nothing. Errors as for PauseTrigger.
+func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
+	return rt.pauseTrigger(ctx, TriggerKey{workflow, trigger}, false, params)
 }
 
 // ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
-func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string) error {
-	return rt.joinTrigger(ctx, tx, TriggerKey{workflow, trigger}, resumeTrigger)
+func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
+	return rt.joinPauseTrigger(ctx, tx, TriggerKey{workflow, trigger}, false, params)
 }
 
-func pauseTrigger(row TriggerState, _ time.Time) (TriggerState, error) {
-	row.Paused = true
-	return row, nil
-}
-
-func resumeTrigger(row TriggerState, now time.Time) (TriggerState, error) {
-	s, err := newSchedule(row.Expression, row.TimeZone)
-	if err != nil {
-		return row, err
-	}
-	if row.Paused {
-		row.Paused, row.NextAt = false, s.next(now)
-	}
-	return row, nil
-}
-
-type changeTriggerFunc func(row TriggerState, now time.Time) (TriggerState, error)
-
-func (rt *Runtime[TTx]) changeTrigger(ctx context.Context, key TriggerKey, change changeTriggerFunc) error {
-	if err := checkCall(ctx); err != nil {
+// pauseTrigger pauses or resumes a trigger in a transaction of its own.
+func (rt *Runtime[TTx]) pauseTrigger(ctx context.Context, key TriggerKey, paused bool, params TriggerParams) error {
+	if err := firstError(checkCall(ctx), params.check()); err != nil {
 		return err
 	}
-	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.changeTriggerTx(ctx, tx, key, change) })
+	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.setPaused(ctx, tx, key, paused, params) })
 }
 
-// joinTrigger changes a trigger within the caller's transaction.
-func (rt *Runtime[TTx]) joinTrigger(ctx context.Context, tx TTx, key TriggerKey, change changeTriggerFunc) error {
-	if err := checkJoin(ctx, tx); err != nil {
+// joinPauseTrigger pauses or resumes a trigger within the caller's transaction.
+func (rt *Runtime[TTx]) joinPauseTrigger(ctx context.Context, tx TTx, key TriggerKey, paused bool, params TriggerParams) error {
+	if err := firstError(checkJoin(ctx, tx), params.check()); err != nil {
 		return err
 	}
-	return rt.joinError(rt.changeTriggerTx(ctx, tx, key, change))
+	return rt.joinError(rt.setPaused(ctx, tx, key, paused, params))
 }
 
-func (rt *Runtime[TTx]) changeTriggerTx(ctx context.Context, tx TTx, key TriggerKey, change changeTriggerFunc) error {
+func (rt *Runtime[TTx]) setPaused(ctx context.Context, tx TTx, key TriggerKey, paused bool, params TriggerParams) error {
 	row, now, err := rt.lockTrigger(ctx, tx, key)
-	if err != nil {
+	if err != nil || row.Paused == paused {
 		return err
 	}
-	if row, err = change(row, now); err != nil {
-		return fmt.Errorf("change trigger %s: %w", key, err)
+	if !paused {
+		s, err := newSchedule(row.Expression, row.TimeZone)
+		if err != nil {
+			return fmt.Errorf("resume trigger %s: %w", key, err)
+		}
+		row.NextAt = s.next(now)
 	}
-	if _, err = rt.store.SaveCron(ctx, tx, CronChange{Triggers: []TriggerState{row}}); err != nil {
+	row.Paused, row.ChangedAt, row.Actor, row.Comment = paused, now, params.Actor, params.Comment
+	if _, err = rt.store.SaveCron(ctx, tx, CronChange{Operated: []TriggerState{row}}); err != nil {
 		return fmt.Errorf("change trigger %s: %w", key, err)
 	}
 	return nil

@@ -61,17 +61,25 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 		},
 		"AwaitRun": func(ctx context.Context, _ TTx) error { v, err := rt.AwaitRun(ctx, id); return of(err, v) },
 		"FireTrigger": func(ctx context.Context, _ TTx) error {
-			v, err := rt.FireTrigger(ctx, "parcel", "nightly")
+			v, err := rt.FireTrigger(ctx, "parcel", "nightly", squidmesh.TriggerParams{})
 			return of(err, v)
 		},
 		"FireTriggerTx": func(ctx context.Context, tx TTx) error {
-			v, err := rt.FireTriggerTx(ctx, tx, "parcel", "nightly")
+			v, err := rt.FireTriggerTx(ctx, tx, "parcel", "nightly", squidmesh.TriggerParams{})
 			return of(err, v)
 		},
-		"PauseTrigger":    func(ctx context.Context, _ TTx) error { return rt.PauseTrigger(ctx, "parcel", "nightly") },
-		"PauseTriggerTx":  func(ctx context.Context, tx TTx) error { return rt.PauseTriggerTx(ctx, tx, "parcel", "nightly") },
-		"ResumeTrigger":   func(ctx context.Context, _ TTx) error { return rt.ResumeTrigger(ctx, "parcel", "nightly") },
-		"ResumeTriggerTx": func(ctx context.Context, tx TTx) error { return rt.ResumeTriggerTx(ctx, tx, "parcel", "nightly") },
+		"PauseTrigger": func(ctx context.Context, _ TTx) error {
+			return rt.PauseTrigger(ctx, "parcel", "nightly", squidmesh.TriggerParams{})
+		},
+		"PauseTriggerTx": func(ctx context.Context, tx TTx) error {
+			return rt.PauseTriggerTx(ctx, tx, "parcel", "nightly", squidmesh.TriggerParams{})
+		},
+		"ResumeTrigger": func(ctx context.Context, _ TTx) error {
+			return rt.ResumeTrigger(ctx, "parcel", "nightly", squidmesh.TriggerParams{})
+		},
+		"ResumeTriggerTx": func(ctx context.Context, tx TTx) error {
+			return rt.ResumeTriggerTx(ctx, tx, "parcel", "nightly", squidmesh.TriggerParams{})
+		},
 		"ListTriggers": func(ctx context.Context, _ TTx) error {
 			v, err := rt.ListTriggers(ctx, squidmesh.ListTriggersParams{})
 			return of(err, v)

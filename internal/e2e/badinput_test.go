@@ -452,25 +452,59 @@ func badTriggers[TTx any]() []badInput[TTx] {
 		want := refusal{is: squidmesh.ErrUnknownTrigger}
 		rows = append(rows,
 			badInput[TTx]{"fire/" + name, func(ctx context.Context, b *badBench[TTx]) error {
-				_, err := b.FireTrigger(ctx, key.Workflow, key.Trigger)
+				_, err := b.FireTrigger(ctx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 				return err
 			}, want},
 			badInput[TTx]{"pause/" + name, func(ctx context.Context, b *badBench[TTx]) error {
-				return b.PauseTrigger(ctx, key.Workflow, key.Trigger)
+				return b.PauseTrigger(ctx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 			}, want},
 			badInput[TTx]{"resume/" + name, func(ctx context.Context, b *badBench[TTx]) error {
-				return b.ResumeTrigger(ctx, key.Workflow, key.Trigger)
+				return b.ResumeTrigger(ctx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 			}, want},
 			badInput[TTx]{"fire tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
-				_, err := b.FireTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+				_, err := b.FireTriggerTx(ctx, tx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 				return err
 			}), want},
 			badInput[TTx]{"pause tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
-				return b.PauseTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+				return b.PauseTriggerTx(ctx, tx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 			}), want},
 			badInput[TTx]{"resume tx/" + name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
-				return b.ResumeTriggerTx(ctx, tx, key.Workflow, key.Trigger)
+				return b.ResumeTriggerTx(ctx, tx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
 			}), want},
+		)
+	}
+	for _, c := range []struct {
+		name   string
+		params squidmesh.TriggerParams
+		want   refusal
+	}{
+		{"actor of 201 bytes", squidmesh.TriggerParams{Actor: strings.Repeat("a", 201)}, refusal{field: "Actor", code: "too_long"}},
+		{"actor of two lines", squidmesh.TriggerParams{Actor: "a\nb"}, refusal{field: "Actor", code: "invalid_text"}},
+		{"actor of no text", squidmesh.TriggerParams{Actor: "\xff"}, refusal{field: "Actor", code: "invalid_text"}},
+		{"comment above 4 KiB", squidmesh.TriggerParams{Comment: strings.Repeat("c", 4097)}, refusal{field: "Comment", code: "too_long"}},
+		{"comment with NUL", squidmesh.TriggerParams{Comment: "\x00"}, refusal{field: "Comment", code: "invalid_text"}},
+	} {
+		rows = append(rows,
+			badInput[TTx]{"fire/" + c.name, func(ctx context.Context, b *badBench[TTx]) error {
+				_, err := b.FireTrigger(ctx, "parcel", "nightly", c.params)
+				return err
+			}, c.want},
+			badInput[TTx]{"pause/" + c.name, func(ctx context.Context, b *badBench[TTx]) error {
+				return b.PauseTrigger(ctx, "parcel", "nightly", c.params)
+			}, c.want},
+			badInput[TTx]{"resume/" + c.name, func(ctx context.Context, b *badBench[TTx]) error {
+				return b.ResumeTrigger(ctx, "parcel", "nightly", c.params)
+			}, c.want},
+			badInput[TTx]{"fire tx/" + c.name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				_, err := b.FireTriggerTx(ctx, tx, "parcel", "nightly", c.params)
+				return err
+			}), c.want},
+			badInput[TTx]{"pause tx/" + c.name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				return b.PauseTriggerTx(ctx, tx, "parcel", "nightly", c.params)
+			}), c.want},
+			badInput[TTx]{"resume tx/" + c.name, joined(func(ctx context.Context, b *badBench[TTx], tx TTx) error {
+				return b.ResumeTriggerTx(ctx, tx, "parcel", "nightly", c.params)
+			}), c.want},
 		)
 	}
 	for _, c := range []struct {

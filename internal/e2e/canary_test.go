@@ -76,6 +76,14 @@ func leaky() squidmesh.Workflow {
 	}
 }
 
+// nightly is a workflow that operators can say something about.
+func nightly() squidmesh.Workflow {
+	return squidmesh.Workflow{
+		Name: "nightly", Triggers: []squidmesh.Trigger{squidmesh.Cron("night", "@yearly", "", squidmesh.Contract{})},
+		Steps: []squidmesh.Step{{Name: "act", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })}},
+	}
+}
+
 // sink keeps all that leaves the program other than by the database.
 type sink struct {
 	mu  sync.Mutex
@@ -105,6 +113,11 @@ func (e everyone) Observe(ctx context.Context, o squidmesh.Observation) {
 	e.Telemetry.Observe(ctx, o)
 }
 
+func (e everyone) ObserveFire(ctx context.Context, f squidmesh.Fire) {
+	_ = json.NewEncoder(e.told).Encode(f)
+	e.Telemetry.ObserveFire(ctx, f)
+}
+
 func (e everyone) ObserveDelivery(ctx context.Context, o squidmesh.DeliveryObservation) {
 	_ = json.NewEncoder(e.told).Encode(o)
 	e.Telemetry.ObserveDelivery(ctx, o)
@@ -119,11 +132,14 @@ func leaked(t *testing.T, config *squidmesh.Config[pgx.Tx]) (rows, outside []str
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
 	})
 	require.NoError(t, err)
-	config.Workflows = []squidmesh.Workflow{leaky()}
+	config.Workflows = []squidmesh.Workflow{leaky(), nightly()}
 	config.Logger = slog.New(slog.NewTextHandler(logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	config.Observer, config.Intercept = everyone{telemetry, told}, telemetry.Intercept
 	p, pool := postgresProgram(t, config)
 
+	_, err = p.FireTrigger(t.Context(), "nightly", "night", squidmesh.TriggerParams{Actor: "ann", Comment: "canary-fire_comment"})
+	require.NoError(t, err)
+	require.NoError(t, p.PauseTrigger(t.Context(), "nightly", "night", squidmesh.TriggerParams{Actor: "ann", Comment: "canary-pause_comment"}))
 	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "leaky", Payload: secret{"canary-payload"}, Key: "once"})
 	require.NoError(t, err)
 	decide := func(decide func(context.Context, squidmesh.RunID, squidmesh.Decision) (squidmesh.Run, error), d squidmesh.Decision) {
@@ -140,6 +156,10 @@ func leaked(t *testing.T, config *squidmesh.Config[pgx.Tx]) (rows, outside []str
 	require.Equal(t, squidmesh.RunFailed, ended.Status)
 
 	// Whoever may read them does.
+	triggers, err := p.ListTriggers(t.Context(), squidmesh.ListTriggersParams{})
+	require.NoError(t, err)
+	require.Equal(t, "canary-pause_comment", triggers[0].Comment)
+	require.Equal(t, "canary-fire_comment", triggers[0].Fires[0].Comment)
 	in, err := p.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"secret":"canary-payload"}`, string(in.Run.Payload))
@@ -209,10 +229,12 @@ func TestCanary(t *testing.T) {
 		require.ElementsMatch(t, []string{
 			"canary-payload", "canary-error", "canary-cause", "canary-details", "canary-output", "canary-tx_output", "canary-panic",
 			"canary-comment", "canary-metadata", "canary-rejection", "canary-final_error", "canary-undo_error",
+			"canary-fire_comment", "canary-pause_comment",
 		}, rows)
 		require.ElementsMatch(t, []string{
 			"canary-payload", "canary-log_message", "canary-log_text", "canary-log_error", "canary-error", "canary-cause", "canary-details",
 			"canary-panic", "canary-comment", "canary-rejection", "canary-final_error", "canary-undo_error",
+			"canary-fire_comment",
 		}, outside) // the payload by the step's own line; no results, no metadata
 	})
 }

@@ -95,7 +95,7 @@ func (s *seconds) trigger() squidmesh.TriggerInspection {
 // requireEachOnce lets no more windows come, and sees that there was one each second, each with one run, which completed.
 func (s *seconds) requireEachOnce() {
 	s.Helper()
-	require.NoError(s, s.desk.PauseTrigger(s.Context(), "second", "each"))
+	require.NoError(s, s.desk.PauseTrigger(s.Context(), "second", "each", squidmesh.TriggerParams{}))
 	var fires []squidmesh.Fire
 	require.Eventually(s, func() bool {
 		fires = s.trigger().Fires

@@ -102,7 +102,7 @@ func TestBatchExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
 	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "fork"})
 	require.ErrorIs(t, err, squidmesh.ErrDispatch)
 	require.ErrorContains(t, err, "answered 0 of 2 jobs")
-	_, err = rt.FireTrigger(t.Context(), "fork", "yearly")
+	_, err = rt.FireTrigger(t.Context(), "fork", "yearly", squidmesh.TriggerParams{})
 	require.ErrorIs(t, err, squidmesh.ErrDispatch)
 	require.ErrorContains(t, err, "answered 0 of 1 cron jobs")
 
@@ -178,7 +178,7 @@ func TestExecutorThatPanicsInTheBackground_EndsNothing(t *testing.T) {
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "note"})
 	require.NoError(t, err)
 	<-queue.woken
-	_, err = rt.FireTrigger(t.Context(), "note", "yearly")
+	_, err = rt.FireTrigger(t.Context(), "note", "yearly", squidmesh.TriggerParams{})
 	require.NoError(t, err)
 	<-queue.woken
 

@@ -275,6 +275,26 @@ var shellMutants = []shellMutant{
 		"case len(signals) > 0:",
 	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhere"},
 	{mutant{
+		"the second to pause takes the place of the first", "squidmesh/trigger_operate.go",
+		"if err != nil || row.Paused == paused {",
+		"if err != nil {",
+	}, "./squidmesh", "TestCron/sqlite/WhoOperatesATriggerIsRecorded"},
+	{mutant{
+		"runs of fires by hand are cron's", "squidmesh/perform_cron.go",
+		"s.event.Actor = cmp.Or(f.Actor, s.event.Actor)",
+		"",
+	}, "./squidmesh", "TestCron/sqlite/AFireByHandSaysWhoAndWhy"},
+	{mutant{
+		"what moves a trigger on forgets who paused it", "squidmesh/sqlitestore/sql/cron.sql",
+		"update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0)\n",
+		"update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0), actor = null\n",
+	}, "./squidmesh/sqlitestore", "TestStore/Cron_TriggersAreOperated"},
+	{mutant{
+		"comments on fires are not sealed", "squidmesh/sealed.go",
+		"if f.Comment, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
+		"if _, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
+	}, "./squidmesh", "TestCodec_SealsWhatOperatorsSay"},
+	{mutant{
 		"runs are pruned by their beginning", "squidmesh/pgstore/sql/prune.sql",
 		"where status = $1 and finished_at < $2",
 		"where status = $1 and created_at < $2",

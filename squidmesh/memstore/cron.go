@@ -103,7 +103,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 	triggers := tx.state.triggers
 	for _, t := range c.Register {
 		if old, known := triggers[t.TriggerKey]; known {
-			t.Paused, t.PrunedTo = old.Paused, old.PrunedTo
+			t.Paused, t.ChangedAt, t.Actor, t.Comment, t.PrunedTo = old.Paused, old.ChangedAt, old.Actor, old.Comment, old.PrunedTo
 			if t.Expression == old.Expression && t.TimeZone == old.TimeZone {
 				t.NextAt = old.NextAt
 			}
@@ -113,7 +113,14 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 	}
 	for _, t := range c.Triggers {
 		if row, known := triggers[t.TriggerKey]; known {
-			row.NextAt, row.Paused = micros(t.NextAt), t.Paused
+			row.NextAt = micros(t.NextAt)
+			triggers[t.TriggerKey] = row
+		}
+	}
+	for _, t := range c.Operated {
+		if row, known := triggers[t.TriggerKey]; known {
+			row.NextAt, row.Paused, row.ChangedAt = micros(t.NextAt), t.Paused, micros(t.ChangedAt)
+			row.Actor, row.Comment = t.Actor, t.Comment
 			triggers[t.TriggerKey] = row
 		}
 	}

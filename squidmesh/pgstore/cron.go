@@ -28,9 +28,10 @@ func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q squidmesh.TriggerQuer
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.TriggerState, error) {
 		var t squidmesh.TriggerState
-		var next, pruned pgtype.Timestamptz
-		err := row.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, &next, &t.Paused, &pruned)
-		t.NextAt, t.PrunedTo = when(next), when(pruned)
+		var next, changed, pruned pgtype.Timestamptz
+		err := row.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, &next, &t.Paused, &changed,
+			&t.Actor, &t.Comment, &pruned)
+		t.NextAt, t.ChangedAt, t.PrunedTo = when(next), when(changed), when(pruned)
 		return t, err
 	})
 }
@@ -59,7 +60,7 @@ func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]
 			from, until, fired, look pgtype.Timestamptz
 		)
 		err := row.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, &from, &until, &f.State, &f.Reason, &run, &fired, &look,
-			&f.Sent, &f.JobID, &f.RunStatus)
+			&f.Sent, &f.JobID, &f.Actor, &f.Comment, &f.RunStatus)
 		f.RunID, f.WindowAt, f.WindowEnd, f.FiredAt, f.LookAt = run.Bytes, when(from), when(until), when(fired), when(look)
 		return f, err
 	})
@@ -83,7 +84,14 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 	if u := c.Triggers; len(u) > 0 {
 		batch.Queue(s.sql("UpdateTriggers"),
 			column(u, func(t *trigger) string { return t.Workflow }), column(u, func(t *trigger) string { return t.Trigger }),
-			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }), column(u, func(t *trigger) bool { return t.Paused }))
+			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }))
+	}
+	if u := c.Operated; len(u) > 0 {
+		batch.Queue(s.sql("OperateTriggers"),
+			column(u, func(t *trigger) string { return t.Workflow }), column(u, func(t *trigger) string { return t.Trigger }),
+			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }), column(u, func(t *trigger) bool { return t.Paused }),
+			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.ChangedAt) }),
+			column(u, func(t *trigger) string { return t.Actor }), column(u, func(t *trigger) string { return t.Comment }))
 	}
 	there := map[[4]string]bool{}
 	if n := c.NewFires; len(n) > 0 {
@@ -95,7 +103,8 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 			column(n, func(f *fire) string { return string(f.State) }), column(n, func(f *fire) string { return f.Reason }),
 			column(n, func(f *fire) pgtype.UUID { return id(f.RunID) }), column(n, func(f *fire) pgtype.Timestamptz { return stamp(f.FiredAt) }),
 			column(n, func(f *fire) pgtype.Timestamptz { return stamp(f.LookAt) }), column(n, func(f *fire) int32 { return int32(f.Sent) }),
-			column(n, func(f *fire) string { return f.JobID }),
+			column(n, func(f *fire) string { return f.JobID }), column(n, func(f *fire) string { return f.Actor }),
+			column(n, func(f *fire) string { return f.Comment }),
 		).Query(func(rows pgx.Rows) error {
 			var k [4]string
 			_, err := pgx.ForEachRow(rows, []any{&k[0], &k[1], &k[2], &k[3]}, func() error {

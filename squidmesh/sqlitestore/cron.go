@@ -53,12 +53,18 @@ func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([
 
 // SaveCron implements squidmesh.Store.
 func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c squidmesh.CronChange) ([]squidmesh.Fire, error) {
-	for statement, triggers := range map[string][]squidmesh.TriggerState{"RegisterTriggers": c.Register, "UpdateTriggers": c.Triggers} {
-		rows := make([][]any, len(triggers))
-		for i, t := range triggers {
-			rows[i] = []any{t.Workflow, t.Trigger, t.Expression, t.TimeZone, t.Missed, t.CatchUp, t.Overlap, micros(t.NextAt), t.Paused}
+	for _, save := range []struct {
+		statement string
+		triggers  []squidmesh.TriggerState
+	}{{"RegisterTriggers", c.Register}, {"UpdateTriggers", c.Triggers}, {"OperateTriggers", c.Operated}} {
+		rows := make([][]any, len(save.triggers))
+		for i, t := range save.triggers {
+			rows[i] = []any{
+				t.Workflow, t.Trigger, t.Expression, t.TimeZone, t.Missed, t.CatchUp, t.Overlap, micros(t.NextAt), t.Paused,
+				micros(t.ChangedAt), t.Actor, t.Comment,
+			}
 		}
-		if err := s.save(ctx, tx, statement, rows); err != nil {
+		if err := s.save(ctx, tx, save.statement, rows); err != nil {
 			return nil, err
 		}
 	}
@@ -119,20 +125,20 @@ func keyList(keys []squidmesh.TriggerKey) (string, error) {
 func fireRow(f squidmesh.Fire) []any {
 	return []any{
 		f.Workflow, f.Trigger, f.Key, f.SignalID, micros(f.WindowAt), micros(f.WindowEnd), string(f.State), f.Reason, optional(f.RunID),
-		micros(f.FiredAt), micros(f.LookAt), f.Sent, f.JobID,
+		micros(f.FiredAt), micros(f.LookAt), f.Sent, f.JobID, f.Actor, f.Comment,
 	}
 }
 
 func scanTrigger(rows *sql.Rows) (squidmesh.TriggerState, error) {
 	var t squidmesh.TriggerState
 	err := rows.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, instant{&t.NextAt}, &t.Paused,
-		instant{&t.PrunedTo})
+		instant{&t.ChangedAt}, &t.Actor, &t.Comment, instant{&t.PrunedTo})
 	return t, err
 }
 
 func scanFire(rows *sql.Rows) (squidmesh.Fire, error) {
 	var f squidmesh.Fire
 	err := rows.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, instant{&f.WindowAt}, instant{&f.WindowEnd}, &f.State, &f.Reason, &f.RunID,
-		instant{&f.FiredAt}, instant{&f.LookAt}, &f.Sent, &f.JobID, &f.RunStatus)
+		instant{&f.FiredAt}, instant{&f.LookAt}, &f.Sent, &f.JobID, &f.Actor, &f.Comment, &f.RunStatus)
 	return f, err
 }

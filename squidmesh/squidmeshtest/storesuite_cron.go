@@ -13,6 +13,7 @@ import (
 func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	return map[string]func(*storeBench[TTx]){
 		"Cron_TriggersAreRegistered":       triggersAreRegistered[TTx],
+		"Cron_TriggersAreOperated":         triggersAreOperated[TTx],
 		"Cron_DueTriggers":                 dueTriggers[TTx],
 		"Cron_TriggersAreLocked":           triggersAreLocked[TTx],
 		"Cron_FiresAreUnique":              firesAreUnique[TTx],
@@ -94,8 +95,8 @@ func triggersAreRegistered[TTx any](b *storeBench[TTx]) {
 	require.Empty(b, b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{}, Lock: true}))
 
 	paused := rows[2]
-	paused.Paused, paused.NextAt = true, sampleTime.Add(time.Hour)
-	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+	paused.Paused, paused.NextAt, paused.ChangedAt, paused.Actor, paused.Comment = true, sampleTime.Add(time.Hour), sampleTime, "ann", "why"
+	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
 
 	policy := trigger(weekly, sampleTime.Add(5*time.Hour))
 	policy.Missed, policy.CatchUp, policy.Overlap = squidmesh.MissedLatest, 0, squidmesh.OverlapAllow
@@ -105,7 +106,32 @@ func triggersAreRegistered[TTx any](b *storeBench[TTx]) {
 	expression.Expression = "@daily"
 	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{policy, zone, expression}})
 	policy.NextAt, policy.Paused = paused.NextAt, true // what was missed stays due, and a pause stays one
+	policy.ChangedAt, policy.Actor, policy.Comment = paused.ChangedAt, paused.Actor, paused.Comment
 	require.Equal(b, []squidmesh.TriggerState{expression, policy, zone}, b.triggers(squidmesh.TriggerQuery{}))
+}
+
+// triggersAreOperated: what moves a trigger on says nothing of who paused it.
+func triggersAreOperated[TTx any](b *storeBench[TTx]) {
+	row, other := trigger(nightly, sampleTime), trigger(weekly, sampleTime)
+	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{row, other}})
+	rows := func() []squidmesh.TriggerState {
+		return b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, Lock: true})
+	}
+	operated := func(paused bool, actor, comment string) {
+		row.Paused, row.ChangedAt = paused, row.ChangedAt.Add(time.Hour)
+		row.NextAt, row.Actor, row.Comment = row.NextAt.Add(time.Hour), actor, comment
+		b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{row}})
+		require.Equal(b, []squidmesh.TriggerState{row, other}, rows())
+	}
+	row.ChangedAt = sampleTime
+	operated(true, "ann", "first line é\nsecond")
+	moved := trigger(nightly, sampleTime.Add(2*time.Hour))
+	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{moved}})
+	row.NextAt = moved.NextAt
+	require.Equal(b, []squidmesh.TriggerState{row, other}, rows())
+	operated(false, "", "")
+	operated(true, "bob", "")
+	operated(false, "", `{"$sealed": "no"}`)
 }
 
 func dueTriggers[TTx any](b *storeBench[TTx]) {
@@ -113,7 +139,7 @@ func dueTriggers[TTx any](b *storeBench[TTx]) {
 	never := trigger(squidmesh.TriggerKey{Workflow: "w", Trigger: "never"}, time.Time{})
 	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{late, due, paused, never}})
 	paused.Paused = true
-	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
 	q := squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{nightly, weekly, hourly, never.TriggerKey}, DueBy: sampleTime, Limit: 10}
 	require.Equal(b, []squidmesh.TriggerState{late, due}, b.triggers(q))
 	q.Limit = 1
@@ -161,8 +187,8 @@ func firesAreUnique[TTx any](b *storeBench[TTx]) {
 
 func firesKeepWhatTheyAreGiven[TTx any](b *storeBench[TTx]) {
 	f := pending(nightly, "2026-10-25T02:30 Europe/Berlin", sampleTime, sampleTime.Add(time.Second))
-	f.Reason, f.Sent, f.JobID = "overlap: é", 3, "77"
-	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{f}})
+	f.Reason, f.Sent, f.JobID, f.Actor, f.Comment = "overlap: é", 3, "77", "ann", "why"
+	require.Equal(b, []squidmesh.Fire{f}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{f}}))
 	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, SignalID: f.SignalID}
 	require.Equal(b, []squidmesh.Fire{f}, b.fires(q))
 
@@ -282,7 +308,7 @@ func workersReportCron[TTx any](b *storeBench[TTx]) {
 	check(false, false)
 	paused := trigger(nightly, now.Add(-time.Second))
 	paused.Paused = true
-	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{paused}})
+	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
 	check(false, false, nightly)
 }
 

@@ -1,6 +1,7 @@
 -- name: Trigger
 -- The columns of a trigger.
-t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, t.next_at, t.paused, t.pruned_to
+t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, t.next_at, t.paused, t.changed_at,
+    coalesce(t.actor, ''), coalesce(t.comment, ''), t.pruned_to
 
 -- name: Keys
 -- The triggers that are asked for.
@@ -51,21 +52,31 @@ where (t.expression, t.time_zone, t.missed, t.catch_up, t.overlap)
 
 -- name: UpdateTriggers
 -- Under the triggers' locks.
-update /* schema */squidmesh_trigger as t set next_at = u.next_at, paused = u.paused
-from unnest($1::text[], $2::text[], $3::timestamptz[], $4::boolean[]) as u (workflow, name, next_at, paused)
+update /* schema */squidmesh_trigger as t set next_at = u.next_at
+from unnest($1::text[], $2::text[], $3::timestamptz[]) as u (workflow, name, next_at)
+where t.workflow = u.workflow and t.name = u.name;
+
+-- name: OperateTriggers
+-- Under the triggers' locks.
+update /* schema */squidmesh_trigger as t set
+    next_at = u.next_at, paused = u.paused, changed_at = u.changed_at, actor = nullif(u.actor, ''), comment = nullif(u.comment, '')
+from unnest(
+    $1::text[], $2::text[], $3::timestamptz[], $4::boolean[], $5::timestamptz[], $6::text[], $7::text[]
+) as u (workflow, name, next_at, paused, changed_at, actor, comment)
 where t.workflow = u.workflow and t.name = u.name;
 
 -- name: InsertFires
 -- A key or signal that exists is a window that has been fired.
 insert into /* schema */squidmesh_fire (
-    workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id
+    workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id, actor, comment
 )
 select
-    workflow, name, key, signal_id, window_at, window_end, state, nullif(reason, ''), run_id, fired_at, look_at, sent, nullif(job_id, '')
+    workflow, name, key, signal_id, window_at, window_end, state, nullif(reason, ''), run_id, fired_at, look_at, sent, nullif(job_id, ''),
+    nullif(actor, ''), nullif(comment, '')
 from unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::uuid[],
-    $10::timestamptz[], $11::timestamptz[], $12::integer[], $13::text[]
-) as u (workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id)
+    $10::timestamptz[], $11::timestamptz[], $12::integer[], $13::text[], $14::text[], $15::text[]
+) as u (workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id, actor, comment)
 on conflict do nothing
 returning workflow, name, key, signal_id;
 
@@ -81,7 +92,7 @@ where f.workflow = u.workflow and f.name = u.name and f.key = u.key;
 -- name: Fire
 -- The columns of a fire, with the status of its run.
 f.workflow, f.name, f.key, f.signal_id, f.window_at, f.window_end, f.state, coalesce(f.reason, ''), f.run_id, f.fired_at, f.look_at,
-    f.sent, coalesce(f.job_id, ''), coalesce(r.status, '')
+    f.sent, coalesce(f.job_id, ''), coalesce(f.actor, ''), coalesce(f.comment, ''), coalesce(r.status, '')
 
 -- name: LockFire
 select /* include Fire */

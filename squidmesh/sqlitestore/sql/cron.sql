@@ -1,7 +1,7 @@
 -- name: Trigger
 -- The columns of a trigger.
 t.workflow, t.name, t.expression, t.time_zone, t.missed, t.catch_up, t.overlap, coalesce(t.next_at, 0), t.paused,
-    coalesce(t.pruned_to, 0)
+    coalesce(t.changed_at, 0), coalesce(t.actor, ''), coalesce(t.comment, ''), coalesce(t.pruned_to, 0)
 
 -- name: Triggers
 select /* include Trigger */
@@ -35,15 +35,24 @@ on conflict (workflow, name) do update set
     next_at = iif((t.expression, t.time_zone) = (excluded.expression, excluded.time_zone), t.next_at, excluded.next_at);
 
 -- name: UpdateTriggers
-update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0), paused = u.value ->> 8
+update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0)
+from json_each(?) as u
+where t.workflow = u.value ->> 0 and t.name = u.value ->> 1;
+
+-- name: OperateTriggers
+update squidmesh_trigger as t set
+    next_at = nullif(u.value ->> 7, 0), paused = u.value ->> 8, changed_at = nullif(u.value ->> 9, 0),
+    actor = nullif(u.value ->> 10, ''), comment = nullif(u.value ->> 11, '')
 from json_each(?) as u
 where t.workflow = u.value ->> 0 and t.name = u.value ->> 1;
 
 -- name: InsertFires
 -- A key or signal that exists is a window that has been fired.
 insert into squidmesh_fire (
-    workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id
-) values (?, ?, ?, ?, ?, nullif(?, 0), ?, nullif(?, ''), ?, ?, nullif(?, 0), ?, nullif(?, ''))
+    workflow, name, key, signal_id, window_at, window_end, state, reason, run_id, fired_at, look_at, sent, job_id, actor, comment
+) values (
+    ?, ?, ?, ?, ?, nullif(?, 0), ?, nullif(?, ''), ?, ?, nullif(?, 0), ?, nullif(?, ''), nullif(?, ''), nullif(?, '')
+)
 on conflict do nothing;
 
 -- name: UpdateFires
@@ -56,7 +65,7 @@ where f.workflow = u.value ->> 0 and f.name = u.value ->> 1 and f.key = u.value 
 -- name: Fire
 -- The columns of a fire, with the status of its run.
 f.workflow, f.name, f.key, f.signal_id, f.window_at, coalesce(f.window_end, 0), f.state, coalesce(f.reason, ''), f.run_id, f.fired_at,
-    coalesce(f.look_at, 0), f.sent, coalesce(f.job_id, ''), coalesce(r.status, '')
+    coalesce(f.look_at, 0), f.sent, coalesce(f.job_id, ''), coalesce(f.actor, ''), coalesce(f.comment, ''), coalesce(r.status, '')
 
 -- name: FireBySignal
 select /* include Fire */
