@@ -68,7 +68,7 @@ func (c *compiler) namesOf(nodes []int) []string {
 // policy fills in the defaults.
 func (n node) policy() Policy {
 	p := Policy{
-		Retry: n.Retry, Timeout: n.Timeout, Queue: n.Queue, Priority: n.Priority,
+		Retry: n.Retry, Timeout: n.Timeout, MaxLosses: n.MaxLosses, Queue: n.Queue, Priority: n.Priority,
 		Wait: n.Do.wait, Level: n.Do.level, Message: n.Do.message,
 	}
 	switch n.kind {
@@ -90,6 +90,7 @@ func (n node) undoPolicy() Policy {
 	p := n.policy()
 	p.Retry = cmp.Or(n.UndoRetry, p.Retry, defaultUndoRetry)
 	p.Timeout = cmp.Or(n.UndoTimeout, p.Timeout)
+	p.MaxLosses = 0
 	return p
 }
 

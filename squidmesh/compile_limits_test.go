@@ -61,6 +61,7 @@ func TestCompile_Limits(t *testing.T) {
 		"attempts":       {1000, func(n int) Workflow { return of(retried(Retry{MaxAttempts: n})) }, `bad_retry @ step "a": Retry`},
 		"delay":          {int(maxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Base: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
 		"greatest delay": {int(maxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Max: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
+		"losses":         {5, func(n int) Workflow { return of(step("a", func(st *Step) { st.MaxLosses = n })) }, `bad_losses @ step "a": MaxLosses`},
 		"priority":       {4, func(n int) Workflow { return of(step("a", func(st *Step) { st.Priority = n })) }, `bad_priority @ step "a": Priority`},
 		"windows to catch up": {1000, func(n int) Workflow {
 			return on(Trigger{Name: "c", Cron: "@daily", Missed: MissedCatchUp, CatchUp: n})

@@ -201,6 +201,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"timeout too long":       {of(step("a", func(st *Step) { st.Timeout = 24 * time.Hour })), []string{`bad_timeout @ step "a": Timeout`}},
 		"queue":                  {of(step("a", func(st *Step) { st.Queue = "a--b" })), []string{`bad_queue @ step "a": Queue`}},
 		"queue in capitals":      {of(step("a", func(st *Step) { st.Queue = "Slow" })), []string{`bad_queue @ step "a": Queue`}},
+		"losses":                 {of(step("a", func(st *Step) { st.MaxLosses = -1 })), []string{`bad_losses @ step "a": MaxLosses`}},
 		"priority":               {of(step("a", func(st *Step) { st.Priority = 5 })), []string{`bad_priority @ step "a": Priority`}},
 		"two marks": {
 			of(step("a", func(st *Step) { st.Irreversible, st.NotCompensatable = true, true })),

@@ -32,6 +32,7 @@ func (n node) options() []option {
 		{"Output", n.Output != ""},
 		{"Retry", n.Retry != Retry{}},
 		{"Timeout", n.Timeout != 0},
+		{"MaxLosses", n.MaxLosses != 0},
 		{"Undo", n.Undo.kind != ""},
 		{"UndoRetry", n.UndoRetry != Retry{}},
 		{"UndoTimeout", n.UndoTimeout != 0},
@@ -45,10 +46,10 @@ func (n node) options() []option {
 // takes are the options of each kind, besides those that come with a step's place: routes on the spine, After in a block.
 var takes = map[Kind][]string{
 	KindFunc: {
-		"Input", "Output", "Retry", "Timeout", "Undo", "UndoRetry", "UndoTimeout", "Irreversible", "NotCompensatable",
+		"Input", "Output", "Retry", "Timeout", "MaxLosses", "Undo", "UndoRetry", "UndoTimeout", "Irreversible", "NotCompensatable",
 		"Queue", "Priority",
 	},
-	KindChoose:   {"Routes", "Input", "Retry", "Timeout", "Queue", "Priority"},
+	KindChoose:   {"Routes", "Input", "Retry", "Timeout", "MaxLosses", "Queue", "Priority"},
 	KindLog:      {"Retry", "Timeout", "Queue", "Priority"},
 	KindWait:     {"Queue", "Priority"},
 	KindPause:    {"Timeout"},
@@ -263,6 +264,9 @@ func (c *compiler) checkPolicy(i int) {
 	}
 	c.checkTimeout(c.place(i, "Timeout"), n.Timeout, longest)
 	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout, maxTimeout)
+	if n.MaxLosses < 0 || n.MaxLosses > maxLosses {
+		c.report("bad_losses", c.place(i, "MaxLosses"), "%d is not from 0 to %d", n.MaxLosses, maxLosses)
+	}
 	if n.Queue != "" && !validQueue(n.Queue) {
 		c.report("bad_queue", c.place(i, "Queue"), "name %s is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", echo.Quote(n.Queue))
 	}

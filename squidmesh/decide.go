@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// maxLosses is how many workers an attempt may take down before its step fails for good.
+// maxLosses is how many workers a step may take down before it fails for good, unless its policy says fewer.
 const maxLosses = 5
 
 // lossDelays spread the attempts after lost ones, so that steps which only shared a process with a killer get apart from it.

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -273,22 +274,32 @@ func (d *decision) loseAttempt(row StepState) {
 	d.t.Ran = max(d.t.Ran, d.at.Sub(row.StartedAt))
 	d.attempt(row, AttemptLost, nil)
 	d.record(AuditLost, row.StepKey, row.Attempt)
-	if row.Losses < maxLosses {
+	limit := cmp.Or(d.spec.step(row.Name).policy(row.Phase).MaxLosses, maxLosses)
+	if row.Losses < limit {
 		d.giveBack(row, lossDelays[row.Losses-1])
 		return
 	}
 	failure := &StepError{
 		Step: row.Name, Attempt: row.Attempt, Code: CodeWorkerLost, At: d.at,
-		Message: fmt.Sprintf("%d workers died while they ran this step", row.Losses),
+		Message: lossesMessage(row.Losses),
 	}
 	if row.Phase == PhaseUndo {
 		failure.Phase = PhaseUndo
+	} else {
+		d.data.Failed = append(d.data.Failed, row.Name)
 	}
 	if d.data.Error == nil { // else it is the first of several that counts
 		d.data.Error = failure
 	}
 	d.failFinally(d.spec.step(row.Name), row, failure)
 	d.record(AuditLost, row.StepKey, row.Attempt)
+}
+
+func lossesMessage(losses int) string {
+	if losses == 1 {
+		return "a worker died while it ran this step"
+	}
+	return fmt.Sprintf("%d workers died while they ran this step", losses)
 }
 
 func (d *decision) redelivered(e Redelivered) {

@@ -170,7 +170,7 @@ func (f *folding) lost() {
 				row.Attempt++
 			}
 			f.Steps[key] = row
-			if row.Losses == maxLosses {
+			if phase == PhaseDo && slices.Contains(f.data.Failed, key.Name) || phase == PhaseUndo && row.Losses == maxLosses {
 				f.failed(key)
 			} else {
 				f.end(key, StepCancelled)

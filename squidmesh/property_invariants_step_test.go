@@ -264,7 +264,7 @@ func TestProperty_RetriesAreSpread(t *testing.T) {
 	})
 }
 
-// ruleLosses: the attempts of a lost worker are over. They are repeated with spread delays, and the fifth ends the step.
+// ruleLosses: the attempts of a lost worker are over. They are repeated with spread delays, and the fifth, or the one that the policy says, ends the step.
 func ruleLosses(m *moment) string {
 	e, lost := m.event.(Lost)
 	for _, c := range m.rows() {
@@ -282,13 +282,17 @@ func ruleLosses(m *moment) string {
 			}
 			continue
 		}
+		last := 5
+		if n := c.st.Policy.MaxLosses; n > 0 && c.Phase == PhaseDo {
+			last = n
+		}
 		delays := []time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
 		switch {
 		case c.after.Losses != c.before.Losses+1:
 			return say("%v lost its worker: losses went from %d to %d", c.StepKey, c.before.Losses, c.after.Losses)
-		case c.after.Losses == 5 && c.Phase == PhaseDo && c.after.Status != StepFailed, c.after.Losses == 5 && c.Phase == PhaseUndo && c.after.Status != StepPaused:
-			return say("%v was lost 5 times and is %s", c.StepKey, c.after.Status)
-		case c.after.Losses == 5:
+		case c.after.Losses >= last && c.Phase == PhaseDo && c.after.Status != StepFailed, c.after.Losses == last && c.Phase == PhaseUndo && c.after.Status != StepPaused:
+			return say("%v was lost %d times and is %s", c.StepKey, c.after.Losses, c.after.Status)
+		case c.after.Losses >= last:
 		case c.after.Status == StepCancelled && (m.draining(c.StepKey) || m.after.Run.Verdict != "" || m.after.do(c.st.Block).Status == StepFailed):
 		case c.after.Status != StepScheduled || m.draining(c.StepKey):
 			return say("%v was lost %d times and is %s", c.StepKey, c.after.Losses, c.after.Status)

@@ -225,6 +225,9 @@ func drawUndo(t *rapid.T, f flavour, st *Step) {
 func drawPolicy(t *rapid.T, f flavour, st *Step) {
 	st.Retry = drawRetry(t, f)
 	st.Timeout = oneOf(t, "timeout", 0, time.Second)
+	if st.Do.kind != KindLog {
+		st.MaxLosses = oneOf(t, "losses", 0, 0, 0, 1, 2)
+	}
 	if !f.oneRoad {
 		st.Queue = oneOf(t, "queue", "", "", "slow")
 		st.Priority = oneOf(t, "priority", 0, 0, 1, 3)

@@ -222,7 +222,9 @@ type AuditData struct {
 	// Reached lists the rows that the transition made claimable, claimed or paused, with the attempt.
 	Reached []AuditReached `json:"reached,omitempty"`
 	// Closed names the steps whose rows it ended besides, all of phase do.
-	Closed    []string        `json:"closed,omitempty"`
+	Closed []string `json:"closed,omitempty"`
+	// Failed names the steps, of phase do, for which a lost worker was the last one.
+	Failed    []string        `json:"failed,omitempty"`
 	RunStatus RunStatus       `json:"run_status,omitempty"` // when it changed
 	Verdict   Verdict         `json:"verdict,omitempty"`    // when it was set
 	Route     string          `json:"route,omitempty"`      // taken by a choice

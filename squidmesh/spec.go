@@ -67,13 +67,14 @@ type StepSpec struct {
 
 // Policy is the part of a step that may change under running runs.
 type Policy struct {
-	Retry    Retry         `json:"retry,omitzero"`
-	Timeout  time.Duration `json:"timeout,omitempty"` // never zero where something executes
-	Queue    string        `json:"queue,omitempty"`   // empty is the runtime's default
-	Priority int           `json:"priority,omitempty"`
-	Wait     time.Duration `json:"wait,omitempty"`
-	Level    slog.Level    `json:"level,omitempty"`
-	Message  string        `json:"message,omitempty"`
+	Retry     Retry         `json:"retry,omitzero"`
+	Timeout   time.Duration `json:"timeout,omitempty"`    // never zero where something executes
+	MaxLosses int           `json:"max_losses,omitempty"` // zero is the default
+	Queue     string        `json:"queue,omitempty"`      // empty is the runtime's default
+	Priority  int           `json:"priority,omitempty"`
+	Wait      time.Duration `json:"wait,omitempty"`
+	Level     slog.Level    `json:"level,omitempty"`
+	Message   string        `json:"message,omitempty"`
 }
 
 func (st *StepSpec) policy(phase Phase) Policy {

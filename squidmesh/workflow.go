@@ -130,6 +130,12 @@ type Step struct {
 	// second or two after it, as long as any process runs. Until then a decision is still accepted.
 	Timeout time.Duration
 
+	// MaxLosses is how many processes may die while they execute the step, from 1 to 5, before it fails for good with
+	// [CodeWorkerLost]. Zero means five. They are counted apart from the failures that Retry is about. With 1, a step whose process
+	// died is not executed again; an OnError that leads to an [Approval] then asks somebody what became of it. An undo has five,
+	// whatever is said here.
+	MaxLosses int
+
 	// Undo takes back what a completed Do did, when the run fails or is cancelled with Compensate. It reads what the
 	// step read, and the step's own output.
 	Undo Action

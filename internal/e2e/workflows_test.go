@@ -30,6 +30,12 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "charge", Do: p.Func(), Output: "charge", Retry: squidmesh.Retry{MaxAttempts: 3, Base: time.Second}, Next: "ship"},
 			{Name: "ship", Do: p.Effect()},
 		}},
+		{Name: "asked", Triggers: manual, Steps: []squidmesh.Step{
+			{Name: "charge", Do: p.Effect(), MaxLosses: 1, Irreversible: true, Next: "ship", OnError: "ask"},
+			{Name: "ask", Do: squidmesh.Approval(), Next: "ship", OnError: "give_up"},
+			{Name: "ship", Do: p.Effect()},
+			{Name: "give_up", Do: p.Effect()},
+		}},
 		{Name: "routed", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "charge", Do: write, Retry: twice, Next: "ship", OnError: "decline", Recovery: squidmesh.RecoveryCompensation, Undo: p.Effect()},
 			{Name: "ship", Do: p.Effect(), OnError: squidmesh.Complete},

@@ -100,6 +100,16 @@ var mutants = []mutant{
 		`const maxLosses = 6`,
 	},
 	{
+		"policies do not say how many losses", "decide_step.go",
+		`policy(row.Phase).MaxLosses, maxLosses)`,
+		`policy(row.Phase).MaxLosses&0, maxLosses)`,
+	},
+	{
+		"folds do not know the last loss of a policy", "fold.go",
+		`if phase == PhaseDo && slices.Contains(f.data.Failed, key.Name)`,
+		`if phase == PhaseDo && row.Losses == maxLosses`,
+	},
+	{
 		"losses come back at once", "decide_step.go",
 		`d.giveBack(row, lossDelays[row.Losses-1])`,
 		`d.giveBack(row, 0)`,
