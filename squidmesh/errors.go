@@ -82,12 +82,19 @@ type RefusedError struct {
 	Status  RunStatus
 	Detail  string
 	Err     error
+
+	// Earlier is the decision that this one comes too late for: the last one of its sort in the run, of its Step if it names one, or the
+	// cancel that ended the run. It is nil if there was none, and if it could not be read.
+	Earlier *EarlierDecision
 }
 
 func (e *RefusedError) Error() string {
 	s := fmt.Sprintf("%s run %s (%s): %v", e.Command, e.Run, e.Status, e.Err)
 	if e.Detail != "" {
 		s += ": " + e.Detail
+	}
+	if e.Earlier != nil {
+		s += "; " + e.Earlier.String()
 	}
 	return s
 }

@@ -92,6 +92,8 @@ func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command Event, ac
 	}
 	c, err := rt.commit(ctx, id, command)
 	if err != nil {
+		// The refusal stands, whether or not the audit can be read.
+		_ = tooLate(command, err, func(o *InspectOptions) (*Inspection, error) { return rt.InspectRun(ctx, id, o) })
 		return Run{}, err
 	}
 	return c.after(), nil
@@ -104,6 +106,11 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 	}
 	c, err := rt.writeTx(ctx, tx, &member{id: id, event: command})
 	if err != nil {
+		// After a refusal the caller may go on with the transaction, but not after a statement has failed in it.
+		inspect := func(o *InspectOptions) (*Inspection, error) { return rt.InspectRunTx(ctx, tx, id, o) }
+		if broken := tooLate(command, err, inspect); broken != nil {
+			return Run{}, broken
+		}
 		return Run{}, err
 	}
 	return c.after(), nil

@@ -1,9 +1,12 @@
 package squidmesh_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -94,6 +97,86 @@ func TestDecision_IsChecked(t *testing.T) {
 	require.Equal(t, squidmesh.ApprovalResult{
 		Decision: "approved", Actor: "ann", Comment: "fine", Metadata: json.RawMessage(`{"ticket":7}`), DecidedAt: entry.At,
 	}, result)
+}
+
+// Whoever decides too late is told who came first. The refusal costs a transaction nothing.
+func TestDecision_TooLateSaysWhoWasFirst(t *testing.T) {
+	t.Parallel()
+	fail := squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(errors.New("no")) })
+	act := squidmesh.Effect(func(context.Context, nothing) error { return nil })
+	flow := func(name string, steps ...squidmesh.Step) squidmesh.Workflow {
+		return squidmesh.Workflow{Name: name, Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[nothing]())}, Steps: steps}
+	}
+	rt := startTest(t,
+		flow("asks", squidmesh.Step{Name: "ask", Do: squidmesh.Approval(), Output: "asked", Next: "gate", OnError: squidmesh.Complete},
+			squidmesh.Step{Name: "gate", Do: squidmesh.Pause()}),
+		flow("late", squidmesh.Step{Name: "gate", Do: squidmesh.Pause(), Timeout: time.Millisecond, OnError: squidmesh.Complete}),
+		flow("saga", squidmesh.Step{Name: "one", Do: act, Undo: fail, Next: "two"}, squidmesh.Step{Name: "two", Do: act, Undo: fail, Next: "three"},
+			squidmesh.Step{Name: "three", Do: act, Undo: fail, Next: "fail"}, squidmesh.Step{Name: "fail", Do: fail}))
+	ctx := t.Context()
+	by := func(actor string) squidmesh.Decision { return squidmesh.Decision{Actor: actor} }
+	began := func(workflow string, until ...squidmesh.RunStatus) squidmesh.RunID {
+		run, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: workflow})
+		require.NoError(t, err)
+		_, err = rt.AwaitRun(ctx, run.ID, until...)
+		require.NoError(t, err)
+		return run.ID
+	}
+	refused := func(err error, is error) *squidmesh.RefusedError {
+		t.Helper()
+		require.ErrorIs(t, err, is)
+		var refused *squidmesh.RefusedError
+		require.ErrorAs(t, err, &refused)
+		return refused
+	}
+	first := func(err error, is error, kind squidmesh.AuditKind, step, actor, text string) {
+		t.Helper()
+		earlier := refused(err, is).Earlier
+		require.NotNil(t, earlier)
+		require.Equal(t, squidmesh.EarlierDecision{Kind: kind, Step: step, Actor: actor, At: earlier.At}, *earlier)
+		require.ErrorContains(t, err, "; "+text+" at "+earlier.At.UTC().Format(time.RFC3339))
+	}
+
+	id := began("asks", squidmesh.RunPaused)
+	_, err := rt.UnblockRun(ctx, id, by("bob"))
+	require.Nil(t, refused(err, squidmesh.ErrNotWaiting).Earlier, "nobody has unblocked anything")
+	approved, err := rt.ApproveRun(ctx, id, by("ann"))
+	require.NoError(t, err)
+	_, err = rt.RejectRun(ctx, id, by("bob"))
+	first(err, squidmesh.ErrNotWaiting, squidmesh.AuditApproved, "ask", "ann", "ask was approved by ann")
+	require.Equal(t, approved.LastAt, refused(err, squidmesh.ErrNotWaiting).Earlier.At)
+	tx, err := rt.db.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	_, err = rt.ApproveRunTx(ctx, tx, id, by("bob"))
+	first(err, squidmesh.ErrNotWaiting, squidmesh.AuditApproved, "ask", "ann", "ask was approved by ann")
+	_, err = rt.CancelRunTx(ctx, tx, id, squidmesh.CancelParams{})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	_, err = rt.UnblockRun(ctx, id, by("bob"))
+	first(err, squidmesh.ErrFinished, squidmesh.AuditCancelled, "", "", "the run was cancelled")
+	_, err = rt.ApproveRun(ctx, id, squidmesh.Decision{Actor: "bob", Step: "ask"})
+	first(err, squidmesh.ErrFinished, squidmesh.AuditApproved, "ask", "ann", "ask was approved by ann")
+
+	id = began("late")
+	_, err = rt.UnblockRun(ctx, id, by("bob"))
+	first(err, squidmesh.ErrFinished, squidmesh.AuditExpired, "gate", "", "gate expired")
+	_, err = rt.CancelRun(ctx, id, squidmesh.CancelParams{})
+	require.Nil(t, refused(err, squidmesh.ErrFinished).Earlier, "nobody has cancelled it")
+
+	id = began("saga", squidmesh.RunCompensating)
+	accept := func(actor, step string) error {
+		_, err := rt.AcceptUndo(ctx, id, squidmesh.Decision{Actor: actor, Step: step})
+		return err
+	}
+	require.Eventually(t, func() bool { return accept("ann", "one") == nil }, 20*time.Second, time.Millisecond) // the last to be undone
+	err = accept("bob", "")
+	require.ErrorContains(t, err, "several are open")
+	require.Nil(t, refused(err, squidmesh.ErrNotWaiting).Earlier, "it is not too late for these")
+	first(accept("bob", "one"), squidmesh.ErrNotWaiting, squidmesh.AuditAccepted, "one", "ann", "the undo of one was accepted by ann")
+	require.NoError(t, accept("cyd", "two"))
+	require.NoError(t, accept("dan", "three"))
+	_, err = rt.RetryUndo(ctx, id, by("bob"))
+	first(err, squidmesh.ErrFinished, squidmesh.AuditAccepted, "three", "dan", "the undo of three was accepted by dan")
 }
 
 // A replay takes the payload as it was, defaults included, and today's definition.

@@ -87,7 +87,7 @@ func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, opti
 	if options != nil && options.History {
 		history, err := rt.store.History(ctx, tx, id)
 		if err != nil {
-			return nil, fmt.Errorf("read history of run %s: %w", id, err)
+			return nil, rt.joinError(fmt.Errorf("read history of run %s: %w", id, err))
 		}
 		in.Attempts, in.Audit = history.Attempts, history.Audit
 		errs = map[string]*StepError{}

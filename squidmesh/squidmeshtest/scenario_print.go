@@ -145,5 +145,11 @@ func printError(err error) string {
 			return sentinel.Error()
 		}
 	}
+	var refused *squidmesh.RefusedError
+	if errors.As(err, &refused) && refused.Earlier != nil {
+		plain := *refused
+		plain.Earlier = nil // the core has no audit to look it up in
+		return plain.Error()
+	}
 	return err.Error()
 }
