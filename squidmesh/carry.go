@@ -9,11 +9,18 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
 
-// Limits of what is carried, so that memory stays bounded: runs, and bytes of data in each and in all.
+// Limits of what is carried, so that memory stays bounded: runs, and bytes in each and in all. The largest workflow fits.
 const (
 	maxCarried           = 10_000
-	maxCarriedBytes      = 64 << 10
+	maxCarriedBytes      = 1 << 20
 	maxCarriedAltogether = 64 << 20
+)
+
+// What a memory takes besides payload and outputs, as was measured: by itself, for each row, and for each other key of a map.
+const (
+	memoryBytes = 1 << 10
+	rowBytes    = 450
+	keyBytes    = 130
 )
 
 // carried is what this process remembers of a run from its own last commit: if the locked row still has the version, nothing
@@ -21,29 +28,34 @@ const (
 type carried struct {
 	version int
 
-	all   bool // every step row is known
-	rows  map[StepKey]StepState
-	known map[StepKey]bool // rows that were asked for, be they there or not
+	all    bool // every step row is known
+	rows   map[StepKey]StepState
+	noRows map[StepKey]bool // that were asked for and were not there
 
 	payload    json.RawMessage
 	hasPayload bool
 	outputs    map[string]json.RawMessage
-	asked      map[string]bool // outputs that were asked for
-	bytes      int
+	noOutputs  map[string]bool // that were asked for and were not there
+	dataBytes  int             // of payload and outputs
 }
 
 // newCarried is what is known of a run that is just being started: everything.
 func newCarried(payload json.RawMessage) *carried {
 	c := emptyCarried()
-	c.all, c.payload, c.hasPayload, c.bytes = true, payload, true, len(payload)
+	c.all, c.payload, c.hasPayload, c.dataBytes = true, payload, true, len(payload)
 	return c
 }
 
 func emptyCarried() *carried {
 	return &carried{
-		rows: map[StepKey]StepState{}, known: map[StepKey]bool{},
-		outputs: map[string]json.RawMessage{}, asked: map[string]bool{},
+		rows: map[StepKey]StepState{}, noRows: map[StepKey]bool{},
+		outputs: map[string]json.RawMessage{}, noOutputs: map[string]bool{},
 	}
+}
+
+// size is about how many bytes the memory takes.
+func (c *carried) size() int {
+	return memoryBytes + c.dataBytes + len(c.rows)*rowBytes + (len(c.noRows)+len(c.outputs)+len(c.noOutputs))*keyBytes
 }
 
 // missing is the part of reads that is not known yet.
@@ -52,14 +64,14 @@ func (c *carried) missing(reads Reads) Reads {
 	if !c.all {
 		m.All = reads.All
 		for _, key := range reads.Steps {
-			if !c.known[key] {
+			if _, ok := c.rows[key]; !ok && !c.noRows[key] {
 				m.Steps = append(m.Steps, key)
 			}
 		}
 	}
 	m.Payload = reads.Payload && !c.hasPayload
 	for _, name := range reads.Outputs {
-		if _, ok := c.outputs[name]; !ok && !c.asked[name] {
+		if _, ok := c.outputs[name]; !ok && !c.noOutputs[name] {
 			m.Outputs = append(m.Outputs, name)
 		}
 	}
@@ -71,18 +83,22 @@ func (c *carried) add(reads Reads, loaded Loaded) {
 	maps.Copy(c.rows, loaded.Steps)
 	c.all = c.all || reads.All
 	for _, key := range reads.Steps {
-		c.known[key] = true
+		if _, ok := loaded.Steps[key]; !ok {
+			c.noRows[key] = true
+		}
 	}
 	for _, name := range reads.Outputs {
-		c.asked[name] = true
+		if _, ok := loaded.Outputs[name]; !ok {
+			c.noOutputs[name] = true
+		}
 	}
 	for name, output := range loaded.Outputs {
 		c.outputs[name] = output
-		c.bytes += len(output)
+		c.dataBytes += len(output)
 	}
 	if reads.Payload {
 		c.payload, c.hasPayload = loaded.Payload, true
-		c.bytes += len(loaded.Payload)
+		c.dataBytes += len(loaded.Payload)
 	}
 }
 
@@ -91,14 +107,13 @@ func (c *carried) apply(t Transition) {
 	c.version = t.Run.Version
 	for _, change := range t.Steps {
 		c.rows[change.StepKey] = change.StepState
-		c.known[change.StepKey] = true
 	}
 	for _, e := range t.Audit {
 		if e.Output == nil || e.Phase != PhaseDo {
 			continue
 		}
 		if _, twice := c.outputs[e.Name]; !twice {
-			c.bytes += len(e.Output)
+			c.dataBytes += len(e.Output)
 		}
 		c.outputs[e.Name] = e.Output
 	}
@@ -123,25 +138,26 @@ func (c *carrier) take(id RunID, version int) *carried {
 	return memory
 }
 
-// put keeps a run's memory, unless the run has ended or is too large to be remembered.
+// put keeps a run's memory instead of an older one, unless the run has ended or is too large to be remembered.
 func (c *carrier) put(run Run, memory *carried) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if run.Status.Terminal() || memory.bytes > maxCarriedBytes || lever.Off(lever.Carry) {
+	c.forget(run.ID)
+	size := memory.size()
+	if run.Status.Terminal() || size > maxCarriedBytes || lever.Off(lever.Carry) {
 		return
 	}
 	if c.runs == nil {
 		c.runs = map[RunID]*carried{}
 	}
-	c.forget(run.ID)
 	for id := range c.runs { // any: a forgotten run is only loaded again
-		if len(c.runs) < maxCarried && c.bytes+memory.bytes <= maxCarriedAltogether {
+		if len(c.runs) < maxCarried && c.bytes+size <= maxCarriedAltogether {
 			break
 		}
 		c.forget(id)
 	}
 	c.runs[run.ID] = memory
-	c.bytes += memory.bytes
+	c.bytes += size
 }
 
 // forget removes and returns what is carried of a run; nil for nothing.
@@ -149,7 +165,7 @@ func (c *carrier) forget(id RunID) *carried {
 	memory := c.runs[id]
 	if memory != nil {
 		delete(c.runs, id)
-		c.bytes -= memory.bytes
+		c.bytes -= memory.size()
 	}
 	return memory
 }
