@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/lever"
 )
@@ -23,10 +24,13 @@ const (
 	keyBytes    = 130
 )
 
-// carried is what this process remembers of a run from its own last commit: if the locked row still has the version, nothing
-// needs to be loaded. The lock is always taken; it is what tells.
+// carried is what this process remembers of a run from its own last commit: if the locked row is still the one of that commit,
+// nothing needs to be loaded. The lock is always taken; it is what tells.
 type carried struct {
+	// Both tell which commit the row is of. A database that lost its last commits, in a failover or since it did not wait for the
+	// disk, comes to the same version a second time, at another moment.
 	version int
+	lastAt  time.Time
 
 	all    bool // every step row is known
 	rows   map[StepKey]StepState
@@ -104,7 +108,7 @@ func (c *carried) add(reads Reads, loaded Loaded) {
 
 // apply brings the memory up to a transition.
 func (c *carried) apply(t Transition) {
-	c.version = t.Run.Version
+	c.version, c.lastAt = t.Run.Version, t.Run.LastAt
 	for _, change := range t.Steps {
 		c.rows[change.StepKey] = change.StepState
 	}
@@ -126,14 +130,14 @@ type carrier struct {
 	bytes int // in all of them
 }
 
-// take removes and returns what is carried of a run at a version; else an empty memory.
-func (c *carrier) take(id RunID, version int) *carried {
+// take removes and returns what is carried of a run whose locked row is given; an empty memory if that is of another commit.
+func (c *carrier) take(run Run) *carried {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	memory := c.forget(id)
-	if memory == nil || memory.version != version {
+	memory := c.forget(run.ID)
+	if memory == nil || memory.version != run.Version || !memory.lastAt.Equal(run.LastAt) {
 		memory = emptyCarried()
-		memory.version = version
+		memory.version, memory.lastAt = run.Version, run.LastAt
 	}
 	return memory
 }

@@ -33,10 +33,10 @@ func TestCarrier_HasBounds(t *testing.T) {
 	require.Equal(t, len(c.runs)*size, c.bytes)
 
 	last := remember(&c, size-memoryBytes)
-	require.True(t, c.take(last, 1).all)
-	require.False(t, c.take(last, 1).all, "it was taken")
+	require.True(t, c.take(Run{ID: last, Version: 1}).all)
+	require.False(t, c.take(Run{ID: last, Version: 1}).all, "it was taken")
 	tooLarge := remember(&c, maxCarriedBytes-memoryBytes+1)
-	require.False(t, c.take(tooLarge, 1).all)
+	require.False(t, c.take(Run{ID: tooLarge, Version: 1}).all)
 
 	c = carrier{}
 	for range maxCarried + 10 {
@@ -44,7 +44,7 @@ func TestCarrier_HasBounds(t *testing.T) {
 	}
 	require.Len(t, c.runs, maxCarried)
 	for id := range c.runs {
-		c.take(id, 1)
+		c.take(Run{ID: id, Version: 1})
 	}
 	require.Zero(t, c.bytes)
 }
@@ -140,7 +140,7 @@ func TestCarrier_RemembersTheLargestWorkflow(t *testing.T) {
 	require.Len(t, memory.rows, 2*maxSteps)
 	var c carrier
 	c.put(run, memory)
-	require.Same(t, memory, c.take(run.ID, 1))
+	require.Same(t, memory, c.take(run))
 }
 
 // With what is too large, or has ended, goes what was remembered of the run before.

@@ -159,7 +159,7 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member
 		if err != nil {
 			return err
 		}
-		r = &writtenRun{run: run, pinned: p, carried: rt.carrier.take(m.id, run.Version)}
+		r = &writtenRun{run: run, pinned: p, carried: rt.carrier.take(run)}
 		w.runs[m.id] = r
 		w.order = append(w.order, r)
 	}
