@@ -22,6 +22,10 @@ func (deafQueue[TTx]) EnqueueStep(context.Context, TTx, squidmesh.StepJob) (squi
 	return squidmesh.Metadata{JobID: "1"}, nil
 }
 
+func (deafQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	return make([]squidmesh.Metadata, len(jobs)), nil
+}
+
 // loadCounter counts how often something is loaded.
 type loadCounter[TTx any] struct {
 	squidmesh.Store[TTx]

@@ -19,7 +19,8 @@ var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by t
 //
 // Place names the run, trigger or fire, and the field that a value belongs to. A codec that authenticates it too makes sure that a value
 // cannot be moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch
-// keys beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again.
+// keys beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again. A panic is
+// an error like any other.
 type Codec interface {
 	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it.
 	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
@@ -61,12 +62,16 @@ var ErrSeal = newSentinel("seal_failed", "sealing failed")
 // sealer applies a codec. Without one it seals nothing and opens nothing.
 type sealer struct{ codec Codec }
 
-func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (json.RawMessage, error) {
+func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (_ json.RawMessage, err error) {
 	if s.codec == nil || len(value) == 0 {
 		return value, nil
 	}
+	defer func() { // it would end the program, since shared commits have a goroutine of their own
+		if r := recover(); r != nil {
+			err = fmt.Errorf("seal %s: %w: codec panicked: %s", place, ErrSeal, printed(r))
+		}
+	}()
 	var e envelope
-	var err error
 	if e.Sealed.Key, e.Sealed.Data, err = s.codec.Seal(ctx, place, value); err != nil {
 		return nil, fmt.Errorf("seal %s: %w: %w", place, ErrSeal, err)
 	}
@@ -74,10 +79,15 @@ func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (
 }
 
 // open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is.
-func (s sealer) open(ctx context.Context, place string, value json.RawMessage) json.RawMessage {
+func (s sealer) open(ctx context.Context, place string, value json.RawMessage) (opened json.RawMessage) {
 	if !isSealed(value) || s.codec == nil {
 		return value
 	}
+	defer func() {
+		if recover() != nil {
+			opened = value
+		}
+	}()
 	var e envelope
 	if json.Unmarshal(value, &e) != nil {
 		return value

@@ -120,7 +120,9 @@ func TestCodec_WhatCannotBeOpenedWaits(t *testing.T) {
 		"Func":   squidmesh.Effect(func(context.Context, nothing) error { return nil }),
 		"FuncTx": squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { return nil }),
 	} {
-		for without, codec := range map[string]squidmesh.Codec{"without a codec": nil, "without the key": keyring(t, "b")} {
+		for without, codec := range map[string]squidmesh.Codec{
+			"without a codec": nil, "without the key": keyring(t, "b"), "with a codec that panics": panickingCodec{keyring(t, "a")},
+		} {
 			t.Run(name+" "+without, func(t *testing.T) {
 				t.Parallel()
 
@@ -265,8 +267,9 @@ func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
 	require.NoError(t, wrong.PauseTrigger(t.Context(), "digest", "nightly", why("nobody reads it")))
 	require.Equal(t, "nobody reads it", trigger(wrong).Comment)
 
-	fail := make(chan struct{})
-	close(fail)
+	fail := make(chan error, 10)
+	fail <- errors.New("no key today")
+	fail <- errors.New("no key today")
 	broken := open(brokenCodec{keyring(t, "b"), fail})
 	require.ErrorIs(t, broken.ResumeTrigger(t.Context(), "digest", "nightly", why("unsaid")), squidmesh.ErrSeal)
 	_, err = broken.FireTrigger(t.Context(), "digest", "nightly", why("unsaid"))
@@ -275,52 +278,114 @@ func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
 	require.Len(t, trigger(wrong).Fires, 2)
 }
 
+// panickingCodec seals but cannot open.
+type panickingCodec struct{ squidmesh.Codec }
+
+func (panickingCodec) Open(context.Context, string, string, []byte) ([]byte, error) {
+	panic("no key at all")
+}
+
 // brokenCodec cannot seal some of the time.
 type brokenCodec struct {
 	squidmesh.Codec
-	fail chan struct{}
+	fail chan error
 }
 
 func (b brokenCodec) Seal(ctx context.Context, place string, plain []byte) (string, []byte, error) {
 	select {
-	case <-b.fail:
-		return "", nil, errors.New("no key today")
+	case err := <-b.fail:
+		if err == nil {
+			panic("no key today")
+		}
+		return "", nil, err
 	default:
 		return b.Codec.Seal(ctx, place, plain)
 	}
 }
 
-// A start that cannot be sealed is refused; the end of an attempt is tried again.
+// A start that cannot be sealed is refused; the end of an attempt is tried again. A codec that panics is one that cannot seal.
 func TestCodec_WhatCannotBeSealedIsNotLost(t *testing.T) {
 	t.Parallel()
 
-	codec := brokenCodec{keyring(t, "a"), make(chan struct{}, 10)}
-	calls := 0
-	workflow := relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))
-	workflow.Steps[0].Output = "count"
-	workflow.Steps[0].Do = squidmesh.Func(func(context.Context, nothing) (map[string]int, error) {
-		calls++
-		codec.fail <- struct{}{} // with others
-		codec.fail <- struct{}{} // alone
-		return map[string]int{"calls": calls}, nil
-	})
-	store := dbtest.SQLite(t, nil)
-	rt := sealedRuntime(t, store, codec, workflow)
-	require.NoError(t, rt.Start(t.Context()))
-	codec.fail <- struct{}{}
-	codec.fail <- struct{}{}
-	_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
-	require.ErrorIs(t, err, squidmesh.ErrSeal)
-	require.Equal(t, "seal_failed", squidmesh.CodeOf(err))
-	require.ErrorContains(t, err, "no key today")
+	for name, failure := range map[string]error{"error": errors.New("no key today"), "panic": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 
-	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+			codec := brokenCodec{keyring(t, "a"), make(chan error, 10)}
+			calls := 0
+			workflow := relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))
+			workflow.Steps[0].Output = "count"
+			workflow.Steps[0].Do = squidmesh.Func(func(context.Context, nothing) (map[string]int, error) {
+				calls++
+				codec.fail <- failure // with others
+				codec.fail <- failure // alone
+				return map[string]int{"calls": calls}, nil
+			})
+			store := dbtest.SQLite(t, nil)
+			rt := sealedRuntime(t, store, codec, workflow)
+			require.NoError(t, rt.Start(t.Context()))
+			codec.fail <- failure
+			codec.fail <- failure
+			_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+			require.ErrorIs(t, err, squidmesh.ErrSeal)
+			require.Equal(t, "seal_failed", squidmesh.CodeOf(err))
+			require.ErrorContains(t, err, "no key today")
+
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+			require.NoError(t, err)
+			_, err = rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "first", Attempt: 1}.Delivery())
+			require.NoError(t, err)
+			in, err := rt.InspectRun(t.Context(), run.ID, nil)
+			require.NoError(t, err)
+			require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
+			require.Equal(t, 1, calls)
+			require.NoError(t, rt.Stop(t.Context()))
+		})
+	}
+}
+
+// slowCodec seals once, when it is told to, and panics from then on.
+type slowCodec struct {
+	squidmesh.Codec
+	first chan chan struct{}
+}
+
+func (c slowCodec) Seal(ctx context.Context, place string, plain []byte) (string, []byte, error) {
+	gate, ok := <-c.first
+	if !ok {
+		panic("no key any more")
+	}
+	<-gate
+	return c.Codec.Seal(ctx, place, plain)
+}
+
+// A commit that many share has a goroutine of its own: a panic there would end the program.
+func TestCodec_APanicInASharedCommitReachesItsCallers(t *testing.T) {
+	t.Parallel()
+
+	codec := slowCodec{keyring(t, "a"), make(chan chan struct{})}
+	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: dbtest.SQLite(t, nil), Executor: deafQueue[*sql.Tx]{}, Codec: codec,
+		Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
+	})
 	require.NoError(t, err)
-	_, err = rt.Perform(t.Context(), squidmesh.Delivery{Version: 1, Kind: squidmesh.DeliverStep, RunID: run.ID.String(), Step: "first", Attempt: 1})
-	require.NoError(t, err)
-	in, err := rt.InspectRun(t.Context(), run.ID, nil)
-	require.NoError(t, err)
-	require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
-	require.Equal(t, 1, calls)
-	require.NoError(t, rt.Stop(t.Context()))
+	ended := make(chan error)
+	start := func() {
+		_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+		ended <- err
+	}
+	gate := make(chan struct{})
+	go start()
+	codec.first <- gate
+	close(codec.first)
+	go start()
+	go start()
+	require.Eventually(t, func() bool { return rt.Waiting() == 2 }, 30*time.Second, time.Millisecond)
+	close(gate)
+	require.NoError(t, <-ended)
+	for range 2 {
+		err := <-ended
+		require.ErrorIs(t, err, squidmesh.ErrSeal)
+		require.ErrorContains(t, err, "no key any more")
+	}
 }
