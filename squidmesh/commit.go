@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -34,24 +35,35 @@ func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed,
 
 // commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
 // is read back before anything is repeated.
-func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, error) {
+func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
+	defer func() {
+		if err != nil && m.err == nil && m.doubtful != nil && !errors.Is(err, ErrCommitUnknown) {
+			err = fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		}
+	}()
 	dispatch := rt.enqueue
 	for try := 1; ; try++ {
 		m.c, m.err, m.own = committed{}, nil, nil
 		var w *writing
+		wait, waited := rt.mayWait(m)
 		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			if w, err = rt.write(ctx, tx, []*member{m}, !sweeps(m.event), dispatch); err != nil {
+			if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
 				return err
+			}
+			if m.own != nil && !sweeps(m.event) {
+				return rt.held(ctx, tx, m)
 			}
 			faultAt([]*member{m}, "before_commit")
 			return m.err
 		})
+		waited()
 		if errors.Is(err, ErrCommitUnknown) {
-			if err = rt.readBack(ctx, m.c, err, endOf(m.event) || claimOf(m.event)); errors.Is(err, errNotCommitted) {
+			if err = rt.readBack(ctx, m.c, err, mustBeKnown(m.event)); errors.Is(err, errNotCommitted) {
 				m.doubt()
 			}
 		}
 		switch {
+		case errors.Is(err, errElsewhere):
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
@@ -69,7 +81,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (committed, 
 			if try >= commitAttempts {
 				rt.notYet(m, try, err)
 			}
-		case errors.Is(err, ErrDispatch) && (endOf(m.event) || claimOf(m.event)):
+		case errors.Is(err, ErrDispatch) && mustBeKnown(m.event):
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
 			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
@@ -116,6 +128,10 @@ func stay(e Event) Event {
 		return e
 	}
 }
+
+// mustBeKnown reports whether somebody must find out what became of an event's COMMIT, however long that takes: nobody would go on with
+// an attempt that has been claimed, or has ended, in a moment that nobody knows of.
+func mustBeKnown(e Event) bool { return endOf(e) || claimOf(e) }
 
 func claimOf(e Event) bool {
 	_, ok := e.(Claimed)
@@ -170,7 +186,7 @@ func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error
 		case known && found:
 			return nil
 		case known:
-			return errNotCommitted
+			return fmt.Errorf("%w: %v", errNotCommitted, unknown) // text only: it is known now
 		case !must && try >= commitAttempts || ctx.Err() != nil:
 			return errors.Join(unknown, err)
 		}

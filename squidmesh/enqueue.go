@@ -15,9 +15,14 @@ type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, w *writing) error
 // enqueueLater enqueues nothing: the rows stay without a job, which the tick finds.
 func (rt *Runtime[TTx]) enqueueLater(_ context.Context, _ TTx, w *writing) error {
 	for _, r := range w.order {
+		for _, job := range r.folded.Jobs { // what an executor that failed later had answered
+			if row := (enqueued{run: r, job: &job}).row(); row != nil {
+				row.JobID = ""
+			}
+		}
 		r.folded.Jobs = nil
 		for _, m := range r.members {
-			m.c.Jobs = nil
+			m.c.Jobs, m.c.jobs = nil, nil
 		}
 	}
 	return nil
@@ -34,12 +39,20 @@ type enqueued struct {
 	job    *Job
 }
 
-// note writes a job's id and queue onto the row that it is for.
-func (e enqueued) note(m Metadata) {
+// row is the row that a job is for.
+func (e enqueued) row() *StepState {
 	for i := range e.run.folded.Steps {
 		if row := &e.run.folded.Steps[i]; row.StepKey == e.job.StepKey && row.Attempt == e.job.Attempt {
-			row.JobID, row.Queue = m.JobID, m.Queue
+			return &row.StepState
 		}
+	}
+	return nil
+}
+
+// note notes what the executor answered.
+func (e enqueued) note(m Metadata) {
+	if row := e.row(); row != nil {
+		row.JobID, row.Queue = m.JobID, m.Queue
 	}
 	e.member.c.jobs = append(e.member.c.jobs, Dispatched{
 		Metadata: m, StepKey: e.job.StepKey, Attempt: e.job.Attempt, Delay: e.job.schedule().Delay,

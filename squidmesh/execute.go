@@ -44,26 +44,24 @@ type execution struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	// timeout bounds the function, from its beginning: a FuncTx body may first have to wait for its transaction.
-	timeout time.Duration
-	took    time.Duration    // by the function
-	more    map[StepKey]bool // not nil: the worker may go on with a successor
+	timeout  time.Duration
+	took     time.Duration // by the function
+	runnable map[StepKey]bool
+	goOn     func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
 }
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
 // to stop; work is the context in which the end is recorded.
-func (rt *Runtime[TTx]) attempt(delivery, work context.Context, job string, c committed, more bool) (committed, error) {
+func (rt *Runtime[TTx]) attempt(delivery, work context.Context, svc *service, job string, c committed, goOn func() bool) (committed, error) {
 	p, err := rt.pinnedOf(c.Claim.Shape)
 	if err != nil {
 		return committed{}, err
 	}
 	x := &execution{
 		claim: c.Claim, step: p.spec.step(c.Claim.Name), fn: rt.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
-		job: job, redact: rt.redact, input: c.input, limit: rt.config.MaxOutput,
+		job: job, redact: rt.redact, input: c.input, limit: rt.config.MaxOutput, runnable: p.runnable, goOn: goOn,
 	}
-	if more {
-		x.more = p.runnable
-	}
-	defer rt.begin(delivery, x, c.Run)()
+	defer rt.begin(delivery, svc, x, c.Run)()
 
 	var next committed
 	if x.fn.kind == KindFuncTx {
@@ -87,7 +85,7 @@ func (rt *Runtime[TTx]) pinnedOf(shape string) (*pinned, error) {
 
 // begin gives the execution its context: the step's own deadline, the caller's values, and only the cause of the caller's end. It
 // returns what to call when the attempt is over.
-func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (end func()) {
+func (rt *Runtime[TTx]) begin(parent context.Context, svc *service, x *execution, run Run) (end func()) {
 	info := StepInfo{
 		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
 		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, WindowEnd: run.WindowEnd,
@@ -106,6 +104,9 @@ func (rt *Runtime[TTx]) begin(parent context.Context, x *execution, run Run) (en
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	stopWatch := context.AfterFunc(parent, func() { x.cancel(ErrReleased) })
 	rt.live.add(x)
+	if cause := svc.left(x.claim.Worker); cause != nil { // while the claim was being committed: who told all that is live did not tell this one
+		x.cancel(cause)
+	}
 	return func() {
 		rt.live.remove(x)
 		stopWatch()
@@ -201,9 +202,11 @@ func (x *execution) member(end Event) *member {
 
 // attempted names the attempt in its closing event.
 func (x *execution) attempted() Attempted {
-	return Attempted{
-		StepKey: x.claim.StepKey, Attempt: x.claim.Attempt, Worker: x.claim.Worker, Hold: x.claim.Hold, Runnable: x.more,
+	a := Attempted{StepKey: x.claim.StepKey, Attempt: x.claim.Attempt, Worker: x.claim.Worker, Hold: x.claim.Hold}
+	if x.goOn() {
+		a.Runnable = x.runnable
 	}
+	return a
 }
 
 // event says what the function's end means. An error after the context ended is put down to what ended it, unless it says by itself
@@ -297,8 +300,8 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return committed{}, nil
 		case ctx.Err() != nil:
 			return committed{}, err
-		case errors.Is(err, ErrUnreadable) && x.more != nil:
-			x.more = nil // the body runs again, and whoever can open what the next step needs goes on
+		case errors.Is(err, ErrUnreadable) && goesOn(event):
+			x.goOn = func() bool { return false } // the body runs again, and whoever can open what the next step needs goes on
 			continue
 		case errors.Is(err, errRepeat):
 			Logger(started).Info("squidmesh: transaction of step is run again", "error", err)

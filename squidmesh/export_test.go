@@ -26,3 +26,6 @@ func (rt *Runtime[TTx]) Waiting() int {
 	defer rt.group.mu.Unlock()
 	return len(rt.group.waiting)
 }
+
+// Started reports whether the runtime takes deliveries.
+func (rt *Runtime[TTx]) Started() bool { return rt.started() != nil }

@@ -36,12 +36,7 @@ type submission struct {
 func (rt *Runtime[TTx]) submit(m *member) error {
 	g, s := &rt.group, &submission{member: m, done: make(chan struct{})}
 	if g.begin(s) {
-		defer func() { // even if a store or an executor panics
-			if batch := g.next(); batch != nil {
-				go rt.drainGroup(batch)
-			}
-		}()
-		rt.commitBatch([]*submission{s})
+		rt.lead([]*submission{s})
 		return nil
 	}
 	select {
@@ -53,7 +48,22 @@ func (rt *Runtime[TTx]) submit(m *member) error {
 	if g.withdraw(s) {
 		return left
 	}
-	return fmt.Errorf("%w: %w", ErrCommitUnknown, left)
+	select {
+	case <-s.done:
+		return nil // its fate became known in the same moment
+	default:
+		return fmt.Errorf("%w: %w", ErrCommitUnknown, left)
+	}
+}
+
+// lead commits a batch, and has the next one committed by a goroutine of its own; even if an executor ends this one.
+func (rt *Runtime[TTx]) lead(batch []*submission) {
+	defer func() {
+		if next := rt.group.next(); next != nil {
+			go rt.lead(next)
+		}
+	}()
+	rt.commitBatch(batch)
 }
 
 // begin makes a submission the first of its group; else it waits.
@@ -99,13 +109,6 @@ func (g *group) next() []*submission {
 	return batch
 }
 
-// drainGroup commits batch after batch until nobody waits.
-func (rt *Runtime[TTx]) drainGroup(batch []*submission) {
-	for ; batch != nil; batch = rt.group.next() {
-		rt.commitBatch(batch)
-	}
-}
-
 // commitBatch commits a batch in one transaction. If that fails, its members go on their own: one bad member does not fail the
 // rest. Nor does one whose context ends: that ends only the commit of a member that is alone.
 func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
@@ -113,8 +116,12 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	for i, s := range batch {
 		members[i] = s.member
 	}
+	err := errUnfinished
 	defer func() {
 		for _, s := range batch {
+			if err != nil && s.err == nil && s.own == nil {
+				s.own = err
+			}
 			close(s.done)
 		}
 	}()
@@ -125,22 +132,19 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
 	var w *writing
-	err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err = rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		w, err = rt.write(ctx, tx, members, false, rt.enqueue)
 		faultAt(members, "before_commit")
 		return err
 	})
-	if err != nil {
-		for _, m := range members {
-			if m.err == nil && m.own == nil {
-				m.own = err
-			}
-		}
-		return
+	if err == nil {
+		faultAt(members, "after_commit")
+		rt.settle(w)
 	}
-	faultAt(members, "after_commit")
-	rt.settle(w)
 }
+
+// errUnfinished says that a batch ended without an answer: its goroutine did, by a Goexit or a panic of the program's code.
+var errUnfinished = errors.New("shared commit was not finished")
 
 // settle does what follows a commit, for each of its members.
 func (rt *Runtime[TTx]) settle(w *writing) {
@@ -189,7 +193,10 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	if !errors.Is(m.own, ErrCommitUnknown) {
 		return m.own != nil
 	}
-	switch err := rt.readBack(ctx, m.c, m.own, true); {
+	if m.c.Empty() {
+		return true // what it found may be another member's doing, whose fate is as unknown
+	}
+	switch err := rt.readBack(ctx, m.c, m.own, mustBeKnown(m.event)); {
 	case err == nil:
 		m.own = nil
 		rt.told(m)
@@ -197,7 +204,7 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	case errors.Is(err, errNotCommitted):
 		m.doubt()
 		return true
-	default: // the caller's time is over
+	default:
 		m.err = err
 		return false
 	}

@@ -3,7 +3,10 @@ package squidmesh_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +19,9 @@ import (
 // gatedQueue takes jobs when it is told to: the commit that brings them is in flight until then.
 type gatedQueue struct {
 	squidmesh.Executor[*sql.Tx]
-	jobs chan int // how many came, each time
-	gate chan struct{}
+	jobs  chan int // how many came, each time
+	gate  chan struct{}
+	exits *atomic.Bool // the goroutine that brings several
 }
 
 func (q gatedQueue) EnqueueStep(ctx context.Context, _ *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
@@ -25,6 +29,9 @@ func (q gatedQueue) EnqueueStep(ctx context.Context, _ *sql.Tx, job squidmesh.St
 }
 
 func (q gatedQueue) EnqueueSteps(ctx context.Context, _ *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	if q.exits.Load() {
+		runtime.Goexit()
+	}
 	all := make([]squidmesh.Metadata, len(jobs))
 	for i, job := range jobs {
 		all[i] = squidmesh.Metadata{JobID: "1", Queue: job.Queue}
@@ -51,12 +58,17 @@ type crowd struct {
 }
 
 func newCrowd(t *testing.T) *crowd {
-	c := &crowd{T: t, gatedQueue: gatedQueue{jobs: make(chan int), gate: make(chan struct{})}, ended: make(chan error)}
+	return newCrowdThat(t, func(context.Context, nothing) error { return nil })
+}
+
+// newCrowdThat is a crowd whose runs have a step that does something.
+func newCrowdThat(t *testing.T, only func(context.Context, nothing) error) *crowd {
+	c := &crowd{T: t, gatedQueue: gatedQueue{jobs: make(chan int), gate: make(chan struct{}), exits: &atomic.Bool{}}, ended: make(chan error)}
 	var err error
 	c.rt, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
 		Store: dbtest.SQLite(t, nil), Executor: c.gatedQueue, ManualTick: true, Workflows: []squidmesh.Workflow{{
 			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[word]())},
-			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })}},
+			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(only)}},
 		}},
 	})
 	require.NoError(t, err)
@@ -197,11 +209,14 @@ func TestGroup_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
 	require.Equal(t, 1, c.runs())
 }
 
-// Stop waits for a delivery whose commit is shared, and leaves nothing claimed.
+// Stop waits for a delivery whose commit is shared. The step that is claimed by it is told to stop like all others, and given back.
 func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
 	t.Parallel()
 
-	c := newCrowd(t)
+	c := newCrowdThat(t, func(ctx context.Context, _ nothing) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
 	require.NoError(t, c.rt.Start(t.Context()))
 	c.start(t.Context())
 	require.Equal(t, 1, <-c.jobs)
@@ -220,16 +235,81 @@ func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
 	}()
 	c.wait(1)
 	go func() { stopped <- c.rt.Stop(t.Context()) }()
-	select {
-	case err := <-stopped:
-		require.Fail(t, "stopped while a delivery waits", "%v", err)
-	default:
-	}
+	require.Eventually(t, func() bool { return !c.rt.Started() }, 30*time.Second, time.Millisecond)
 	c.gate <- struct{}{}
 	require.NoError(t, <-c.ended)
+	require.Equal(t, 1, <-c.jobs, "the step's next delivery")
+	c.gate <- struct{}{}
 	require.NoError(t, <-performed)
 	require.NoError(t, <-stopped)
 	in, err := c.rt.InspectRun(t.Context(), id, nil)
 	require.NoError(t, err)
-	require.NotEqual(t, squidmesh.StepRunning, in.Steps[0].Status)
+	require.EqualValues(t, squidmesh.StepScheduled, in.Steps[0].Status)
+}
+
+// An executor that ends the goroutine which calls it, as a test's assertion does, ends one try of those who share it, and no more.
+func TestGroup_OutlivesAnExecutorThatExits(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	c.exits.Store(true) // of several jobs at once
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	c.start(t.Context())
+	c.start(t.Context())
+	c.wait(2)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	for range 2 { // each by itself
+		require.Equal(t, 1, <-c.jobs)
+		c.gate <- struct{}{}
+		require.NoError(t, <-c.ended)
+	}
+	require.Equal(t, 3, c.runs())
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+}
+
+// losing is a store that loses one COMMIT, answers some transactions more, and is away then.
+type losing struct {
+	squidmesh.Store[*sql.Tx]
+	calls   *atomic.Int32
+	answers int32
+}
+
+func (l losing) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	switch n := l.calls.Add(1); {
+	case n == 1:
+		return l.Store.InTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			return errors.Join(fn(ctx, tx), squidmesh.ErrCommitUnknown)
+		})
+	case n <= 1+l.answers:
+		return l.Store.InTx(ctx, fn)
+	default:
+		return errors.New("database is away")
+	}
+}
+
+// Who starts a run hears that its fate is unknown, soon, when the answer of a COMMIT is lost and the database is away afterwards: at once, or
+// after it had said that there is no such run, since that may not have been the last word.
+func TestStartRun_WhoseFateCannotBeFoundOut(t *testing.T) {
+	t.Parallel()
+
+	for name, answers := range map[string]int32{"nobody answers": 0, "not there yet": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+				Store:     losing{dbtest.SQLite(t, nil), &atomic.Int32{}, answers},
+				Executor:  refusingExecutor{},
+				Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
+			})
+			require.NoError(t, err)
+			_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+			require.ErrorIs(t, err, squidmesh.ErrCommitUnknown)
+			require.ErrorContains(t, err, "database is away")
+		})
+	}
 }

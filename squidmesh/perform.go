@@ -65,10 +65,12 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 		return Outcome{}, err
 	}
 	outcome := c.Outcome
-	slice := time.Now().Add(rt.config.TimeSlice)
+	until := time.Now().Add(rt.config.TimeSlice)
+	goOn := func() bool {
+		return !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(until) && svc.left(worker) == nil
+	}
 	for c.Claim != nil {
-		more := !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(slice) && svc.holds()
-		if c, err = rt.attempt(ctx, work, d.Job, c, more); err != nil {
+		if c, err = rt.attempt(ctx, work, svc, d.Job, c, goOn); err != nil {
 			return Outcome{}, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
@@ -109,6 +110,7 @@ type Runtime[TTx any] struct {
 	specs   specCache
 	carrier carrier
 	group   group
+	atLock  atomic.Bool // a member of a shared commit waits for a lock by itself
 	live    liveSet
 	waker   waker
 	pacer   pacer

@@ -60,11 +60,18 @@ func (s *service) enter() (WorkerID, bool) {
 	return worker, true
 }
 
-// holds reports whether the worker can prove its lease and goes on.
-func (s *service) holds() bool {
+// left says why a worker does not go on: it was stopped, or cannot prove its lease. Nil if it does.
+func (s *service) left(worker WorkerID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.ended && s.trusted()
+	switch {
+	case s.ended:
+		return ErrReleased
+	case !s.trusted(), WorkerID(s.worker.Load()) != worker:
+		return ErrLeaseLost
+	default:
+		return nil
+	}
 }
 
 func (s *service) trusted() bool { return s.proven.IsZero() || time.Now().Before(s.proven) }

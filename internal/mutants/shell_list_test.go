@@ -140,8 +140,8 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestCommit"},
 	{mutant{
 		"a COMMIT that broke has taken effect", "squidmesh/commit.go",
-		"case known:\n\t\t\treturn errNotCommitted",
-		"case known:\n\t\t\treturn nil",
+		"case known:\n\t\t\treturn fmt.Errorf(\"%w: %v\", errNotCommitted, unknown) // text",
+		"case known:\n\t\t\treturn nil // text",
 	}, inShell, "TestCommit"},
 	{mutant{
 		"a start in doubt is inserted again", "squidmesh/write.go",
@@ -173,6 +173,26 @@ var shellMutants = []shellMutant{
 		"if len(batch) > 1 {",
 		"if len(batch) > maxBatch {",
 	}, "./squidmesh", "TestGroup_ACallerThatGoesDisturbsNobody"},
+	{mutant{
+		"who waits for a lock keeps a connection", "squidmesh/held.go",
+		"case m.start != nil, !m.grouped():",
+		"case true:",
+	}, inShell, "TestPerform_HeldRuns"},
+	{mutant{
+		"steps that are claimed while all are told to stop are not told", "squidmesh/execute.go",
+		"; cause != nil { // while",
+		"; cause == errStale { // while",
+	}, "./squidmesh", "TestGroup_StopWaits"},
+	{mutant{
+		"a batch that was not finished was committed", "squidmesh/group.go",
+		"err := errUnfinished\n",
+		"var err error\n",
+	}, "./squidmesh", "TestGroup_Outlives"},
+	{mutant{
+		"a start whose fate is unknown was refused", "squidmesh/commit.go",
+		"m.err == nil && m.doubtful != nil &&",
+		"m.err != nil && m.doubtful != nil &&",
+	}, "./squidmesh", "TestStartRun_WhoseFate"},
 	{mutant{
 		"callers that go leave their event behind", "squidmesh/group.go",
 		"g.waiting = slices.Delete(g.waiting, i, i+1)\n",
