@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,8 @@ const (
 	River Option = iota + 1
 	// Empty migrates nothing.
 	Empty
+	// Alone gives a test a database of its own: in that of the others their transactions keep old versions of rows alive.
+	Alone
 )
 
 // Postgres returns a pool whose connections work in a fresh schema of the server at TEST_DATABASE_URL. Both go at the test's end. A test
@@ -32,6 +35,9 @@ func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 	config, err := pgxpool.ParseConfig(databaseURL(tb))
 	if err != nil {
 		tb.Fatalf("TEST_DATABASE_URL: %v", err)
+	}
+	if slices.Contains(options, Alone) {
+		config.ConnConfig.Database = newDatabase(tb, config.ConnConfig)
 	}
 	schema := newSchema(tb, config.ConnConfig)
 	config.ConnConfig.RuntimeParams["search_path"] = schema
@@ -81,30 +87,52 @@ func databaseURL(tb testing.TB) string {
 	return url
 }
 
-// newSchema makes a schema and drops it at the test's end, over connections of its own.
+// newDatabase makes a database and drops it at the test's end.
+func newDatabase(tb testing.TB, config *pgx.ConnConfig) string {
+	tb.Helper()
+	database := newName()
+	config = config.Copy()
+	if err := execute(config, "create database "+database); err != nil {
+		tb.Fatalf("create database: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := execute(config, "drop database "+database+" with (force)"); err != nil {
+			tb.Errorf("drop database: %v", err)
+		}
+	})
+	return database
+}
+
+// newSchema makes a schema and drops it at the test's end.
 func newSchema(tb testing.TB, config *pgx.ConnConfig) string {
 	tb.Helper()
-	var random [8]byte
-	_, _ = rand.Read(random[:])
-	schema := "test_" + hex.EncodeToString(random[:])
+	schema := newName()
 	config = config.Copy()
-	execute := func(sql string) error {
-		ctx := context.Background()
-		conn, err := pgx.ConnectConfig(ctx, config)
-		if err != nil {
-			return err
-		}
-		defer conn.Close(ctx)
-		_, err = conn.Exec(ctx, sql)
-		return err
-	}
-	if err := execute("create schema " + schema); err != nil {
+	if err := execute(config, "create schema "+schema); err != nil {
 		tb.Fatalf("create schema: %v", err)
 	}
 	tb.Cleanup(func() {
-		if err := execute("set client_min_messages = warning; drop schema " + schema + " cascade"); err != nil {
+		if err := execute(config, "set client_min_messages = warning; drop schema "+schema+" cascade"); err != nil {
 			tb.Errorf("drop schema: %v", err)
 		}
 	})
 	return schema
+}
+
+func newName() string {
+	var random [8]byte
+	_, _ = rand.Read(random[:])
+	return "test_" + hex.EncodeToString(random[:])
+}
+
+// execute executes over a connection of its own.
+func execute(config *pgx.ConnConfig, sql string) error {
+	ctx := context.Background()
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
 }

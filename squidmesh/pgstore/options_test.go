@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -107,4 +108,11 @@ func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
 	var n int
 	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from squidmesh_worker where id = $1", int64(silent)).Scan(&n))
 	require.Zero(t, n, "a worker that was lost a day ago and holds nothing is forgotten")
+}
+
+func newRun(at time.Time) squidmesh.Run {
+	return squidmesh.Run{
+		ID: uuid.Must(uuid.NewV7()), Workflow: "w", Trigger: "manual", Shape: "s", CreatedAt: at, Status: squidmesh.RunRunning,
+		Version: 1, Seq: 1, LastAt: at, Open: 1,
+	}
 }

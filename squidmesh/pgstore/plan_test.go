@@ -2,13 +2,11 @@ package pgstore_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -17,85 +15,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
-
-func newRun(at time.Time) squidmesh.Run {
-	return squidmesh.Run{
-		ID: uuid.Must(uuid.NewV7()), Workflow: "w", Trigger: "manual", Shape: "s", CreatedAt: at, Status: squidmesh.RunRunning,
-		Version: 1, Seq: 1, LastAt: at, Open: 1,
-	}
-}
-
-func step(run squidmesh.RunID, n int) squidmesh.StepState {
-	return squidmesh.StepState{
-		Run: run, StepKey: squidmesh.StepKey{Name: fmt.Sprintf("step_%d", n), Phase: squidmesh.PhaseDo}, Status: squidmesh.StepRunning,
-		Attempt: 1, Worker: 1, Queue: "default",
-	}
-}
-
-// The budget of the design: a step that its worker goes on with costs two updates and two inserts, and no index entry but those of
-// the two inserts, since the updates are HOT. An index on anything that changes with each step breaks this test.
-func TestApply_AContinuedStepCostsFourRowVersionsAndTwoIndexEntries(t *testing.T) {
-	t.Parallel()
-
-	pool := dbtest.Postgres(t)
-	store := pgstore.New(pool, nil)
-	const runs, steps = 20, 10
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	rows := make([]squidmesh.Run, runs)
-	counts := map[string][3]int64{} // inserted, updated, of which HOT
-	count := func(ctx context.Context, tx pgx.Tx, sign int64) {
-		written, err := tx.Query(ctx, "select relname, n_tup_ins, n_tup_upd, n_tup_hot_upd from pg_stat_xact_user_tables where schemaname = current_schema()")
-		require.NoError(t, err)
-		var table string
-		var inserted, updated, hot int64
-		_, err = pgx.ForEachRow(written, []any{&table, &inserted, &updated, &hot}, func() error {
-			c := counts[table]
-			counts[table] = [3]int64{c[0] + sign*inserted, c[1] + sign*updated, c[2] + sign*hot}
-			return nil
-		})
-		require.NoError(t, err)
-	}
-	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-		var start []squidmesh.Transition
-		for i := range rows {
-			rows[i] = newRun(now)
-			_, err := store.InsertRun(ctx, tx, rows[i])
-			require.NoError(t, err)
-			start = append(start, squidmesh.Transition{Run: rows[i], NewRun: true, Steps: []squidmesh.StepChange{{StepState: step(rows[i].ID, 0), New: true}}})
-		}
-		return store.Apply(ctx, tx, start)
-	}))
-	for n := range steps {
-		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-			count(ctx, tx, -1) // what earlier transactions have not reported yet
-			var batch []squidmesh.Transition
-			for i := range rows {
-				r := &rows[i]
-				r.Version, r.Seq = r.Version+1, r.Seq+1
-				done := step(r.ID, n)
-				done.Status, done.DoneSeq, done.FinishedAt = squidmesh.StepCompleted, r.Seq, now
-				batch = append(batch, squidmesh.Transition{
-					Run:   *r,
-					Steps: []squidmesh.StepChange{{StepState: done}, {StepState: step(r.ID, n+1), New: true}},
-					Audit: []squidmesh.AuditEntry{{Run: r.ID, Seq: r.Seq, StepKey: done.StepKey, Kind: squidmesh.AuditSucceeded, Attempt: 1, At: now}},
-				})
-			}
-			require.NoError(t, store.Apply(ctx, tx, batch))
-			count(ctx, tx, 1)
-			return nil
-		}))
-	}
-	const n = runs * steps
-	versions, cold := int64(0), int64(0)
-	for table, c := range counts {
-		versions += c[0] + c[1]
-		cold += c[1] - c[2]
-		t.Logf("%s: %d inserted, %d updated, %d of them HOT", table, c[0], c[1], c[2])
-	}
-	require.EqualValues(t, 4*n, versions)
-	// A run's update that finds its page full is entered into the run's three indexes, a step's into two at most.
-	require.LessOrEqual(t, cold, int64(0.15*2*n), "updates that are not HOT")
-}
 
 // explain returns the plan of a statement.
 func explain(t *testing.T, tx pgx.Tx, sql string, args ...any) string {
