@@ -34,7 +34,7 @@ var shellMutants = []shellMutant{
 
 	{mutant{
 		"memory of a run is used at any version", "squidmesh/carry.go",
-		"if memory == nil || memory.version != version {",
+		"if memory == nil || memory.version != run.Version || !memory.lastAt.Equal(run.LastAt) {",
 		"if memory == nil {",
 	}, inShell, "TestUnblock_AfterAnotherProcessDidIsRefused"},
 
