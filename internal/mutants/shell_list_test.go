@@ -165,8 +165,8 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
 		"one bad member fails its batch", "squidmesh/group.go",
-		"if m.err == nil && m.own == nil {\n\t\t\t\tm.own = err",
-		"if m.err == nil && m.own == nil {\n\t\t\t\tm.err = err",
+		"s.own == nil {\n\t\t\t\ts.own = err",
+		"s.own == nil {\n\t\t\t\ts.err = err",
 	}, inShell, "TestCommit"},
 	{mutant{
 		"callers that go take their batch along", "squidmesh/group.go",
