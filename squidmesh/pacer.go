@@ -14,7 +14,7 @@ const (
 	// paceGrace is how long after its time a delivery may be missing before the executor is asked what became of its job.
 	paceGrace = 100 * time.Millisecond
 
-	// maxPaced bounds the deliveries of one process whose claims are waited for; the tick looks after the others.
+	// maxPaced bounds the deliveries of one process that are paced at a time. The others are left to the queue and the tick.
 	maxPaced = 10_000
 )
 
@@ -26,6 +26,7 @@ type pacer struct {
 	look func(late []StepState) // nil if nobody can be asked
 
 	mu      sync.Mutex
+	ahead   int                     // wake-ups that are to come
 	coming  map[deliveryID]struct{} // not claimed by this process
 	late    []StepState
 	looking bool
@@ -36,13 +37,14 @@ func (p *pacer) expect(row StepState, after time.Duration) {
 	if after > pacedFor {
 		return
 	}
-	time.AfterFunc(after, func() { p.wake(row.Queue) })
-	if p.look == nil || row.JobID == "" {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.coming) >= maxPaced {
+	if max(p.ahead, len(p.coming)) >= maxPaced {
+		return
+	}
+	p.ahead++
+	time.AfterFunc(after, func() { p.due(row.Queue) })
+	if p.look == nil || row.JobID == "" {
 		return
 	}
 	if p.coming == nil {
@@ -50,6 +52,14 @@ func (p *pacer) expect(row StepState, after time.Duration) {
 	}
 	p.coming[deliveryOf(row)] = struct{}{}
 	time.AfterFunc(after+paceGrace, func() { p.miss(row) })
+}
+
+// due wakes the queue of a delivery.
+func (p *pacer) due(queue string) {
+	p.mu.Lock()
+	p.ahead--
+	p.mu.Unlock()
+	p.wake(queue)
 }
 
 // claimed notes that a delivery came to this process.

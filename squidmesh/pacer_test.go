@@ -114,8 +114,11 @@ func TestPacer_IsBounded(t *testing.T) {
 			b.expect(pacedRow(fmt.Sprint(i)), time.Second)
 		}
 		require.Equal(t, maxPaced, b.awaited())
+		require.Len(t, b.until(time.Second), maxPaced, "no more are woken for, either")
 		b.until(time.Hour)
 		require.Zero(t, b.awaited())
+		b.expect(pacedRow("later"), time.Second)
+		require.Equal(t, 1, b.awaited())
 	})
 }
 
