@@ -49,21 +49,25 @@ func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]
 	default:
 		args["limit"] = q.Newest
 	}
-	rows, err := tx.Query(ctx, s.sql(statement), args)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.Fire, error) {
-		var (
-			f                        squidmesh.Fire
-			run                      pgtype.UUID
-			from, until, fired, look pgtype.Timestamptz
-		)
-		err := row.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, &from, &until, &f.State, &f.Reason, &run, &fired, &look,
-			&f.Sent, &f.JobID, &f.Actor, &f.Comment, &f.RunStatus)
-		f.RunID, f.WindowAt, f.WindowEnd, f.FiredAt, f.LookAt = run.Bytes, when(from), when(until), when(fired), when(look)
-		return f, err
+	var fires []squidmesh.Fire
+	batch := &indexed{}
+	batch.add(s.sql(statement), args).Query(func(rows pgx.Rows) (err error) {
+		fires, err = pgx.CollectRows(rows, scanFire)
+		return err
 	})
+	return fires, batch.send(ctx, tx)
+}
+
+func scanFire(row pgx.CollectableRow) (squidmesh.Fire, error) {
+	var (
+		f                        squidmesh.Fire
+		run                      pgtype.UUID
+		from, until, fired, look pgtype.Timestamptz
+	)
+	err := row.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, &from, &until, &f.State, &f.Reason, &run, &fired, &look,
+		&f.Sent, &f.JobID, &f.Actor, &f.Comment, &f.RunStatus)
+	f.RunID, f.WindowAt, f.WindowEnd, f.FiredAt, f.LookAt = run.Bytes, when(from), when(until), when(fired), when(look)
+	return f, err
 }
 
 // SaveCron implements squidmesh.Store.
@@ -72,9 +76,9 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 		trigger = squidmesh.TriggerState
 		fire    = squidmesh.Fire
 	)
-	batch := &pgx.Batch{}
+	batch := &indexed{}
 	if r := c.Register; len(r) > 0 {
-		batch.Queue(s.sql("RegisterTriggers"),
+		batch.add(s.sql("RegisterTriggers"),
 			column(r, func(t *trigger) string { return t.Workflow }), column(r, func(t *trigger) string { return t.Trigger }),
 			column(r, func(t *trigger) string { return t.Expression }), column(r, func(t *trigger) string { return t.TimeZone }),
 			column(r, func(t *trigger) string { return string(t.Missed) }), column(r, func(t *trigger) int32 { return int32(t.CatchUp) }),
@@ -82,12 +86,12 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 			column(r, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }), column(r, func(t *trigger) bool { return t.Paused }))
 	}
 	if u := c.Triggers; len(u) > 0 {
-		batch.Queue(s.sql("UpdateTriggers"),
+		batch.add(s.sql("UpdateTriggers"),
 			column(u, func(t *trigger) string { return t.Workflow }), column(u, func(t *trigger) string { return t.Trigger }),
 			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }))
 	}
 	if u := c.Operated; len(u) > 0 {
-		batch.Queue(s.sql("OperateTriggers"),
+		batch.add(s.sql("OperateTriggers"),
 			column(u, func(t *trigger) string { return t.Workflow }), column(u, func(t *trigger) string { return t.Trigger }),
 			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }), column(u, func(t *trigger) bool { return t.Paused }),
 			column(u, func(t *trigger) pgtype.Timestamptz { return stamp(t.ChangedAt) }),
@@ -95,7 +99,7 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 	}
 	there := map[[4]string]bool{}
 	if n := c.NewFires; len(n) > 0 {
-		batch.Queue(s.sql("InsertFires"),
+		batch.add(s.sql("InsertFires"),
 			column(n, func(f *fire) string { return f.Workflow }), column(n, func(f *fire) string { return f.Trigger }),
 			column(n, func(f *fire) string { return f.Key }), column(n, func(f *fire) string { return f.SignalID }),
 			column(n, func(f *fire) pgtype.Timestamptz { return stamp(f.WindowAt) }),
@@ -115,14 +119,14 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 		})
 	}
 	if u := c.Fires; len(u) > 0 {
-		batch.Queue(s.sql("UpdateFires"),
+		batch.add(s.sql("UpdateFires"),
 			column(u, func(f *fire) string { return f.Workflow }), column(u, func(f *fire) string { return f.Trigger }),
 			column(u, func(f *fire) string { return f.Key }), column(u, func(f *fire) string { return string(f.State) }),
 			column(u, func(f *fire) string { return f.Reason }), column(u, func(f *fire) pgtype.UUID { return id(f.RunID) }),
 			column(u, func(f *fire) pgtype.Timestamptz { return stamp(f.LookAt) }), column(u, func(f *fire) int32 { return int32(f.Sent) }),
 			column(u, func(f *fire) string { return f.JobID }))
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := batch.send(ctx, tx); err != nil {
 		return nil, err
 	}
 	var inserted []fire

@@ -109,7 +109,8 @@ limit @limit
 for no key update of f skip locked;
 
 -- name: NewestFires
--- A range of the index (workflow, name, window_at) for each trigger.
+-- A range of the index (workflow, name, window_at) for each trigger. The run of each is looked up by itself (offset 0): planned without
+-- the limit's value, a join would read all runs.
 select /* include Fire */
 from /* include Keys */ as k (workflow, name),
 lateral (
@@ -118,7 +119,7 @@ lateral (
     order by f.window_at desc, f.key desc
     limit @limit
 ) as f
-left join /* schema */squidmesh_run as r on r.id = f.run_id
+left join lateral (select status from /* schema */squidmesh_run where id = f.run_id offset 0) as r on true
 order by f.workflow, f.name, f.window_at desc, f.key desc;
 
 -- name: FiresAhead
