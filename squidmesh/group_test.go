@@ -272,7 +272,7 @@ func TestGroup_OutlivesAnExecutorThatExits(t *testing.T) {
 	require.NoError(t, <-c.ended)
 }
 
-// losing is a store that loses one COMMIT, answers some transactions more, and is away then.
+// losing is a store that saves the definition, loses one COMMIT, answers some transactions more, and is away then.
 type losing struct {
 	squidmesh.Store[*sql.Tx]
 	calls   *atomic.Int32
@@ -281,11 +281,11 @@ type losing struct {
 
 func (l losing) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	switch n := l.calls.Add(1); {
-	case n == 1:
+	case n == 2:
 		return l.Store.InTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
 			return errors.Join(fn(ctx, tx), squidmesh.ErrCommitUnknown)
 		})
-	case n <= 1+l.answers:
+	case n <= 2+l.answers:
 		return l.Store.InTx(ctx, fn)
 	default:
 		return errors.New("database is away")

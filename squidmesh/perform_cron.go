@@ -77,6 +77,11 @@ type performed struct {
 
 // performWindow starts the run of a signal or window, if that has had none, and decides its fire in the same transaction.
 func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals []string, s pendingStart, refusal error) (Outcome, error) {
+	if refusal == nil {
+		if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+			return Outcome{}, err
+		}
+	}
 	var p performed
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other, and for a prune.

@@ -116,14 +116,15 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 		rt.live.cancelAll(ErrLeaseLost)
 	})
 	svc.doubt.Stop() // until the lease has a beginning
-	sent := time.Now()
-	report, err := rt.registerWorker(ctx, rt.store.InTx, rt.Workflows())
-	if err != nil {
+	if err := rt.saveSpecs(ctx, 0, rt.Workflows()...); err != nil {
 		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
 	}
-	for _, spec := range rt.Workflows() {
-		rt.markSaved(spec)
+	sent := time.Now()
+	report, err := rt.registerWorker(ctx, rt.store.InTx, true)
+	if err != nil {
+		svc.cancel()
+		return fmt.Errorf("start runtime: %w", err)
 	}
 	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
@@ -155,8 +156,8 @@ func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
 	svc.doubt.Reset(time.Until(svc.proven))
 }
 
-// registerWorker writes this process's worker row.
-func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], specs []*Spec) (WorkerReport, error) {
+// registerWorker writes this process's worker row, and the rows of its triggers if asked to.
+func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], triggers bool) (WorkerReport, error) {
 	worker := &Worker{Name: rt.config.Name, Queues: rt.Queues()}
 	for _, workflow := range sortedKeys(rt.registry.functions) {
 		for key := range rt.registry.functions[workflow] {
@@ -170,13 +171,10 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], 
 	}
 	var report WorkerReport
 	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		if err := rt.saveSpecs(ctx, tx, specs); err != nil {
-			return err
-		}
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Register: worker, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
 		})
-		if err != nil || specs == nil {
+		if err != nil || !triggers {
 			return err
 		}
 		return rt.registerTriggers(ctx, tx, report.Now)
@@ -315,7 +313,7 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 	defer cancel()
 	worker, sent := WorkerID(svc.worker.Load()), time.Now()
 	if worker == 0 {
-		report, err := rt.registerWorker(ctx, inTx, nil)
+		report, err := rt.registerWorker(ctx, inTx, false)
 		if err != nil {
 			return WorkerReport{}, err
 		}
@@ -371,5 +369,14 @@ func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
 	defer cancel()
 	defer svc.goOn(report)
 	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
-		rt.expire(ctx, report), rt.cron(ctx, report))
+		rt.expire(ctx, report), rt.cron(ctx, report), rt.noteSpecs(ctx))
+}
+
+// noteSpecs tells the database that this process goes on using its definitions, before a start in a caller's transaction would have to
+// look.
+func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
+	if err := rt.saveSpecs(ctx, shapeUsedEvery/2, rt.Workflows()...); err != nil {
+		return []trouble{{what: "note that definitions are in use", err: err}}
+	}
+	return nil
 }

@@ -61,7 +61,8 @@ func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (Start
 // StartRunTx starts a run within the caller's transaction: nothing of it exists unless the caller commits. Call
 // [Runtime.Wake] after the commit to have the first step picked up at once. The transaction is unusable after an error.
 //
-// With a Key it may wait for another transaction that started the same key. Besides the errors of StartRun there is [ErrTxUnusable], of
+// With a Key it may wait for another transaction that started the same key; and with a definition that is new to the database, for
+// another one that started that first. Besides the errors of StartRun there is [ErrTxUnusable], of
 // a transaction that has ended or was given up.
 func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartParams) (StartResult, error) {
 	if err := checkJoin(ctx, tx); err != nil {
@@ -139,20 +140,24 @@ func encodePayload(payload any) (json.RawMessage, error) {
 	return data, nil
 }
 
-// start commits a start: without a key together with others, with one alone.
+// start commits a start: without a key together with others, with one alone. The definition is saved before, so that who shares a
+// commit waits for no transaction that has saved it, too.
 func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult, error) {
+	if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+		return StartResult{}, err
+	}
 	c, err := rt.commitMember(ctx, s.member())
 	if err != nil {
 		return StartResult{}, err
-	}
-	if c.existing == nil {
-		rt.markSaved(s.spec)
 	}
 	return c.started(), nil
 }
 
 // startTx decides a start within the caller's transaction.
 func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (StartResult, error) {
+	if err := rt.saveSpecTx(ctx, tx, s.spec); err != nil {
+		return StartResult{}, rt.joinError(err)
+	}
 	c, err := rt.writeTx(ctx, tx, s.member())
 	if err != nil {
 		return StartResult{}, err
@@ -169,14 +174,4 @@ func (c committed) started() StartResult {
 		return StartResult{Run: *c.existing, Existing: true}
 	}
 	return StartResult{Run: c.Run}
-}
-
-// markSaved notes that the database holds a shape.
-func (rt *Runtime[TTx]) markSaved(spec *Spec) {
-	if p := rt.specs.get(spec.shape); p.saved() {
-		return
-	}
-	p := rt.registry.pin(spec)
-	p.savedAt = time.Now()
-	rt.specs.put(spec.shape, p)
 }

@@ -43,9 +43,19 @@ type Store[TTx any] interface {
 	// History reads attempts and audit entries of a run in their order.
 	History(ctx context.Context, tx TTx, id RunID) (History, error)
 
-	// Specs saves the given specs if their shapes are new, notes that all of them are in use, and returns those asked for that
-	// exist. The note may be left out within an hour of the one before.
-	Specs(ctx context.Context, tx TTx, save []*Spec, get []string) (map[string]*Spec, error)
+	// SaveSpecs saves those of the specs whose shapes are new; the first body of a shape stays. It waits for who has saved the same
+	// new shape and not committed yet, and for who is deleting it. Nobody waits for it on account of shapes that were there before, with
+	// one exception: to note is for short transactions.
+	//
+	// With note it notes that all of them are in use. That may be left out within an hour of the note before. Without, it keeps
+	// Prune from those whose note is older than that, until tx ends.
+	//
+	// Known says that all of them are saved with a note of the last hour whether or not tx commits. A store that cannot tell leaves
+	// it false.
+	SaveSpecs(ctx context.Context, tx TTx, specs []*Spec, note bool) (known bool, err error)
+
+	// Specs reads those of the shapes that exist.
+	Specs(ctx context.Context, tx TTx, shapes []string) (map[string]*Spec, error)
 
 	// Workers does one tick of a worker's life; see [WorkerTick].
 	Workers(ctx context.Context, tx TTx, tick WorkerTick) (WorkerReport, error)
@@ -174,7 +184,7 @@ type PruneQuery struct {
 	Completed, Failed, Cancelled time.Time
 	// Fires selects those that started no run and were fired before.
 	Fires time.Time
-	// Shapes selects specs that were in use before, and that no run has.
+	// Shapes selects specs that were noted as in use before, and that no run has: see SaveSpecs.
 	Shapes time.Time
 	// Limit caps the runs, and the fires.
 	Limit int

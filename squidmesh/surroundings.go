@@ -165,7 +165,7 @@ func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worke
 	if len(others) == 0 {
 		return known, nil
 	}
-	found, err := rt.store.Specs(ctx, tx, nil, others)
+	found, err := rt.store.Specs(ctx, tx, others)
 	if err != nil {
 		return nil, fmt.Errorf("load %d shapes: %w", len(others), err)
 	}

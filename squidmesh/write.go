@@ -135,7 +135,8 @@ func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, 
 // admit takes a member into the transaction, if its run is there.
 func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member, q LockQuery, locked Locked) error {
 	if m.start != nil {
-		return rt.admitStart(ctx, tx, w, m, locked)
+		rt.admitStart(w, m, locked)
+		return nil
 	}
 	run, ok := locked.Runs[m.id]
 	switch worker := workerOf(m.event); {
@@ -168,27 +169,20 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member
 	return nil
 }
 
-// admitStart takes the start of a run into the transaction. Its payload is resolved by the database's clock.
-func (rt *Runtime[TTx]) admitStart(ctx context.Context, tx TTx, w *writing, m *member, locked Locked) error {
-	p := rt.specs.get(m.start.spec.shape)
-	if !p.saved() {
-		if err := rt.saveSpecs(ctx, tx, []*Spec{m.start.spec}); err != nil {
-			return fmt.Errorf("save shape of %s: %w", m.start.spec.workflow, err)
-		}
-		p = &pinned{spec: m.start.spec}
-	}
+// admitStart takes the start of a run into the transaction. Its definition has been saved; its payload is resolved by the database's
+// clock.
+func (rt *Runtime[TTx]) admitStart(w *writing, m *member, locked Locked) {
 	started := m.start.event
 	if m.start.cron {
 		started.ReceivedAt = locked.Now
 	}
 	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
-		return nil
+		return
 	}
 	m.event = started
-	r := &writtenRun{pinned: p, carried: newCarried(started.Payload), members: []*member{m}}
+	r := &writtenRun{pinned: &pinned{spec: m.start.spec}, carried: newCarried(started.Payload), members: []*member{m}}
 	w.runs[m.id] = r
 	w.order = append(w.order, r)
-	return nil
 }
 
 // load reads the rows that the decisions need and that are not carried.

@@ -315,6 +315,26 @@ var shellMutants = []shellMutant{
 		"if _, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
 	}, "./squidmesh", "TestCodec_SealsWhatOperatorsSay"},
 	{mutant{
+		"a start does not keep the definition that it counts on", "squidmesh/pgstore/sql/spec.sql",
+		"for key share;",
+		";",
+	}, "./squidmesh", "TestPrune_LeavesTheShapesOfOpenStarts"},
+	{mutant{
+		"a start keeps its definition from everybody", "squidmesh/pgstore/sql/spec.sql",
+		"for key share;",
+		"for update;",
+	}, "./squidmesh", "TestStartRunTx_HoldsNobodyUp"},
+	{mutant{
+		"what may roll back counts as saved", "squidmesh/pgstore/sql/spec.sql",
+		" and used_at < transaction_timestamp();",
+		";",
+	}, "./squidmesh", "TestStartRunTx_SavesOnce"},
+	{mutant{
+		"a definition goes whose run came meanwhile", "squidmesh/pgstore/sql/prune.sql",
+		"where s.shape = any($1::text[]) and not /* include ShapeHasRuns */;",
+		"where s.shape = any($1::text[]);",
+	}, inPG, "TestPrune_LeavesAShapeWhoseRunCameMeanwhile"},
+	{mutant{
 		"runs are pruned by their beginning", "squidmesh/pgstore/sql/prune.sql",
 		"where status = $1 and finished_at < $2",
 		"where status = $1 and created_at < $2",

@@ -109,26 +109,31 @@ func (s *Store) History(ctx context.Context, tx *Tx, id squidmesh.RunID) (squidm
 	return squidmesh.History{Attempts: attempts, Audit: slices.Clone(r.audit)}, nil
 }
 
-// Specs implements squidmesh.Store.
-func (s *Store) Specs(ctx context.Context, tx *Tx, save []*squidmesh.Spec, get []string) (map[string]*squidmesh.Spec, error) {
-	if err := tx.usable(ctx); err != nil {
-		return nil, err
+// SaveSpecs implements squidmesh.Store. It notes whether or not it is asked to: one transaction writes at a time.
+func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*squidmesh.Spec, _ bool) (known bool, err error) {
+	if err := tx.writable(ctx); err != nil {
+		return false, err
 	}
-	for _, spec := range save {
-		if err := tx.writable(ctx); err != nil {
-			return nil, err
-		}
+	for _, spec := range specs {
 		body, err := json.Marshal(spec)
 		if err != nil {
-			return nil, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
+			return false, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}
 		if known, ok := tx.state.specs[spec.Shape()]; ok {
 			body = known.body
 		}
 		tx.state.specs[spec.Shape()] = savedSpec{body, time.Now()}
 	}
+	return false, nil
+}
+
+// Specs implements squidmesh.Store.
+func (s *Store) Specs(ctx context.Context, tx *Tx, shapes []string) (map[string]*squidmesh.Spec, error) {
+	if err := tx.usable(ctx); err != nil {
+		return nil, err
+	}
 	found := map[string]*squidmesh.Spec{}
-	for _, shape := range get {
+	for _, shape := range shapes {
 		body := tx.state.specs[shape].body
 		if body == nil {
 			continue

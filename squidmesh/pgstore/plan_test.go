@@ -107,6 +107,36 @@ func TestPrune_FindsWhatHasEndedByItsIndex(t *testing.T) {
 	}
 }
 
+// A start holds the definition that it counts on until its run is there; but a look at the runs that began before sees none.
+func TestPrune_LeavesAShapeWhoseRunCameMeanwhile(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	ctx := t.Context()
+	_, err := pool.Exec(ctx, `insert into squidmesh_spec (shape, workflow, body, used_at)
+		select shape, 'w', '{}', now() - interval '2 days' from unnest(array['a', 'b']) as shape`)
+	require.NoError(t, err)
+	statements, err := sqltext.Statements(os.DirFS("sql"), "")
+	require.NoError(t, err)
+	require.NoError(t, pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, statements["UnusedShapes"], time.Now().Add(-24*time.Hour))
+		require.NoError(t, err)
+		unused, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		require.Equal(t, []string{"a", "b"}, unused)
+		_, err = pool.Exec(ctx, `insert into squidmesh_run
+			(id, workflow, trigger, shape, created_at, status, verdict, compensate, version, seq, last_at, open, retrying)
+			values (gen_random_uuid(), 'w', 'manual', 'a', now(), 'pending', '', false, 1, 1, now(), 1, 0)`)
+		require.NoError(t, err)
+		tag, err := tx.Exec(ctx, statements["DeleteShapes"], unused)
+		require.EqualValues(t, 1, tag.RowsAffected())
+		return err
+	}))
+	var left string
+	require.NoError(t, pool.QueryRow(ctx, "select shape from squidmesh_spec").Scan(&left))
+	require.Equal(t, "a", left)
+}
+
 // What holds a window up must be found without reading what has ended, however long that is kept.
 func TestFires_WhatIsAheadIsFoundByItsIndexes(t *testing.T) {
 	t.Parallel()

@@ -38,13 +38,32 @@ func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (s
 	}
 	batch := &indexed{}
 	s.queueDeletes(batch, runs, fires, &pruned.Fires)
-	if !q.Shapes.IsZero() {
-		batch.add(s.sql("DeleteShapes"), stamp(q.Shapes)).Exec(affected(&pruned.Shapes))
-	}
 	if err := batch.send(ctx, tx); err != nil {
 		return squidmesh.Pruned{}, err
 	}
+	if !q.Shapes.IsZero() {
+		var err error
+		if pruned.Shapes, err = s.deleteShapes(ctx, tx, q.Shapes); err != nil {
+			return squidmesh.Pruned{}, err
+		}
+	}
 	return pruned, nil
+}
+
+// deleteShapes deletes the definitions that nothing needs and that were in use before a time.
+func (s *Store) deleteShapes(ctx context.Context, tx pgx.Tx, before time.Time) (deleted int, err error) {
+	var unused []string
+	look, remove := &indexed{}, &indexed{}
+	look.add(s.sql("UnusedShapes"), stamp(before)).Query(func(rows pgx.Rows) (err error) {
+		unused, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	if err := look.send(ctx, tx); err != nil || len(unused) == 0 {
+		return 0, err
+	}
+	remove.add(s.sql("DeleteShapes"), unused).Exec(affected(&deleted))
+	err = remove.send(ctx, tx)
+	return deleted, err
 }
 
 func (s *Store) endedRuns(ctx context.Context, tx pgx.Tx, status squidmesh.RunStatus, before time.Time, limit int) ([]squidmesh.RunID, error) {

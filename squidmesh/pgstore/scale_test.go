@@ -36,6 +36,7 @@ func scale() (ended, active int) {
 // readsAll are the statements that look at all runs, as whoever calls for them knows.
 var readsAll = map[string]string{
 	"LivingShapes":  "before a shape is deleted, the rest of retention",
+	"UnusedShapes":  "the same",
 	"DeleteShapes":  "the same",
 	"CountPrunable": "an operator's preview",
 }

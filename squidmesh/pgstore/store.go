@@ -2,7 +2,8 @@
 //
 // The tables are made by package migrations. Only the rows of runs are ever locked, in the order of their ids; everything else
 // is read and written under those locks. A caller who joins a transaction of his own (the ...Tx calls of the runtime)
-// therefore locks his rows first and calls last.
+// therefore locks his rows first and calls last. A start may hold the row of its definition too: one that is new to the database keeps
+// others from saving it, and a share of one that nobody has used for an hour keeps a prune, which skips it, and nobody else.
 package pgstore
 
 import (

@@ -9,28 +9,27 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Specs implements squidmesh.Store.
-func (s *Store) Specs(ctx context.Context, tx *sql.Tx, save []*squidmesh.Spec, get []string) (map[string]*squidmesh.Spec, error) {
+// SaveSpecs implements squidmesh.Store. It notes whether or not it is asked to: one transaction writes at a time.
+func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*squidmesh.Spec, _ bool) (known bool, err error) {
 	var rows [][]any
-	for _, spec := range save {
+	for _, spec := range specs {
 		body, err := json.Marshal(spec)
 		if err != nil {
-			return nil, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
+			return false, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}
 		rows = append(rows, []any{spec.Shape(), spec.Workflow(), string(body)})
 	}
-	if err := s.write(ctx, tx, "SaveSpecs", rows, false); err != nil {
-		return nil, err
-	}
-	found := map[string]*squidmesh.Spec{}
-	if len(get) == 0 {
-		return found, nil
-	}
-	shapes, err := list(get)
+	return false, s.write(ctx, tx, "SaveSpecs", rows, false)
+}
+
+// Specs implements squidmesh.Store.
+func (s *Store) Specs(ctx context.Context, tx *sql.Tx, shapes []string) (map[string]*squidmesh.Spec, error) {
+	wanted, err := list(shapes)
 	if err != nil {
 		return nil, err
 	}
-	specs, err := query(ctx, tx, scanSpec, s.sql("Specs"), shapes)
+	found := map[string]*squidmesh.Spec{}
+	specs, err := query(ctx, tx, scanSpec, s.sql("Specs"), wanted)
 	for _, spec := range specs {
 		found[spec.Shape()] = spec
 	}

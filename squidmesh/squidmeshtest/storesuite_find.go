@@ -152,17 +152,22 @@ func newSpec(b require.TestingT, shape, description string) *squidmesh.Spec {
 func specsComeBack[TTx any](b *storeBench[TTx]) {
 	one, two := newSpec(b, "one", "it's 漢"), newSpec(b, "two", "")
 	b.write(func(ctx context.Context, tx TTx) {
-		found, err := b.store.Specs(ctx, tx, []*squidmesh.Spec{two, one}, []string{"one", "none"})
+		known, err := b.store.SaveSpecs(ctx, tx, []*squidmesh.Spec{two, one}, true)
 		require.NoError(b, err)
-		require.Equal(b, map[string]*squidmesh.Spec{"one": one}, found, "saved and read in one call")
+		require.False(b, known, "the transaction may roll back")
+		found, err := b.store.Specs(ctx, tx, []string{"one", "none"})
+		require.NoError(b, err)
+		require.Equal(b, map[string]*squidmesh.Spec{"one": one}, found)
 	})
 	b.write(func(ctx context.Context, tx TTx) {
-		found, err := b.store.Specs(ctx, tx, []*squidmesh.Spec{newSpec(b, "one", "later")}, []string{"one", "two"})
+		_, err := b.store.SaveSpecs(ctx, tx, []*squidmesh.Spec{newSpec(b, "one", "later")}, false)
+		require.NoError(b, err)
+		found, err := b.store.Specs(ctx, tx, []string{"one", "two"})
 		require.NoError(b, err)
 		require.Equal(b, map[string]*squidmesh.Spec{"one": one, "two": two}, found, "the first body of a shape stays")
 	})
 	b.view(func(ctx context.Context, tx TTx) {
-		found, err := b.store.Specs(ctx, tx, nil, []string{"none"})
+		found, err := b.store.Specs(ctx, tx, []string{"none"})
 		require.NoError(b, err)
 		require.Empty(b, found)
 	})
@@ -178,7 +183,7 @@ func specsAreSavedConcurrently[TTx any](b *storeBench[TTx]) {
 		}
 		go func() {
 			done <- b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-				_, err := b.store.Specs(ctx, tx, specs, nil)
+				_, err := b.store.SaveSpecs(ctx, tx, specs, true)
 				return err
 			})
 		}()

@@ -179,7 +179,7 @@ func pruneTakesUnusedShapes[TTx any](b *storeBench[TTx]) {
 	used, unused := newSpec(b, "used", ""), newSpec(b, "unused", "")
 	save := func(specs ...*squidmesh.Spec) {
 		b.write(func(ctx context.Context, tx TTx) {
-			_, err := b.store.Specs(ctx, tx, specs, nil)
+			_, err := b.store.SaveSpecs(ctx, tx, specs, true)
 			require.NoError(b, err)
 		})
 	}
@@ -196,7 +196,7 @@ func pruneTakesUnusedShapes[TTx any](b *storeBench[TTx]) {
 	require.Equal(b, squidmesh.Pruned{Failed: 1, Shapes: 1}, b.prune(squidmesh.PruneQuery{Failed: sampleTime.Add(time.Hour), Shapes: future, Limit: 1}))
 	save(used)
 	b.view(func(ctx context.Context, tx TTx) {
-		found, err := b.store.Specs(ctx, tx, nil, []string{used.Shape(), unused.Shape()})
+		found, err := b.store.Specs(ctx, tx, []string{used.Shape(), unused.Shape()})
 		require.NoError(b, err)
 		require.Len(b, found, 1, "saved anew")
 	})

@@ -1,5 +1,5 @@
 -- name: Lock
--- The only lock that the store takes on its own account. By id, so that transactions which lock several runs cannot
+-- By id, so that transactions which lock several runs cannot
 -- deadlock. NO KEY, so that inserts which refer to a run do not wait. No clock here: a select list is evaluated before the
 -- wait for the lock, and was seen 1.1 s in the past.
 select /* include Run */, null::json as payload

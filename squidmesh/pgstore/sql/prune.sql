@@ -70,22 +70,27 @@ delete from /* schema */squidmesh_run where id = any($1::uuid[]);
     select json_array_elements_text(w.shapes) from /* schema */squidmesh_worker as w where w.lost_at is null
 ) as living
 
+-- name: ShapeHasRuns
+-- The oldest run is looked for, as a shape that nobody uses has old ones if any.
+(
+    select r.id from /* schema */squidmesh_run as r
+    where r.workflow = s.workflow and r.shape = s.shape
+    order by r.created_at, r.id
+    limit 1
+) is not null
+
+-- name: UnusedShapes
+-- A start counts on a shape that was noted within two hours. Of one whose note is older it holds the row, which is skipped here, until
+-- its run is there for all to see; once the row is locked here it waits. Sorted, as notes lock them.
+select s.shape from /* schema */squidmesh_spec as s
+where s.used_at < $1 and s.shape not in (select * from /* include LivingShapes */) and not /* include ShapeHasRuns */
+order by s.shape
+for update skip locked;
+
 -- name: DeleteShapes
--- Whoever starts runs of a shape says so in used_at within two hours, in the transaction of a start: it waits for this one, and
--- then inserts the shape anew. The oldest run is looked for, as a shape that nobody uses has old ones if any. Sorted, as
--- processes that start lock them.
-delete from /* schema */squidmesh_spec
-where shape in (
-    select s.shape from /* schema */squidmesh_spec as s
-    where s.used_at < $1 and s.shape not in (select * from /* include LivingShapes */) and (
-        select r.id from /* schema */squidmesh_run as r
-        where r.workflow = s.workflow and r.shape = s.shape
-        order by r.created_at, r.id
-        limit 1
-    ) is null
-    order by s.shape
-    for update skip locked
-);
+-- Under the locks of UnusedShapes, in a statement of its own: that one does not see the run of a start which ended between its look at
+-- the runs and its lock.
+delete from /* schema */squidmesh_spec as s where s.shape = any($1::text[]) and not /* include ShapeHasRuns */;
 
 -- name: CountPrunable
 -- Infinities stand for what is kept for ever.

@@ -1,0 +1,123 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// specCache keeps the specs of pinned shapes, with today's policies.
+type specCache struct {
+	mu     sync.RWMutex
+	shapes map[string]*pinned
+}
+
+// pinned is a shape as this process runs it.
+type pinned struct {
+	spec     *Spec
+	runnable map[StepKey]bool // the functions that this process can call
+	unfit    map[StepKey]bool // those that it has, and that do not fit the shape
+	savedAt  time.Time        // when the database was last told that the shape is in use
+}
+
+// savedWithin reports whether the database was told, at most so long ago. Pinned may be nil.
+func (p *pinned) savedWithin(age time.Duration) bool { return p != nil && time.Since(p.savedAt) < age }
+
+func (c *specCache) get(shape string) *pinned {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.shapes[shape]
+}
+
+func (c *specCache) put(shape string, p *pinned) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shapes == nil {
+		c.shapes = map[string]*pinned{}
+	}
+	c.shapes[shape] = p
+}
+
+// pin returns the shape that a run is pinned to.
+func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, error) {
+	if p := rt.specs.get(run.Shape); p != nil {
+		return p, nil
+	}
+	today := rt.registry.specs[run.Workflow]
+	spec := today
+	if today == nil || today.shape != run.Shape {
+		found, err := rt.store.Specs(ctx, tx, []string{run.Shape})
+		if err != nil {
+			return nil, fmt.Errorf("load shape %s: %w", run.Shape, err)
+		}
+		if spec = found[run.Shape]; spec == nil {
+			return nil, fmt.Errorf("run %s of workflow %s: %w %s", run.ID, run.Workflow, ErrUnknownShape, run.Shape)
+		}
+		if today != nil {
+			spec = spec.WithPolicy(today)
+		}
+	}
+	p := rt.registry.pin(spec)
+	rt.specs.put(run.Shape, p)
+	return p, nil
+}
+
+// saveSpecs sees to it that the database holds the specs and knows that they are in use, if it was not told within that time. It has a
+// short transaction of its own: whoever saves the same new shape waits until that ends.
+func (rt *Runtime[TTx]) saveSpecs(ctx context.Context, age time.Duration, specs ...*Spec) error {
+	var due []*Spec
+	for _, spec := range specs {
+		if !rt.specs.get(spec.shape).savedWithin(age) {
+			due = append(due, spec)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	for try := 1; ; try++ {
+		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) error {
+			_, err := rt.store.SaveSpecs(ctx, tx, due, true)
+			return err
+		})
+		switch {
+		case err == nil:
+			rt.markSaved(due...)
+			return nil
+		case ctx.Err() != nil || try >= commitAttempts || !rt.traits.Transient(err) && !errors.Is(err, ErrCommitUnknown):
+			return saveError(due, err)
+		}
+		if err := pause(ctx, backoff(try)); err != nil {
+			return saveError(due, err)
+		}
+	}
+}
+
+// saveSpecTx is saveSpecs within a caller's transaction, which may be long and may roll back. What the database was told before stands.
+func (rt *Runtime[TTx]) saveSpecTx(ctx context.Context, tx TTx, spec *Spec) error {
+	if rt.specs.get(spec.shape).savedWithin(shapeUsedEvery) {
+		return nil
+	}
+	known, err := rt.store.SaveSpecs(ctx, tx, []*Spec{spec}, false)
+	if err != nil {
+		return saveError([]*Spec{spec}, err)
+	}
+	if known {
+		rt.markSaved(spec)
+	}
+	return nil
+}
+
+func saveError(specs []*Spec, err error) error {
+	return fmt.Errorf("save %d shapes from %s on: %w", len(specs), specs[0].workflow, err)
+}
+
+// markSaved notes that the database holds the shapes.
+func (rt *Runtime[TTx]) markSaved(specs ...*Spec) {
+	for _, spec := range specs {
+		p := rt.registry.pin(spec)
+		p.savedAt = time.Now()
+		rt.specs.put(spec.shape, p)
+	}
+}
