@@ -61,16 +61,22 @@ func newCrowd(t *testing.T) *crowd {
 	return newCrowdThat(t, func(context.Context, nothing) error { return nil })
 }
 
-// newCrowdThat is a crowd whose runs have a step that does something.
-func newCrowdThat(t *testing.T, only func(context.Context, nothing) error) *crowd {
+// newCrowdThat is a crowd whose runs have a step that does something. Changes are made to its runtime's configuration.
+func newCrowdThat(
+	t *testing.T, only func(context.Context, nothing) error, changes ...func(*squidmesh.Config[*sql.Tx]),
+) *crowd {
 	c := &crowd{T: t, gatedQueue: gatedQueue{jobs: make(chan int), gate: make(chan struct{}), exits: &atomic.Bool{}}, ended: make(chan error)}
-	var err error
-	c.rt, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
+	config := &squidmesh.Config[*sql.Tx]{
 		Store: dbtest.SQLite(t, nil), Executor: c.gatedQueue, ManualTick: true, Workflows: []squidmesh.Workflow{{
 			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[word]())},
 			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(only)}},
 		}},
-	})
+	}
+	for _, change := range changes {
+		change(config)
+	}
+	var err error
+	c.rt, err = squidmesh.New(config)
 	require.NoError(t, err)
 	return c
 }
@@ -270,6 +276,125 @@ func TestGroup_OutlivesAnExecutorThatExits(t *testing.T) {
 	require.Equal(t, 1, <-c.jobs)
 	c.gate <- struct{}{}
 	require.NoError(t, <-c.ended)
+}
+
+// A run may come more than once in a batch: each event finds what the one before it has done.
+func TestGroup_OneRunMayComeTwice(t *testing.T) {
+	t.Parallel()
+
+	called, leave := make(chan struct{}), make(chan struct{})
+	work := squidmesh.Effect(func(context.Context, nothing) error {
+		called <- struct{}{}
+		<-leave
+		return nil
+	})
+	c := newCrowdThat(t, func(context.Context, nothing) error { return nil }, func(config *squidmesh.Config[*sql.Tx]) {
+		config.Workflows = append(config.Workflows, squidmesh.Workflow{
+			Name: "pair", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+			Steps: []squidmesh.Step{{Name: "both", Parallel: []squidmesh.Step{{Name: "a", Do: work}, {Name: "b", Do: work}}}},
+		})
+	})
+	require.NoError(t, c.rt.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, c.rt.Stop(context.Background())) })
+	ids := make(chan squidmesh.RunID)
+	go func() {
+		run, err := c.rt.StartRun(c.Context(), squidmesh.StartParams{Workflow: "pair"})
+		ids <- run.ID
+		c.ended <- err
+	}()
+	require.Equal(t, 2, <-c.jobs)
+	c.gate <- struct{}{}
+	id := <-ids
+	require.NoError(t, <-c.ended)
+
+	together := func(begin func()) { // in one batch, behind the commit of a start
+		c.start(t.Context())
+		require.Equal(t, 1, <-c.jobs)
+		begin()
+		c.wait(2)
+		c.gate <- struct{}{}
+		require.NoError(t, <-c.ended)
+	}
+	performed := make(chan error, 2)
+	together(func() {
+		for _, step := range []string{"a", "b"} {
+			go func() {
+				_, err := c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: id, Step: step, Attempt: 1}.Delivery())
+				performed <- err
+			}()
+		}
+	})
+	<-called
+	<-called
+	together(func() { close(leave) })
+	require.NoError(t, <-performed)
+	require.NoError(t, <-performed)
+
+	in, err := c.rt.InspectRun(t.Context(), id, &squidmesh.InspectOptions{History: true})
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
+	var kinds []squidmesh.AuditKind
+	for i, e := range in.Audit {
+		require.Equal(t, i+1, e.Seq)
+		kinds = append(kinds, e.Kind)
+	}
+	require.Equal(t, []squidmesh.AuditKind{
+		squidmesh.AuditStarted, squidmesh.AuditClaimed, squidmesh.AuditClaimed, squidmesh.AuditSucceeded, squidmesh.AuditSucceeded,
+	}, kinds)
+}
+
+// unanswered is a store one of whose COMMITs is not answered, whether it took effect or not.
+type unanswered struct {
+	squidmesh.Store[*sql.Tx]
+	calls *atomic.Int32
+	at    int32
+	takes bool
+}
+
+func (u unanswered) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	if u.calls.Add(1) != u.at {
+		return u.Store.InTx(ctx, fn)
+	}
+	err := u.Store.InTx(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := fn(ctx, tx); err != nil || u.takes {
+			return err
+		}
+		return errors.New("taken back")
+	})
+	return errors.Join(squidmesh.ErrCommitUnknown, err)
+}
+
+// When the answer to a batch's COMMIT is lost each of its members finds out its own fate, and those of which nothing is there go on alone.
+func TestGroup_MembersFindOutTheirFate(t *testing.T) {
+	t.Parallel()
+
+	for name, takes := range map[string]bool{"it took effect": true, "it did not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			const batch = 3 // the third transaction, after those that save the definition and the first run
+			c := newCrowdThat(t, func(context.Context, nothing) error { return nil }, func(config *squidmesh.Config[*sql.Tx]) {
+				config.Store = unanswered{config.Store, &atomic.Int32{}, batch, takes}
+			})
+			c.start(t.Context())
+			require.Equal(t, 1, <-c.jobs)
+			c.start(t.Context())
+			c.start(t.Context())
+			c.wait(2)
+			c.gate <- struct{}{}
+			require.NoError(t, <-c.ended)
+			require.Equal(t, 2, <-c.jobs)
+			c.gate <- struct{}{}
+			for range 2 {
+				if !takes {
+					require.Equal(t, 1, <-c.jobs, "alone")
+					c.gate <- struct{}{}
+				}
+				require.NoError(t, <-c.ended)
+			}
+			require.Equal(t, 3, c.runs())
+		})
+	}
 }
 
 // losing is a store that saves the definition, loses one COMMIT, answers some transactions more, and is away then.
