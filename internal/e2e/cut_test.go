@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,7 +33,7 @@ func newCommits(t *testing.T, side wirecut.Cut) *commits {
 	var pool *pgxpool.Pool
 	c.proxy, pool = dbtest.Proxied(t, c.direct)
 	c.Runtime, err = squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, nil), Executor: noQueue[pgx.Tx]{}, ManualTick: true, Workflows: []squidmesh.Workflow{
+		Store: pgstore.New(pool, nil), Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, ManualTick: true, Workflows: []squidmesh.Workflow{
 			{Name: "commits", Triggers: byHand, Steps: []squidmesh.Step{
 				{Name: "func", Do: squidmesh.Effect(func(context.Context, struct{}) error { c.called("func"); return nil }), Next: "functx"},
 				{Name: "functx", Do: squidmesh.EffectTx(func(ctx context.Context, tx pgx.Tx, _ struct{}) error {

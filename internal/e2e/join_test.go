@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -64,7 +65,7 @@ func newJoin(t *testing.T, siblings int) *join {
 	store := pgstore.New(dbtest.Postgres(t), nil)
 	for i := range j.runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-			Store: store, Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{workflow},
+			Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow},
 		})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -26,7 +27,7 @@ func TestPerform_OneOfManyDeliveriesExecutes(t *testing.T) {
 	store := pgstore.New(dbtest.Postgres(t), nil)
 	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
 	for i := range runtimes {
-		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: store, Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{workflow}})
+		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow}})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))
 		t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
@@ -66,7 +67,7 @@ func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
 	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
 	for i := range runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-			Store: store, Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{workflow}, ManualTick: true,
+			Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow}, ManualTick: true,
 		})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))

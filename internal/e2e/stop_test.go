@@ -53,7 +53,7 @@ func newStops(t *testing.T) *stops {
 	store := pgstore.New(dbtest.Postgres(t), nil)
 	for i := range s.runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-			Store: store, Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{workflow},
+			Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow},
 		})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))
