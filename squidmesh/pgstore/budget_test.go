@@ -64,7 +64,7 @@ func (w *written) add(ctx context.Context, tx pgx.Tx, statement string, sign int
 func TestContinueSteps_WritesFourRowVersionsAndTwoIndexEntries(t *testing.T) {
 	t.Parallel()
 
-	const runs, steps, rounds = 50, 20, 10
+	const runs, steps, rounds = 50, 20, 40
 	statement := continueSteps(t)
 	store := pgstore.New(dbtest.Postgres(t, dbtest.Alone), nil)
 	ledger := dbtest.NewLedger(t, store)
