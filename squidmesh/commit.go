@@ -45,18 +45,18 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 	for try := 1; ; try++ {
 		m.c, m.err, m.own = committed{}, nil, nil
 		var w *writing
-		wait, waited := rt.mayWait(m)
-		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
-				return err
-			}
-			if m.own != nil && !sweeps(m.event) {
-				return rt.held(ctx, tx, m)
-			}
-			faultAt([]*member{m}, "before_commit")
-			return m.err
+		err := rt.patiently(m, func(wait bool) error {
+			return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+				if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
+					return err
+				}
+				if m.own != nil && !sweeps(m.event) {
+					return rt.held(ctx, tx, m)
+				}
+				faultAt([]*member{m}, "before_commit")
+				return m.err
+			})
 		})
-		waited()
 		if errors.Is(err, ErrCommitUnknown) {
 			if err = rt.readBack(ctx, m.c, err, mustBeKnown(m.event)); errors.Is(err, errNotCommitted) {
 				m.doubt()

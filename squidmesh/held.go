@@ -5,20 +5,21 @@ import (
 	"fmt"
 )
 
-// mayWait says whether a member that goes alone may wait for its run's lock with a connection in hand, and returns what to call
-// afterwards. An operator's call may, since its caller says how long; a sweep never does. Of those that come from deliveries, by the
-// thousand, one at a time may. The others try again after a pause in which they have no connection: runs that somebody holds would else use
-// up the pool, and everything would stand still.
-func (rt *Runtime[TTx]) mayWait(m *member) (wait bool, waited func()) {
+// patiently says whether the transaction of a member that goes alone may wait for its run's lock with a connection in hand. An operator's
+// call may, since its caller says how long; a sweep never does. Of those that come from deliveries, by the thousand, one at a time may. The
+// others try again after a pause in which they have no connection: runs that somebody holds would else use up the pool, and everything
+// would stand still.
+func (rt *Runtime[TTx]) patiently(m *member, commit func(wait bool) error) error {
 	switch {
 	case sweeps(m.event):
-		return false, func() {}
+		return commit(false)
 	case m.start != nil, !m.grouped():
-		return true, func() {}
+		return commit(true)
 	case rt.atLock.CompareAndSwap(false, true):
-		return true, func() { rt.atLock.Store(false) }
+		defer rt.atLock.Store(false) // even if an executor ends the goroutine
+		return commit(true)
 	default:
-		return false, func() {}
+		return commit(false)
 	}
 }
 

@@ -83,7 +83,8 @@ type Store[TTx any] interface {
 }
 
 // Pipeliner is a [Store] with a cheaper InTx for transactions that no code of users sees. It may hold back what Apply writes until
-// the commit, so an error of Apply may come from there, and then nothing was committed.
+// the commit, so an error of Apply may come from there, and then nothing was committed. A store that embeds one, and does something of its
+// own in InTx, must do it here too.
 type Pipeliner[TTx any] interface {
 	Pipeline(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 }
