@@ -36,11 +36,17 @@ func TestLease_OutlivesAPoolThatBodiesExhaust(t *testing.T) {
 		}}},
 	}, riverpgxv5.New(pool))
 	var runs []squidmesh.RunID
-	for range pool.Config().MaxConns + 2 {
-		run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "hog"})
-		require.NoError(t, err)
-		runs = append(runs, run.ID)
-	}
+	// The bodies of some would leave no connection for starting the rest: they begin together.
+	require.NoError(t, pgx.BeginFunc(t.Context(), other, func(tx pgx.Tx) error {
+		for range pool.Config().MaxConns + 2 {
+			run, err := p.StartRunTx(t.Context(), tx, squidmesh.StartParams{Workflow: "hog"})
+			if err != nil {
+				return err
+			}
+			runs = append(runs, run.ID)
+		}
+		return nil
+	}))
 	exhausted := func() bool { return pool.Stat().AcquiredConns() == pool.Config().MaxConns }
 	require.Eventually(t, exhausted, 20*time.Second, 10*time.Millisecond)
 	var until time.Time
