@@ -14,21 +14,22 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // gatedQueue takes jobs when it is told to: the commit that brings them is in flight until then.
-type gatedQueue struct {
-	squidmesh.Executor[*sql.Tx]
+type gatedQueue[TTx any] struct {
+	squidmesh.Executor[TTx]
 	jobs  chan int // how many came, each time
 	gate  chan struct{}
 	exits *atomic.Bool // the goroutine that brings several
 }
 
-func (q gatedQueue) EnqueueStep(ctx context.Context, _ *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (q gatedQueue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
 	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, q.take(ctx, 1)
 }
 
-func (q gatedQueue) EnqueueSteps(ctx context.Context, _ *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (q gatedQueue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
 	if q.exits.Load() {
 		runtime.Goexit()
 	}
@@ -39,7 +40,7 @@ func (q gatedQueue) EnqueueSteps(ctx context.Context, _ *sql.Tx, jobs []squidmes
 	return all, q.take(ctx, len(jobs))
 }
 
-func (q gatedQueue) take(ctx context.Context, jobs int) error {
+func (q gatedQueue[TTx]) take(ctx context.Context, jobs int) error {
 	q.jobs <- jobs
 	select {
 	case <-q.gate:
@@ -50,24 +51,24 @@ func (q gatedQueue) take(ctx context.Context, jobs int) error {
 }
 
 // crowd is callers who start runs at a runtime with a gated queue.
-type crowd struct {
+type crowd[TTx any] struct {
 	*testing.T
-	gatedQueue
-	rt    *squidmesh.Runtime[*sql.Tx]
+	gatedQueue[TTx]
+	rt    *squidmesh.Runtime[TTx]
 	ended chan error
 }
 
-func newCrowd(t *testing.T) *crowd {
-	return newCrowdThat(t, func(context.Context, nothing) error { return nil })
-}
+func newCrowd(t *testing.T) *crowd[*sql.Tx] { return newCrowdAt(t, dbtest.SQLite(t, nil), doNothing) }
 
-// newCrowdThat is a crowd whose runs have a step that does something. Changes are made to its runtime's configuration.
-func newCrowdThat(
-	t *testing.T, only func(context.Context, nothing) error, changes ...func(*squidmesh.Config[*sql.Tx]),
-) *crowd {
-	c := &crowd{T: t, gatedQueue: gatedQueue{jobs: make(chan int), gate: make(chan struct{}), exits: &atomic.Bool{}}, ended: make(chan error)}
-	config := &squidmesh.Config[*sql.Tx]{
-		Store: dbtest.SQLite(t, nil), Executor: c.gatedQueue, ManualTick: true, Workflows: []squidmesh.Workflow{{
+func doNothing(context.Context, nothing) error { return nil }
+
+// newCrowdAt is a crowd whose runs have a step that does something. Changes are made to its runtime's configuration.
+func newCrowdAt[TTx any](
+	t *testing.T, store squidmesh.Store[TTx], only func(context.Context, nothing) error, changes ...func(*squidmesh.Config[TTx]),
+) *crowd[TTx] {
+	queue := gatedQueue[TTx]{jobs: make(chan int), gate: make(chan struct{}), exits: &atomic.Bool{}}
+	config := &squidmesh.Config[TTx]{
+		Store: store, Executor: queue, ManualTick: true, Workflows: []squidmesh.Workflow{{
 			Name: "single", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[word]())},
 			Steps: []squidmesh.Step{{Name: "only", Do: squidmesh.Effect(only)}},
 		}},
@@ -75,16 +76,15 @@ func newCrowdThat(
 	for _, change := range changes {
 		change(config)
 	}
-	var err error
-	c.rt, err = squidmesh.New(config)
+	rt, err := squidmesh.New(config)
 	require.NoError(t, err)
-	return c
+	return &crowd[TTx]{T: t, gatedQueue: queue, rt: rt, ended: make(chan error)}
 }
 
 // start calls StartRun without waiting for its end.
-func (c *crowd) start(ctx context.Context) { c.startWith(ctx, "hello") }
+func (c *crowd[TTx]) start(ctx context.Context) { c.startWith(ctx, "hello") }
 
-func (c *crowd) startWith(ctx context.Context, text string) {
+func (c *crowd[TTx]) startWith(ctx context.Context, text string) {
 	go func() {
 		_, err := c.rt.StartRun(ctx, squidmesh.StartParams{Workflow: "single", Payload: word{text}})
 		c.ended <- err
@@ -92,17 +92,55 @@ func (c *crowd) startWith(ctx context.Context, text string) {
 }
 
 // wait returns when so many callers wait behind the commit in flight.
-func (c *crowd) wait(callers int) {
+func (c *crowd[TTx]) wait(callers int) {
 	c.Helper()
 	require.Eventually(c, func() bool { return c.rt.Waiting() == callers }, 30*time.Second, time.Millisecond)
 }
 
 // runs is how many were written.
-func (c *crowd) runs() int {
+func (c *crowd[TTx]) runs() int {
 	c.Helper()
 	page, err := c.rt.ListRuns(c.Context(), squidmesh.ListParams{Limit: 500})
 	require.NoError(c, err)
 	return len(page.Runs)
+}
+
+// Where transactions write side by side the first few events do not wait for each other, unless they are of one run. Who comes then shares
+// one commit, beside which no other begins.
+func TestGroup_TheFirstFewGoSideBySide(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowdAt(t, pgstore.New(dbtest.Postgres(t), nil), doNothing)
+	for range 4 {
+		c.start(t.Context())
+		require.Equal(t, 1, <-c.jobs)
+	}
+	for range 5 {
+		c.start(t.Context())
+	}
+	c.wait(5)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
+	require.Equal(t, 5, <-c.jobs, "beside the three that are left")
+	c.start(t.Context())
+	c.start(t.Context())
+	c.wait(2)
+	for range 3 {
+		c.gate <- struct{}{}
+		require.NoError(t, <-c.ended)
+	}
+	c.wait(2)
+	c.gate <- struct{}{} // for the five
+	require.Equal(t, 2, <-c.jobs)
+	c.gate <- struct{}{}
+	for range 7 {
+		require.NoError(t, <-c.ended)
+	}
+	require.Equal(t, 11, c.runs())
+	c.start(t.Context())
+	require.Equal(t, 1, <-c.jobs)
+	c.gate <- struct{}{}
+	require.NoError(t, <-c.ended)
 }
 
 // Whoever comes while a commit is in flight shares the next one, up to 256 at a time.
@@ -219,7 +257,7 @@ func TestGroup_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
 func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
 	t.Parallel()
 
-	c := newCrowdThat(t, func(ctx context.Context, _ nothing) error {
+	c := newCrowdAt(t, dbtest.SQLite(t, nil), func(ctx context.Context, _ nothing) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
@@ -288,7 +326,7 @@ func TestGroup_OneRunMayComeTwice(t *testing.T) {
 		<-leave
 		return nil
 	})
-	c := newCrowdThat(t, func(context.Context, nothing) error { return nil }, func(config *squidmesh.Config[*sql.Tx]) {
+	c := newCrowdAt(t, dbtest.SQLite(t, nil), doNothing, func(config *squidmesh.Config[*sql.Tx]) {
 		config.Workflows = append(config.Workflows, squidmesh.Workflow{
 			Name: "pair", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
 			Steps: []squidmesh.Step{{Name: "both", Parallel: []squidmesh.Step{{Name: "a", Do: work}, {Name: "b", Do: work}}}},
@@ -373,7 +411,7 @@ func TestGroup_MembersFindOutTheirFate(t *testing.T) {
 			t.Parallel()
 
 			const batch = 3 // the third transaction, after those that save the definition and the first run
-			c := newCrowdThat(t, func(context.Context, nothing) error { return nil }, func(config *squidmesh.Config[*sql.Tx]) {
+			c := newCrowdAt(t, dbtest.SQLite(t, nil), doNothing, func(config *squidmesh.Config[*sql.Tx]) {
 				config.Store = unanswered{config.Store, &atomic.Int32{}, batch, takes}
 			})
 			c.start(t.Context())

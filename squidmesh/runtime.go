@@ -207,6 +207,10 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if _, ok := c.Executor.(Waker); ok {
 		rt.waker.notify = rt.notifyQueues
 	}
+	rt.group.most = maxAlone
+	if rt.traits.Serial {
+		rt.group.most = 1
+	}
 	rt.pacer.wake = rt.waker.wake
 	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
 		rt.pacer.look = rt.lookAfter

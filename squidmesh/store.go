@@ -114,6 +114,9 @@ type StoreTraits struct {
 	// Exclusive says that one process at a time can have the store open, so any other worker is lost at once.
 	Exclusive bool
 
+	// Serial says that transactions which write wait for each other, so it gains nothing to have two of them at once.
+	Serial bool
+
 	// TxTimeout bounds FuncTx bodies that set no Timeout, where a transaction blocks other writers. Zero means the
 	// step's own.
 	TxTimeout time.Duration

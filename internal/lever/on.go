@@ -16,7 +16,7 @@ func Off(lever string) bool {
 	return slices.Contains(off, lever)
 }
 
-// Switch switches the named levers off, and all others on, for runtimes that are made afterwards.
+// Switch switches the named levers off, and all others on, from the next operation of each runtime on.
 func Switch(off ...string) {
 	for _, name := range off {
 		if !slices.Contains(All, name) {
