@@ -150,7 +150,7 @@ func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.Inser
 	}
 	results, err := client.InsertManyTx(ctx, tx, params)
 	if err != nil {
-		return nil, fmt.Errorf("insert %d River jobs: %w", len(params), err)
+		return nil, insertError(len(params), err)
 	}
 	// Insert middleware of the program stands between.
 	if len(results) != len(params) {
@@ -173,4 +173,14 @@ func only(all []squidmesh.Metadata, err error) (squidmesh.Metadata, error) {
 		return squidmesh.Metadata{}, err
 	}
 	return all[0], nil
+}
+
+// insertError says what to do where River's own words do not: it refuses kinds that are missing from the workers of its client, although
+// that client may not be one that works them.
+func insertError(n int, err error) error {
+	var unknown *river.UnknownJobKindError
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("insert %d River jobs: %w: call riveradapter.AddWorkers on the client's Workers, or give the client no Workers", n, err)
+	}
+	return fmt.Errorf("insert %d River jobs: %w", n, err)
 }

@@ -227,3 +227,31 @@ func receive[T any](t testing.TB, c <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+// A client with workers inserts only what they know, whether or not it has queues.
+func TestExecutor_SaysWhatWorkersLack(t *testing.T) {
+	t.Parallel()
+	d := postgres(t)
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &invoiceJobs{})
+	e := New(d.client(t, river.Config{Workers: workers}))
+	err := d.inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+		_, err := e.EnqueueStep(ctx, tx, stepJob(time.Now(), 0))
+		return err
+	})
+	var unknown *river.UnknownJobKindError
+	require.ErrorAs(t, err, &unknown)
+	require.Equal(t, KindStep, unknown.Kind)
+	require.ErrorContains(t, err, "call riveradapter.AddWorkers on the client's Workers, or give the client no Workers")
+}
+
+// invoiceJobs works jobs of the program's own.
+type invoiceJobs struct {
+	river.WorkerDefaults[invoiceArgs]
+}
+
+type invoiceArgs struct{}
+
+func (invoiceArgs) Kind() string { return "invoice" }
+
+func (*invoiceJobs) Work(context.Context, *river.Job[invoiceArgs]) error { return nil }
