@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -598,6 +599,14 @@ func pausedTrigger[TTx any](b *cronBench[TTx]) {
 		require.ErrorIs(b, err, squidmesh.ErrUnknownTrigger)
 		require.ErrorIs(b, rt.PauseTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
 		require.ErrorIs(b, rt.ResumeTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
+	}
+	for key, hint := range map[squidmesh.TriggerKey]string{
+		{Workflow: "digest", Trigger: "hourl"}:   `: no started process has registered such a cron trigger, did you mean "hourly"?`,
+		{Workflow: "digset", Trigger: "hourly"}:  `: no started process has registered such a cron trigger, did you mean "digest"?`,
+		{Workflow: "digest", Trigger: "by_hand"}: ": it is no cron trigger: start its runs with StartRun",
+	} {
+		err := rt.PauseTrigger(ctx, key.Workflow, key.Trigger, squidmesh.TriggerParams{})
+		require.EqualError(b, err, fmt.Sprintf("unknown trigger %q%s", key, hint))
 	}
 	_, err = rt.ListTriggers(ctx, squidmesh.ListTriggersParams{Next: 101})
 	var input *squidmesh.InputError

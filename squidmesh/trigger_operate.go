@@ -142,19 +142,39 @@ func (rt *Runtime[TTx]) setPaused(ctx context.Context, tx TTx, key TriggerKey, p
 
 // lockTrigger locks a trigger's row, and then reads the clock.
 func (rt *Runtime[TTx]) lockTrigger(ctx context.Context, tx TTx, key TriggerKey) (TriggerState, time.Time, error) {
-	unknown := fmt.Errorf("%w %s: no started process has registered such a cron trigger", ErrUnknownTrigger, echo.Quote(key.String()))
 	if !validName(key.Workflow) || !validName(key.Trigger) {
-		return TriggerState{}, time.Time{}, unknown
+		return TriggerState{}, time.Time{}, rt.unknownTrigger(key)
 	}
 	rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: []TriggerKey{key}, Lock: true})
 	if err != nil {
 		return TriggerState{}, time.Time{}, fmt.Errorf("lock trigger %s: %w", key, err)
 	}
 	if len(rows) == 0 {
-		return TriggerState{}, time.Time{}, unknown
+		return TriggerState{}, time.Time{}, rt.unknownTrigger(key)
 	}
 	now, err := rt.now(ctx, tx)
 	return rows[0], now, err
+}
+
+// unknownTrigger says of a cron trigger that has no row what was probably meant, as far as this program knows.
+func (rt *Runtime[TTx]) unknownTrigger(key TriggerKey) error {
+	unknown := fmt.Errorf("%w %s", ErrUnknownTrigger, echo.Quote(key.String()))
+	hint := ""
+	if spec := rt.registry.specs[key.Workflow]; spec == nil {
+		hint = didYouMean(key.Workflow, sortedKeys(rt.registry.specs))
+	} else {
+		var names []string
+		for _, t := range spec.triggers {
+			switch {
+			case t.Cron != "":
+				names = append(names, t.Name)
+			case t.Name == key.Trigger:
+				return fmt.Errorf("%w: it is no cron trigger: start its runs with StartRun", unknown)
+			}
+		}
+		hint = didYouMean(key.Trigger, names)
+	}
+	return fmt.Errorf("%w: no started process has registered such a cron trigger%s", unknown, hint)
 }
 
 // ListTriggersParams say what to list.
