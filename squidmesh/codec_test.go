@@ -208,6 +208,44 @@ func TestCodec_KeysCanBeChanged(t *testing.T) {
 	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
 }
 
+// Of a payload that can be guessed a hash tells it, so none leaves the runtime: neither to those who ask nor to observers.
+func TestKeyHash_StaysWithin(t *testing.T) {
+	t.Parallel()
+	for name, codec := range map[string]squidmesh.Codec{"sealed": keyring(t, "a"), "plain": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := dbtest.SQLite(t, nil)
+			var observed []squidmesh.Run
+			rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+				Store: store, Executor: refusingExecutor{}, Codec: codec,
+				Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
+				Observer:  squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) { observed = append(observed, o.Run) }),
+			})
+			require.NoError(t, err)
+			params := squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "7"}
+			started, err := rt.StartRun(t.Context(), params)
+			require.NoError(t, err)
+			again, err := rt.StartRun(t.Context(), params)
+			require.NoError(t, err)
+			require.True(t, again.Existing)
+			page, err := rt.ListRuns(t.Context(), squidmesh.ListParams{})
+			require.NoError(t, err)
+			in, err := rt.InspectRun(t.Context(), started.ID, nil)
+			require.NoError(t, err)
+			cancelled, err := rt.CancelRun(t.Context(), started.ID, squidmesh.CancelParams{})
+			require.NoError(t, err)
+			require.Len(t, observed, 2)
+			for _, run := range append(observed, started.Run, again.Run, page.Runs[0], in.Run, cancelled) {
+				require.Equal(t, "7", run.Key)
+				require.Empty(t, run.KeyHash)
+			}
+			var hash string
+			require.NoError(t, store.DB().QueryRowContext(t.Context(), "select key_hash from squidmesh_run").Scan(&hash))
+			require.NotEmpty(t, hash)
+		})
+	}
+}
+
 // What operators say of a trigger is sealed, and a process that cannot open it leaves it as it is when it moves the trigger on.
 func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
 	t.Parallel()

@@ -95,7 +95,7 @@ type Run struct {
 	Trigger      string
 	Shape        string    // the pinned Spec
 	Key          string    // idempotency key; empty for none
-	KeyHash      string    // what the payload was under that key
+	KeyHash      string    // what the payload was under that key: for stores, empty in what the runtime returns and tells
 	WindowAt     time.Time // of a cron run: the start of its window
 	WindowEnd    time.Time // the next window; zero if there is none
 	ReceivedAt   time.Time // when the cron delivery arrived that started it

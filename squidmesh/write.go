@@ -247,16 +247,19 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 		if err != nil {
 			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
 		}
+		m := r.members[0]
+		hash := r.folded.Run.KeyHash
+		r.folded.Run.KeyHash, m.c.Run.KeyHash = "", "" // what goes on from here is told to callers and observers
 		if taken == nil {
 			continue
 		}
-		m := r.members[0]
 		if isSealed(taken.KeyHash) {
 			return fmt.Errorf("start %s with key %q: run %s: %w", taken.Workflow, taken.Key, taken.ID, ErrUnreadable)
 		}
-		if taken.KeyHash != r.folded.Run.KeyHash {
+		if taken.KeyHash != hash {
 			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(taken.Key), ErrKeyConflict, taken.ID)
 		}
+		taken.KeyHash = ""
 		m.c, r.folded = committed{existing: taken}, Transition{}
 	}
 	return nil
