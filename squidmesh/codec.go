@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
@@ -50,6 +52,11 @@ const envelopeStart = `{"$sealed":`
 // a result that is one is refused.
 func isSealed[T ~string | ~[]byte](value T) bool {
 	return len(value) > len(envelopeStart) && string(value[:len(envelopeStart)]) == envelopeStart
+}
+
+// unreadable is ErrUnreadable of a value, with the key that it is sealed with.
+func unreadable[T ~string | ~[]byte](sealed T) error {
+	return fmt.Errorf("%w: it is sealed with key %s: give that key to Config.Codec", ErrUnreadable, echo.Quote(keyOf(json.RawMessage(sealed))))
 }
 
 // sealMessage stands for the message of a sealed error, whose details are the envelope.
@@ -114,7 +121,14 @@ func (s sealer) openText(ctx context.Context, place, text string) string {
 
 // sealError keeps where, when and under which code an error happened readable.
 func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepError, error) {
-	if s.codec == nil || e == nil || e.Message == sealMessage && isSealed(e.Details) {
+	switch {
+	case e == nil:
+		return nil, nil
+	case stillSealed(e):
+		asStored := *e
+		asStored.Message = sealMessage
+		return &asStored, nil
+	case s.codec == nil:
 		return e, nil
 	}
 	plain, err := json.Marshal(e)
@@ -134,9 +148,24 @@ func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepErr
 	plain := s.open(ctx, errorPlace(run, e), e.Details)
 	opened := new(StepError)
 	if isSealed(plain) || json.Unmarshal(plain, opened) != nil {
+		if e.Message == sealMessage {
+			*opened = *e
+			opened.Message = stillSealedMessage(e.Details)
+			return opened
+		}
 		return e
 	}
 	return opened
+}
+
+// stillSealed reports whether an error is one that this process could not open.
+func stillSealed(e *StepError) bool {
+	return isSealed(e.Details) && (e.Message == sealMessage || e.Message == stillSealedMessage(e.Details))
+}
+
+// stillSealedMessage says to readers which key would open an error.
+func stillSealedMessage(sealed json.RawMessage) string {
+	return fmt.Sprintf("(sealed with key %s)", echo.Quote(keyOf(sealed)))
 }
 
 // sealData seals what an entry tells if any of it was said by a function or a person.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,6 +165,7 @@ func TestCodec_WhatCannotBeOpenedWaits(t *testing.T) {
 
 				_, err = wrong.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
 				require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+				require.ErrorContains(t, err, `: it is sealed with key "a": give that key to Config.Codec`)
 				_, err = right.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
 				require.NoError(t, err)
 			})
@@ -206,6 +208,45 @@ func TestCodec_KeysCanBeChanged(t *testing.T) {
 	}
 	_, err := sealedRuntime(t, store, nil, workflow).StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "k2"})
 	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+	require.ErrorContains(t, err, `: it is sealed with key "b": give that key to Config.Codec`)
+}
+
+// Who cannot open why a run failed is told which key opens it; the row stays as it is, also when that process writes it.
+func TestCodec_SealedFailureNamesItsKey(t *testing.T) {
+	t.Parallel()
+
+	store := dbtest.SQLite(t, nil)
+	nothingToDo := squidmesh.Effect(func(context.Context, nothing) error { return nil })
+	workflow := relay(nothingToDo)
+	workflow.Steps[0].Undo = nothingToDo
+	workflow.Steps[1] = squidmesh.Step{Name: "second", Do: squidmesh.Effect(func(context.Context, nothing) error {
+		return squidmesh.Fail(errors.New("the vault is empty"))
+	})}
+	ours, other := sealedRuntime(t, store, keyring(t, "a"), workflow), sealedRuntime(t, store, keyring(t, "b"), workflow)
+	run, err := ours.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.NoError(t, err)
+	deliver := func(rt *squidmesh.Runtime[*sql.Tx], d squidmesh.Delivery) {
+		require.NoError(t, rt.Start(t.Context()))
+		d.Version, d.RunID, d.Attempt = 1, run.ID.String(), 1
+		outcome, err := rt.Perform(t.Context(), d)
+		require.NoError(t, err)
+		require.Equal(t, squidmesh.Outcome{Kind: squidmesh.Done}, outcome)
+		require.NoError(t, rt.Stop(t.Context()))
+	}
+	deliver(ours, squidmesh.Delivery{Kind: squidmesh.DeliverStep, Step: "first"}) // and goes on with second
+	deliver(other, squidmesh.Delivery{Kind: squidmesh.DeliverCompensation, Step: "first"})
+
+	ex, err := other.ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Contains(t, ex.Sentence, `Step second failed: (sealed with key "a")`)
+	in, err := ours.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunFailed, in.Run.Status)
+	require.Equal(t, "the vault is empty", in.Run.Reason.Message)
+	var stored string
+	require.NoError(t, store.DB().QueryRowContext(t.Context(), "select reason from squidmesh_run").Scan(&stored))
+	require.Contains(t, stored, `"(sealed)"`)
+	require.Equal(t, 1, strings.Count(stored, "$sealed"))
 }
 
 // Of a payload that can be guessed a hash tells it, so none leaves the runtime: neither to those who ask nor to observers.

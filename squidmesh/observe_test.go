@@ -309,6 +309,10 @@ func (r refusingExecutor) EnqueueStep(ctx context.Context, tx *sql.Tx, job squid
 	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
 }
 
+func (refusingExecutor) EnqueueCompensation(_ context.Context, _ *sql.Tx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
+}
+
 // Whatever is logged about a run says which run, workflow, step, attempt and job it is about, under the same keys.
 func TestLog_EveryLineAboutARunSaysWhichAttemptAndJob(t *testing.T) {
 	t.Parallel()

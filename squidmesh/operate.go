@@ -219,7 +219,7 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 	}
 	source := runs[0]
 	if isSealed(source.Payload) {
-		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, ErrUnreadable)
+		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, unreadable(source.Payload))
 	}
 	p, err := rt.pin(ctx, tx, source)
 	if err != nil {

@@ -254,7 +254,7 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 			continue
 		}
 		if isSealed(taken.KeyHash) {
-			return fmt.Errorf("start %s with key %q: run %s: %w", taken.Workflow, taken.Key, taken.ID, ErrUnreadable)
+			return fmt.Errorf("start %s with key %s: run %s: %w", taken.Workflow, echo.Quote(taken.Key), taken.ID, unreadable(taken.KeyHash))
 		}
 		if taken.KeyHash != hash {
 			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(taken.Key), ErrKeyConflict, taken.ID)
@@ -285,8 +285,8 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *writing) err
 	for _, r := range w.order {
 		for _, m := range r.members {
 			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
-				if unopened(claim.Sources, r.carried.payload, r.carried.outputs) != nil {
-					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, ErrUnreadable)
+				if sealed := unopened(claim.Sources, r.carried.payload, r.carried.outputs); sealed != nil {
+					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, unreadable(sealed))
 				}
 				m.c.input = r.pinned.spec.assembleInput(claim.Keys, claim.Sources, r.carried.payload, r.carried.outputs)
 			}
