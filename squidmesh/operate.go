@@ -22,8 +22,11 @@ func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelPa
 }
 
 // CancelRunTx is CancelRun within the caller's transaction. Instead of [ErrCommitUnknown] there is [ErrTxUnusable], of a transaction
-// that has ended or was given up; after any other error but a refusal, it is the caller's to roll back. That holds for all ...Tx calls
-// about a run.
+// that has ended, was given up, or is read-only; after any other error but a refusal, it is the caller's to roll back. Refusals are the
+// errors that come from no statement: of arguments and names, [ErrNotFound], [*RefusedError], [ErrKeyConflict].
+//
+// Under REPEATABLE READ or SERIALIZABLE a serialization failure (SQLSTATE 40001) can come from the call, or from the commit: roll back and
+// repeat the whole transaction. All that holds for all ...Tx calls about a run.
 func (rt *Runtime[TTx]) CancelRunTx(ctx context.Context, tx TTx, id RunID, params CancelParams) (Run, error) {
 	return rt.operateTx(ctx, tx, id, Cancelled(params), false)
 }

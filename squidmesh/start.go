@@ -59,11 +59,12 @@ func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (Start
 }
 
 // StartRunTx starts a run within the caller's transaction: nothing of it exists unless the caller commits. Call
-// [Runtime.Wake] after the commit to have the first step picked up at once. The transaction is unusable after an error.
+// [Runtime.Wake] after the commit to have the first step picked up at once. What becomes of the transaction after an error
+// [Runtime.CancelRunTx] says: after [ErrKeyConflict], for one, it may go on.
 //
 // With a Key it may wait for another transaction that started the same key; and with a definition that is new to the database, for
 // another one that started that first. Besides the errors of StartRun there is [ErrTxUnusable], of
-// a transaction that has ended or was given up.
+// a transaction that has ended, was given up, or is read-only.
 func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartParams) (StartResult, error) {
 	if err := checkJoin(ctx, tx); err != nil {
 		return StartResult{}, err

@@ -52,8 +52,12 @@ func transientCode(code string) bool {
 	return false
 }
 
-// txEnded reports whether a transaction takes no more statements, because it has ended or because one of its statements failed.
+// txEnded reports whether a transaction takes no more statements, because it has ended, because one of its statements failed, or because it
+// was to write and is read-only.
 func txEnded(err error) bool {
 	var said *pgconn.PgError
-	return errors.Is(err, pgx.ErrTxClosed) || errors.Is(err, pgconn.ErrConnClosed) || errors.As(err, &said) && said.Code == "25P02" // in_failed_sql_transaction
+	if errors.As(err, &said) && (said.Code == "25P02" || said.Code == "25006") { // in_failed_sql_transaction, read_only_sql_transaction
+		return true
+	}
+	return errors.Is(err, pgx.ErrTxClosed) || errors.Is(err, pgconn.ErrConnClosed)
 }
