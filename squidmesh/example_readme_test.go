@@ -35,7 +35,8 @@ func Checkout[TTx any](shop *Shop[TTx]) squidmesh.Workflow {
 			{Name: "review", Do: squidmesh.Approval(), Output: "approval", Next: "charge", OnError: "decline"},
 			// Tried five times; after the last failure the run fails and the reservation is released.
 			{Name: "charge", Do: squidmesh.Effect(shop.Charge), Retry: squidmesh.Exponential(5, time.Second, time.Minute)},
-			{Name: "decline", Do: squidmesh.Effect(shop.Decline)},
+			// A routed failure undoes nothing, as the run goes on: this step takes the reservation back itself.
+			{Name: "decline", Do: squidmesh.EffectTx(shop.Release)},
 		},
 	}
 }
@@ -67,13 +68,7 @@ func (s *Shop[TTx]) Charge(ctx context.Context, in Order) error {
 	return squidmesh.Fail(fmt.Errorf("card declined"))
 }
 
-// Decline tells the customer.
-func (s *Shop[TTx]) Decline(ctx context.Context, in Order) error {
-	fmt.Println("decline", in.ID)
-	return nil
-}
-
-// The workflow of the README: an approved order whose charge fails, so that the reservation is released.
+// The workflow of the README: an approved order whose charge fails, and one that is rejected. Both reservations are released.
 func Example_readme() {
 	rt, stop := start(Checkout(&Shop[*sql.Tx]{exec: func(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
 		_, err := tx.ExecContext(ctx, query, args...)
@@ -98,11 +93,24 @@ func Example_readme() {
 	ended, err := rt.AwaitRun(ctx, run.ID)
 	check(err)
 	fmt.Println(ended.Status+":", ended.Reason.Message)
+
+	rejected, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "checkout", Payload: Order{ID: "1002", Cents: 100}})
+	check(err)
+	_, err = rt.AwaitRun(ctx, rejected.ID, squidmesh.RunPaused)
+	check(err)
+	_, err = rt.RejectRun(ctx, rejected.ID, squidmesh.Decision{Actor: "ana"})
+	check(err)
+	ended, err = rt.AwaitRun(ctx, rejected.ID)
+	check(err)
+	fmt.Println(ended.Status)
 	// Output:
 	// reserve 1001
 	// charge 4990
 	// release 1001 back to shelf B7
 	// failed: card declined
+	// reserve 1002
+	// release 1002 back to shelf B7
+	// completed
 }
 
 // Each Go block of the README is code that compiles and runs in an example.
