@@ -198,7 +198,7 @@ func TestRunsGoOn(t *testing.T) {
 		Workflows: []squidmesh.Workflow{Checkout(&Shop[pgx.Tx]{Settle: time.Hour})},
 	})
 	require.NoError(t, err)
-	squidmeshtest.RequireDeployable(t, rt)
+	squidmeshtest.RequireDeployable(t, rt, nil)
 }
 
 func TestCheckDeploy_OnPostgres(t *testing.T) {

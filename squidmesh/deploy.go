@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
 // deployPage is how many runs are looked at in one transaction.
@@ -14,13 +16,14 @@ const deployPage = 500
 
 // DeployOptions say what a check of a deploy looks at, and what it tells.
 type DeployOptions struct {
-	// Workflow limits the check to runs of one workflow: for databases that several programs share. Empty is all.
-	Workflow string
+	// Workflows limit the check to their runs: for databases that several programs share. Name those too that the program no longer
+	// has, as long as runs of them may be unfinished. Empty is all.
+	Workflows []string
 
 	// Named is how many runs each group of the report names, from 1 to 1000. Zero means 10.
 	Named int
 
-	// Each, if set, is called with every run, newest first, between transactions.
+	// Each, if set, is called with every run, of each of the Workflows newest first, between transactions.
 	Each func(Outlook)
 }
 
@@ -64,17 +67,41 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 	if options != nil {
 		o = *options
 	}
-	if err := firstError(checkName("Workflow", o.Workflow), checkRange("Named", o.Named, 0, 1000)); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	o.Named = cmp.Or(o.Named, 10)
-	q := RunQuery{Workflow: o.Workflow, Limit: deployPage}
+	workflows := slices.Compact(slices.Sorted(slices.Values(o.Workflows)))
+	if len(workflows) == 0 {
+		workflows = []string{""}
+	}
+	report := &DeployReport{Counts: map[OutlookCode]int{}}
+	for _, workflow := range workflows {
+		if err := rt.foresee(ctx, workflow, o, report); err != nil {
+			return nil, fmt.Errorf("check deploy: %w", err)
+		}
+	}
+	report.sort()
+	return report, nil
+}
+
+func (o DeployOptions) check() error {
+	for _, workflow := range o.Workflows {
+		if !validName(workflow) {
+			return &InputError{Field: "Workflows", Code: "bad_name", Detail: echo.Quote(workflow) + " is no name of a workflow"}
+		}
+	}
+	return checkRange("Named", o.Named, 0, 1000)
+}
+
+// foresee reports on the runs of a workflow; of all for the empty name.
+func (rt *Runtime[TTx]) foresee(ctx context.Context, workflow string, o DeployOptions, report *DeployReport) error {
+	q := RunQuery{Workflow: workflow, Limit: deployPage}
 	for _, status := range RunStatuses {
 		if !status.Terminal() {
 			q.Statuses = append(q.Statuses, status)
 		}
 	}
-	report := &DeployReport{Counts: map[OutlookCode]int{}}
 	for {
 		var page []Outlook
 		err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
@@ -82,7 +109,7 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("check deploy: %w", err)
+			return err
 		}
 		for _, outlook := range page {
 			report.add(outlook, o.Named)
@@ -91,8 +118,7 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 			}
 		}
 		if len(page) < q.Limit {
-			report.sort()
-			return report, nil
+			return nil
 		}
 	}
 }

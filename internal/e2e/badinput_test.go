@@ -415,7 +415,8 @@ func badReads[TTx any]() []badInput[TTx] {
 		options squidmesh.DeployOptions
 		want    refusal
 	}{
-		"workflow":    {squidmesh.DeployOptions{Workflow: "\xff"}, refusal{field: "Workflow", code: "bad_name"}},
+		"workflow":    {squidmesh.DeployOptions{Workflows: []string{"parcel", "\xff"}}, refusal{field: "Workflows", code: "bad_name"}},
+		"no name":     {squidmesh.DeployOptions{Workflows: []string{""}}, refusal{field: "Workflows", code: "bad_name"}},
 		"named below": {squidmesh.DeployOptions{Named: -1}, refusal{field: "Named", code: "out_of_range"}},
 		"named above": {squidmesh.DeployOptions{Named: 1001}, refusal{field: "Named", code: "out_of_range"}},
 	} {

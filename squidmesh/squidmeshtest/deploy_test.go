@@ -50,7 +50,7 @@ func ExampleRequireDeployable() {
 	described := invoice(squidmesh.Effect((&ledger{}).pay))
 	described.Steps[0].Next = "pay" // no more waiting for a month
 	described.Steps = append(described.Steps[:1], described.Steps[2])
-	report = squidmeshtest.RequireDeployable(t, version(described).Runtime())
+	report = squidmeshtest.RequireDeployable(t, version(described).Runtime(), nil)
 	fmt.Println(report.Groups[0].Code, report.Err(), report.ExitCode())
 
 	// Output:
@@ -87,13 +87,13 @@ func TestRequireDeployable_SaysWhichRunsWouldWait(t *testing.T) {
 	ended.Unblock(squidmesh.Decision{Actor: "ana"})
 	kit.RunUntilIdle()
 	require.Equal(t, squidmesh.RunCompleted, ended.Status())
-	require.Equal(t, 2, squidmeshtest.RequireDeployable(t, kit.Runtime()).Counts[squidmesh.OutlookContinues])
+	require.Equal(t, 2, squidmeshtest.RequireDeployable(t, kit.Runtime(), nil).Counts[squidmesh.OutlookContinues])
 
 	kit = version(after, other)
 	kit.Start("order", nil)
 	kit.RunUntilIdle()
 	r := &recorder{TB: t}
-	report := squidmeshtest.RequireDeployable(r, kit.Runtime())
+	report := squidmeshtest.RequireDeployable(r, kit.Runtime(), nil)
 	require.Contains(t, r.failure, "runs would wait for functions:\norder ")
 	require.Contains(t, r.failure, ": 1 will_wait\n  the undo of reserve is unknown\n  ship is unknown\n  run "+waiting.ID.String()+" (paused)")
 	require.NotContains(t, r.failure, "other")
@@ -101,9 +101,12 @@ func TestRequireDeployable_SaysWhichRunsWouldWait(t *testing.T) {
 	require.Equal(t, 1, report.ExitCode())
 	require.Contains(t, report.String(), "3 unfinished runs: 2 continues, 0 finishes_on_pinned_shape, 0 may_wait, 1 will_wait\norder ")
 
-	only, err := kit.Runtime().CheckDeploy(t.Context(), &squidmesh.DeployOptions{Workflow: "other"})
-	require.NoError(t, err)
+	only := squidmeshtest.RequireDeployable(t, kit.Runtime(), &squidmesh.DeployOptions{Workflows: []string{"other", "third", "other"}})
 	require.Len(t, only.Groups, 1)
+	require.Equal(t, 1, only.Groups[0].Count, "each run counts once")
+	both, err := kit.Runtime().CheckDeploy(t.Context(), &squidmesh.DeployOptions{Workflows: []string{"other", "order"}})
+	require.NoError(t, err)
+	require.Equal(t, report, both)
 	_, err = kit.Runtime().CheckDeploy(t.Context(), &squidmesh.DeployOptions{Named: -1})
 	require.Equal(t, "invalid_argument", squidmesh.CodeOf(err))
 
