@@ -7,7 +7,8 @@ import (
 )
 
 // Executor hands work to a queue. All four methods write through tx: what they enqueue becomes deliverable when tx commits, and
-// never if it does not. After an error the caller rolls back; a panic counts as an error. The queue later hands each job's Delivery to
+// never if it does not. What they read elsewhere must not need a connection of the same pool: tx has one, and many that wait for a second
+// one wait for each other. After an error the caller rolls back; a panic counts as an error. The queue later hands each job's Delivery to
 // [Runtime.Perform], at least once.
 //
 // Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [LineProber],

@@ -16,20 +16,16 @@ const (
 	batchTimeout  = 30 * time.Second
 )
 
-// maxAlone is how many commits of one event each may be in flight side by side, where the store can do that. Two callers at a time would
-// else wait for each other's commit at each step, and did a third less than with a plain commit each. Six do more if they share (make
-// levers).
-const maxAlone = 4
-
-// group gathers events while commits are in flight and commits them together. There is no timer: an event that finds nobody waiting, and
-// hardly anybody in flight, is committed at once, and under load a batch is as large as the commit before it was slow.
+// group gathers events while commits are in flight and commits them together. There is no timer: where commits can go side by side a few
+// events do, each by itself, so that a few callers do not wait for each other; and under load a batch is as large as the commit before
+// it was slow.
 type group struct {
-	most int // of those that are alone
+	most int // commits of one event each
 
 	mu      sync.Mutex
 	waiting []*submission
 	alone   []RunID // whose commits are in flight with one event each
-	shared  bool    // a commit of several events is in flight: the only one, but for those of who went alone before it
+	shared  bool    // a commit of several events is in flight; none begins beside it
 }
 
 // submission is a member that somebody waits for.
@@ -63,21 +59,22 @@ func (rt *Runtime[TTx]) submit(m *member) error {
 	}
 }
 
-// lead commits a batch, and has the next one committed by a goroutine of its own; even if an executor ends this one.
+// lead commits a batch, and has whoever may go then committed by other goroutines; even if an executor ends this one.
 func (rt *Runtime[TTx]) lead(batch []*submission) {
 	defer func() {
-		if next := rt.group.next(batch); next != nil {
+		rt.group.end(batch)
+		for next := rt.group.take(); next != nil; next = rt.group.take() {
 			go rt.lead(next)
 		}
 	}()
 	rt.commitBatch(batch)
 }
 
-// begin lets a submission go alone, if it may; else it waits.
+// begin lets a submission go alone, if it may; else it waits. The events of a run go one after the other: the later one would find it locked.
 func (g *group) begin(s *submission) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) > 0 || g.shared || len(g.alone) >= g.most || slices.Contains(g.alone, s.id) {
+	if g.shared || len(g.alone) >= g.most || slices.Contains(g.alone, s.id) {
 		g.waiting = append(g.waiting, s)
 		return false
 	}
@@ -97,37 +94,45 @@ func (g *group) withdraw(s *submission) bool {
 	return true
 }
 
-// next is the batch to be committed when another has been; nil if nobody waits, or somebody else's end will see to it. It holds nobody
-// whose run is in flight: that is locked.
-func (g *group) next(ended []*submission) []*submission {
+// end notes that a batch is not in flight any more.
+func (g *group) end(batch []*submission) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(ended) > 1 {
+	if len(batch) > 1 {
 		g.shared = false
-	} else {
-		i := slices.Index(g.alone, ended[0].id)
-		g.alone = slices.Delete(g.alone, i, i+1)
+		return
 	}
-	if g.shared {
+	i := slices.Index(g.alone, batch[0].id)
+	g.alone = slices.Delete(g.alone, i, i+1)
+}
+
+// take is the next batch of those who wait; nil if none may go now, or nobody waits but for the run of a commit in flight.
+func (g *group) take() []*submission {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shared || len(g.alone) >= g.most {
 		return nil
 	}
-	n := 0
-	for bytes := 0; n < min(len(g.waiting), maxBatch) && !slices.Contains(g.alone, g.waiting[n].id); n++ {
-		if bytes += g.waiting[n].size(); n > 0 && bytes > maxBatchBytes {
+	var batch, rest []*submission
+	bytes := 0
+	for i, s := range g.waiting {
+		if len(batch) == maxBatch || len(batch) > 0 && bytes+s.size() > maxBatchBytes {
+			rest = append(rest, g.waiting[i:]...)
 			break
 		}
+		if slices.Contains(g.alone, s.id) {
+			rest = append(rest, s)
+			continue
+		}
+		batch, bytes = append(batch, s), bytes+s.size()
 	}
-	if n == 0 {
-		return nil
-	}
-	batch := g.waiting[:n:n]
-	if g.waiting = g.waiting[n:]; len(g.waiting) == 0 {
-		g.waiting = nil // a burst's memory goes with it
-	}
-	if n > 1 {
-		g.shared = true
-	} else {
+	g.waiting = rest
+	switch len(batch) {
+	case 0:
+	case 1:
 		g.alone = append(g.alone, batch[0].id)
+	default:
+		g.shared = true
 	}
 	return batch
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
@@ -105,12 +107,22 @@ func (c *crowd[TTx]) runs() int {
 	return len(page.Runs)
 }
 
-// Where transactions write side by side the first few events do not wait for each other, unless they are of one run. Who comes then shares
-// one commit, beside which no other begins.
+// pool is one of so many connections to a database of its own.
+func pool(t *testing.T, conns int32) *pgxpool.Pool {
+	config := dbtest.Postgres(t).Config()
+	config.MaxConns = conns
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// Where transactions write side by side the first few events do not wait for each other. Who comes then shares one commit, beside which no
+// other begins.
 func TestGroup_TheFirstFewGoSideBySide(t *testing.T) {
 	t.Parallel()
 
-	c := newCrowdAt(t, pgstore.New(dbtest.Postgres(t), nil), doNothing)
+	c := newCrowdAt(t, pgstore.New(pool(t, 16), nil), doNothing)
 	for range 4 {
 		c.start(t.Context())
 		require.Equal(t, 1, <-c.jobs)
@@ -141,6 +153,44 @@ func TestGroup_TheFirstFewGoSideBySide(t *testing.T) {
 	require.Equal(t, 1, <-c.jobs)
 	c.gate <- struct{}{}
 	require.NoError(t, <-c.ended)
+}
+
+// askingQueue asks the pool, of which it has a connection already.
+type askingQueue struct {
+	squidmesh.Executor[pgx.Tx]
+	pool *pgxpool.Pool
+}
+
+func (q askingQueue) EnqueueStep(ctx context.Context, _ pgx.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	_, err := q.pool.Exec(ctx, "select 1")
+	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, err
+}
+
+func (q askingQueue) EnqueueSteps(ctx context.Context, tx pgx.Tx, jobs []squidmesh.StepJob) (all []squidmesh.Metadata, err error) {
+	for _, job := range jobs {
+		m, err := q.EnqueueStep(ctx, tx, job)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// Commits side by side leave most of the pool to others, so an executor that takes a connection while it holds one gets it.
+func TestGroup_LeavesConnectionsToOthers(t *testing.T) {
+	t.Parallel()
+
+	pool := pool(t, 4)
+	c := newCrowdAt(t, pgstore.New(pool, nil), doNothing, func(config *squidmesh.Config[pgx.Tx]) {
+		config.Executor = askingQueue{pool: pool}
+	})
+	for range 100 {
+		c.start(t.Context())
+	}
+	for range 100 {
+		require.NoError(t, <-c.ended)
+	}
 }
 
 // Whoever comes while a commit is in flight shares the next one, up to 256 at a time.

@@ -86,20 +86,20 @@ func (p *pacer) miss(row StepState) {
 }
 
 func (p *pacer) run() {
-	for {
-		p.mu.Lock()
-		n := min(len(p.late), sweepLimit)
-		late := p.late[:n:n]
-		p.late = p.late[n:]
-		if n == 0 {
-			p.late, p.looking = nil, false
-			p.mu.Unlock()
-			return
-		}
-		p.mu.Unlock()
-		p.look(late)
-		time.Sleep(wakeCooldown)
+	p.mu.Lock()
+	n := min(len(p.late), sweepLimit)
+	late := p.late[:n:n]
+	if p.late, p.looking = p.late[n:], n > 0; n == 0 {
+		p.late = nil
 	}
+	p.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	defer func() { // even if an executor ends the goroutine
+		time.AfterFunc(wakeCooldown, p.run)
+	}()
+	p.look(late)
 }
 
 // paced has the jobs of a transaction paced: those that are due at once are woken for by whoever knows when it commits.

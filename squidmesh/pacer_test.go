@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -129,5 +130,22 @@ func TestPacer_OnlyWakesForWhoCannotBeAsked(t *testing.T) {
 		b.look = nil
 		b.expect(pacedRow("any"), time.Second)
 		require.Equal(t, []string{"1s: wake [q]"}, b.until(time.Hour))
+	})
+}
+
+// An executor that ends the goroutine which asks it, as a test's assertion does, ends one look and no more.
+func TestPacer_OutlivesAnExecutorThatExits(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		b := newPaceBook()
+		look := b.look
+		b.look = func(late []StepState) {
+			look(late)
+			runtime.Goexit()
+		}
+		b.expect(pacedRow("a"), 0)
+		b.expect(pacedRow("b"), time.Second)
+		require.Equal(t, []string{"0s: wake [q]", "100ms: look after [a]", "1s: wake [q]", "1.1s: look after [b]"}, b.until(time.Minute))
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -115,8 +114,8 @@ type Runtime[TTx any] struct {
 	waker   waker
 	pacer   pacer
 
-	mu      sync.Mutex
-	service *service // while started
+	service  atomic.Pointer[service] // while started
+	changing chan struct{}           // holds something while Start or Stop is at it
 }
 
 // check lists everything that is wrong with the fields themselves.
@@ -207,10 +206,8 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if _, ok := c.Executor.(Waker); ok {
 		rt.waker.notify = rt.notifyQueues
 	}
-	rt.group.most = maxAlone
-	if rt.traits.Serial {
-		rt.group.most = 1
-	}
+	rt.changing = make(chan struct{}, 1)
+	rt.group.most = max(rt.traits.SideBySide, 1)
 	rt.pacer.wake = rt.waker.wake
 	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
 		rt.pacer.look = rt.lookAfter

@@ -90,10 +90,16 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 }
 
 // started is the running service; nil when there is none.
-func (rt *Runtime[TTx]) started() *service {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	return rt.service
+func (rt *Runtime[TTx]) started() *service { return rt.service.Load() }
+
+// change makes the caller the only one that starts or stops the runtime, until it calls done.
+func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
+	select {
+	case rt.changing <- struct{}{}:
+		return func() { <-rt.changing }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Start registers this process as a worker, takes over what dead workers left, and starts the background tick. It writes the
@@ -104,9 +110,12 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if err := checkCall(ctx); err != nil {
 		return err
 	}
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	if rt.service != nil {
+	done, err := rt.change(ctx)
+	if err != nil {
+		return fmt.Errorf("start runtime: another call is at it: %w", err)
+	}
+	defer done()
+	if rt.started() != nil {
 		return ErrStarted
 	}
 	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{})}
@@ -133,7 +142,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
 	}
-	rt.service = svc
+	rt.service.Store(svc)
 	if rt.config.ManualTick {
 		close(svc.ticked)
 		close(svc.pruned)
@@ -190,10 +199,12 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := outsideTx(ctx); err != nil {
 		return err
 	}
-	rt.mu.Lock()
-	svc := rt.service
-	rt.service = nil
-	rt.mu.Unlock()
+	done, err := rt.change(ctx)
+	if err != nil {
+		return fmt.Errorf("stop runtime: it is being started: %w", err)
+	}
+	svc := rt.service.Swap(nil)
+	done()
 	if svc == nil {
 		return nil
 	}
@@ -207,7 +218,6 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 		svc.busy.Wait()
 		close(idle)
 	}()
-	var err error
 	select {
 	case <-idle:
 	case <-ctx.Done():

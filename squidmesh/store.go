@@ -114,8 +114,9 @@ type StoreTraits struct {
 	// Exclusive says that one process at a time can have the store open, so any other worker is lost at once.
 	Exclusive bool
 
-	// Serial says that transactions which write wait for each other, so it gains nothing to have two of them at once.
-	Serial bool
+	// SideBySide is how many of the runtime's commits may be in flight at once before it puts them together. It gains nothing where
+	// transactions that write wait for each other, and takes that many connections. Zero means one.
+	SideBySide int
 
 	// TxTimeout bounds FuncTx bodies that set no Timeout, where a transaction blocks other writers. Zero means the
 	// step's own.

@@ -38,19 +38,17 @@ func (w *waker) wake(queues ...string) {
 }
 
 func (w *waker) run() {
-	for {
-		w.mu.Lock()
-		queues := sortedKeys(w.queues)
-		w.queues = nil
-		if len(queues) == 0 {
-			w.running = false
-			w.mu.Unlock()
-			return
-		}
-		w.mu.Unlock()
-		w.notify(queues)
-		time.Sleep(wakeCooldown)
+	w.mu.Lock()
+	queues := sortedKeys(w.queues)
+	w.queues, w.running = nil, len(queues) > 0
+	w.mu.Unlock()
+	if len(queues) == 0 {
+		return
 	}
+	defer func() { // even if an executor ends the goroutine
+		time.AfterFunc(wakeCooldown, w.run)
+	}()
+	w.notify(queues)
 }
 
 // wakeAfterCallersCommit wakes when a transaction that the caller will commit has probably been committed.

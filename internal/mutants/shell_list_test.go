@@ -170,9 +170,19 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestCommit"},
 	{mutant{
 		"callers that go take their batch along", "squidmesh/group.go",
-		"if len(batch) > 1 {",
-		"if len(batch) > maxBatch {",
+		"if len(batch) > 1 {\n\t\tctx =",
+		"if len(batch) > maxBatch {\n\t\tctx =",
 	}, "./squidmesh", "TestGroup_ACallerThatGoesDisturbsNobody"},
+	{mutant{
+		"a run that waits holds up all others", "squidmesh/group.go",
+		"rest = append(rest, s)\n\t\t\tcontinue",
+		"rest = append(rest, g.waiting[i:]...)\n\t\t\tbreak",
+	}, "./squidmesh", "TestGroup_EverybodysTurnComes"},
+	{mutant{
+		"commits side by side take all of a pool", "squidmesh/pgstore/store.go",
+		"min(4, max(1, int(conns)/4))",
+		"4",
+	}, "./squidmesh", "TestGroup_LeavesConnectionsToOthers"},
 	{mutant{
 		"who waits for a lock keeps a connection", "squidmesh/held.go",
 		"case m.start != nil, !m.grouped():",

@@ -159,7 +159,7 @@ func (tx *Tx) writable(ctx context.Context) error {
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Serial: true, Transient: func(error) bool { return false }, TxEnded: txEnded}
+	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }, TxEnded: txEnded}
 }
 
 // Notify implements squidmesh.Store: nobody listens.

@@ -87,8 +87,15 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "postgres", Lease: s.lease, Transient: transient, TxEnded: txEnded}
+	return squidmesh.StoreTraits{
+		Dialect: "postgres", Lease: s.lease, SideBySide: sideBySide(s.pool.Config().MaxConns), Transient: transient, TxEnded: txEnded,
+	}
 }
+
+// sideBySide is how many commits may be in flight at once. Two callers at a time would else wait for each other's commit at each step, and
+// did a third less than with a plain commit each; ten do more if they share (make levers). They have no more than a quarter of the pool:
+// the rest is for others, and for executors that take a connection while they hold one.
+func sideBySide(conns int32) int { return min(4, max(1, int(conns)/4)) }
 
 // Notify implements squidmesh.Store. Never within a transaction: a commit that notifies waits for all others that do.
 func (s *Store) Notify(ctx context.Context, channel, payload string) error {

@@ -149,7 +149,7 @@ func (s *Store) Close() error {
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, Serial: true, TxTimeout: txTimeout, Transient: transient, TxEnded: txEnded}
+	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient, TxEnded: txEnded}
 }
 
 // transient: the file was busy, which another program's writes can cause, or its disk was full.

@@ -1,0 +1,52 @@
+package squidmesh_test
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// slow is a store whose transactions do not begin before they may.
+type slow struct {
+	squidmesh.Store[*sql.Tx]
+	asked, may chan struct{}
+}
+
+func (s slow) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	<-s.may
+	return s.Store.InTx(ctx, fn)
+}
+
+// While Start waits for its database, calls end with their contexts, and deliveries come back later.
+func TestStart_HoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+
+	store := slow{dbtest.SQLite(t, nil), make(chan struct{}, 1), make(chan struct{})}
+	c := newCrowdAt(t, store, doNothing)
+	started := make(chan error)
+	go func() { started <- c.rt.Start(t.Context()) }()
+	<-store.asked
+
+	outcome, err := c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: squidmesh.RunID{1}, Step: "only", Attempt: 1}.Delivery())
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.Again, outcome.Kind)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, c.rt.Start(ctx), context.DeadlineExceeded)
+	require.ErrorIs(t, c.rt.Stop(ctx), context.DeadlineExceeded)
+
+	close(store.may)
+	require.NoError(t, <-started)
+	require.ErrorIs(t, c.rt.Start(t.Context()), squidmesh.ErrStarted)
+	require.NoError(t, c.rt.Stop(t.Context()))
+}
