@@ -24,10 +24,10 @@ func measureDistance(ctx context.Context, l *lab) error {
 		l.report.put("distance_10ms."+headline.String(), by, "run.p50", quantile(milliseconds(s.runs...), 0.5), "ms")
 		l.report.say("10 ms away: %-28s %8.0f steps/s", by, s.rate)
 	}
-	runs, _, err := l.lone(ctx, byMesh)
+	took, err := l.lone(ctx, byMesh)
 	if err != nil {
 		return err
 	}
-	l.report.add("distance_10ms.lone.run_of_10."+byMesh, median(runs), "ms")
+	l.report.add("distance_10ms.lone.run_of_10."+byMesh, median(took.runs), "ms")
 	return nil
 }

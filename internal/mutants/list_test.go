@@ -512,4 +512,44 @@ var mutants = []mutant{
 		`by := Decision{Actor: "explain", Step: row.Name}`,
 		`by := Decision{Actor: "explain"}`,
 	},
+	{
+		"blocks that drain are passed", "outlook.go",
+		`return begun && !row.Status.final() || f.drains(st)`,
+		`return begun && !row.Status.final()`,
+	},
+	{
+		"what runs now is foreseen to wait", "outlook.go",
+		`return row.Status != StepRunning && !f.spec`,
+		`return row.Status != StepCompleted && !f.spec`,
+	},
+	{
+		"nobody foresees a rejection", "outlook.go",
+		`return []string{st.Next, st.OnError}`,
+		`return []string{st.Next}`,
+	},
+	{
+		"nobody foresees failures", "outlook.go",
+		`fails = true`,
+		`fails = fails || false`,
+	},
+	{
+		"nobody foresees undos", "outlook.go",
+		`f.needs[StepKey{st.Name, PhaseUndo}] = true`,
+		`_ = f.needs`,
+	},
+	{
+		"one route that waits is foreseen for all", "outlook.go",
+		"if !f.follow(target) {\n\t\t\tonward = false",
+		"if f.follow(target) {\n\t\t\tonward = true",
+	},
+	{
+		"undos are foreseen to wait once they have ended", "outlook.go",
+		`!st.HasUndo || undo.Status.final() ||`,
+		`!st.HasUndo ||`,
+	},
+	{
+		"undos that are at work are foreseen to wait", "outlook.go",
+		`(!begun || undo.Status == StepScheduled)`,
+		`(!begun || !undo.Status.final())`,
+	},
 }
