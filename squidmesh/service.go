@@ -92,11 +92,18 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 // started is the running service; nil when there is none.
 func (rt *Runtime[TTx]) started() *service { return rt.service.Load() }
 
-// change makes the caller the only one that starts or stops the runtime, until it calls done.
+// change makes the caller the only one that starts or stops the runtime, until it calls done. An ended context does not keep a caller
+// from it who need not wait: Stop has things to do then, too.
 func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
+	done = func() { <-rt.changing }
 	select {
 	case rt.changing <- struct{}{}:
-		return func() { <-rt.changing }, nil
+		return done, nil
+	default:
+	}
+	select {
+	case rt.changing <- struct{}{}:
+		return done, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -50,3 +50,17 @@ func TestStart_HoldsUpNobodyElse(t *testing.T) {
 	require.ErrorIs(t, c.rt.Start(t.Context()), squidmesh.ErrStarted)
 	require.NoError(t, c.rt.Stop(t.Context()))
 }
+
+// A Stop that may not wait stops nevertheless.
+func TestStop_WithAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+
+	c := newCrowd(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		require.NoError(t, c.rt.Start(t.Context()))
+		_ = c.rt.Stop(ctx) // it has no time to resign
+		require.False(t, c.rt.Started())
+	}
+}
