@@ -37,6 +37,10 @@ var (
 	ErrCommitUnknown = newSentinel("commit_unknown", "outcome of commit unknown")
 	// ErrDispatch: the executor refused a job. Nothing was written.
 	ErrDispatch = newSentinel("dispatch_failed", "enqueue failed")
+	// ErrNotMigrated: the database does not have squidmesh's tables, or has those of an older version. Nothing was written. The
+	// database's own error is wrapped too.
+	ErrNotMigrated = newSentinel("not_migrated",
+		"squidmesh's tables are missing, or older than this program: run migrations.UpAllPostgres or UpAllSQLite before it")
 	// ErrRunsWouldWait: unfinished runs need functions that this program does not have, or that do not fit. See [DeployReport].
 	ErrRunsWouldWait = newSentinel("runs_would_wait", "runs would wait for functions")
 	// ErrStarted: the runtime is started already.

@@ -199,8 +199,9 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
+	traits := c.Store.Traits()
 	rt := &Runtime[TTx]{
-		store: sealedStore[TTx]{c.Store, sealer{c.Codec}}, executor: c.Executor, traits: c.Store.Traits(), registry: reg,
+		store: sealedStore[TTx]{migratedStore[TTx]{c.Store, traits}, sealer{c.Codec}}, executor: c.Executor, traits: traits, registry: reg,
 		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
 	}
 	if _, ok := c.Executor.(Waker); ok {

@@ -129,6 +129,10 @@ type StoreTraits struct {
 	// TxEnded reports whether an error means that the transaction which it came from takes no more statements: it was
 	// committed, rolled back, or given up. Nil reports it of none.
 	TxEnded func(error) bool
+
+	// NotMigrated reports whether an error of the store means that a table or column is missing, so migrations are to be run. It is
+	// asked about errors of the store's own statements only, not about those of users or of the executor. Nil reports it of none.
+	NotMigrated func(error) bool
 }
 
 // LockQuery says what to lock.

@@ -127,7 +127,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 // ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
 func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
 	if p, ok := rt.config.Store.(Pipeliner[TTx]); ok && !lever.Off(lever.Pipeline) {
-		return p.Pipeline(ctx, fn)
+		return rt.traits.named(p.Pipeline(ctx, fn)) // it may hold back what Apply writes
 	}
 	return rt.store.InTx(ctx, fn)
 }

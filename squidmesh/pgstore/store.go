@@ -88,7 +88,8 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{
-		Dialect: "postgres", Lease: s.lease, SideBySide: sideBySide(s.pool.Config().MaxConns), Transient: transient, TxEnded: txEnded,
+		Dialect: "postgres", Lease: s.lease, SideBySide: sideBySide(s.pool.Config().MaxConns),
+		Transient: transient, TxEnded: txEnded, NotMigrated: notMigrated,
 	}
 }
 

@@ -52,6 +52,12 @@ func transientCode(code string) bool {
 	return false
 }
 
+// notMigrated reports whether a statement of ours names a table or column that is not there.
+func notMigrated(err error) bool {
+	var said *pgconn.PgError
+	return errors.As(err, &said) && (said.Code == "42P01" || said.Code == "42703") // undefined_table, undefined_column
+}
+
 // txEnded reports whether a transaction takes no more statements, because it has ended, because one of its statements failed, or because it
 // was to write and is read-only.
 func txEnded(err error) bool {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -149,7 +150,10 @@ func (s *Store) Close() error {
 
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout, Transient: transient, TxEnded: txEnded}
+	return squidmesh.StoreTraits{
+		Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout,
+		Transient: transient, TxEnded: txEnded, NotMigrated: notMigrated,
+	}
 }
 
 // transient: the file was busy, which another program's writes can cause, or its disk was full.
@@ -158,9 +162,17 @@ func transient(err error) bool {
 		(isCode(err, sqlite3.SQLITE_BUSY) || isCode(err, sqlite3.SQLITE_LOCKED) || isCode(err, sqlite3.SQLITE_FULL))
 }
 
-// isCode compares the primary result code.
 func txEnded(err error) bool { return errors.Is(err, sql.ErrTxDone) }
 
+// missing is what SQLite says of a table or column that is not there; it has no code for them.
+var missing = regexp.MustCompile(`no such (table|column): | has no column named `)
+
+// notMigrated reports whether a statement of ours names a table or column that is not there.
+func notMigrated(err error) bool {
+	return isCode(err, sqlite3.SQLITE_ERROR) && missing.MatchString(err.Error())
+}
+
+// isCode compares the primary result code.
 func isCode(err error, code int) bool {
 	var said *sqlite.Error
 	return errors.As(err, &said) && said.Code()&0xff == code
