@@ -107,10 +107,9 @@ func (e *Executor[TTx]) compensation(job squidmesh.CompensationJob) river.Insert
 }
 
 func (e *Executor[TTx]) cron(job squidmesh.CronJob) river.InsertManyParams {
-	return river.InsertManyParams{
-		Args:       CronArgs{e.args(job.Delivery(), job.Schedule)},
-		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("trigger", job.Trigger)),
-	}
+	opts := e.opts(job.Schedule, tag("workflow", job.Workflow), tag("trigger", job.Trigger))
+	opts.Metadata = firstDue{opts.ScheduledAt}.metadata()
+	return river.InsertManyParams{Args: CronArgs{e.args(job.Delivery(), job.Schedule)}, InsertOpts: opts}
 }
 
 func (e *Executor[TTx]) args(delivery squidmesh.Delivery, schedule squidmesh.Schedule) deliveryArgs {

@@ -59,6 +59,7 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) 
 			states[strconv.FormatInt(job.ID, 10)] = squidmesh.JobState{
 				State:       string(job.State),
 				Deliverable: deliverable(job, time.Now()),
+				At:          ahead(job, time.Now()),
 				Paused:      queues[job.Queue] != nil && queues[job.Queue].PausedAt != nil,
 				Unattended:  queues[job.Queue] == nil || time.Since(queues[job.Queue].UpdatedAt) > attended,
 			}
@@ -78,6 +79,17 @@ func deliverable(job *rivertype.JobRow, now time.Time) bool {
 	default: // cancelled, completed, discarded
 		return false
 	}
+}
+
+// ahead is when a job that waits for its time comes.
+func ahead(job *rivertype.JobRow, now time.Time) time.Time {
+	switch job.State {
+	case rivertype.JobStateAvailable, rivertype.JobStateRetryable, rivertype.JobStateScheduled:
+		if job.ScheduledAt.After(now) {
+			return job.ScheduledAt
+		}
+	}
+	return time.Time{}
 }
 
 // queuesOf lists the queues that clients have worked in the last day.

@@ -50,8 +50,9 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 
 	waiting := stepJob(time.Now(), time.Hour)
 	waiting.Queue = "paused"
-	state, _ = probe(enqueue(t, d, e, client, waiting))
-	require.Equal(t, squidmesh.JobState{State: "scheduled", Deliverable: true, Paused: true}, state)
+	row = enqueue(t, d, e, client, waiting)
+	state, _ = probe(row)
+	require.Equal(t, squidmesh.JobState{State: "scheduled", Deliverable: true, At: row.ScheduledAt, Paused: true}, state)
 }
 
 func TestProbeLine_CountsWhatIsHandedOutFirst(t *testing.T) {

@@ -2,6 +2,7 @@ package riveradapter
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -31,6 +32,29 @@ func (t timing) scheduledAt() time.Time {
 		return r.Add(time.Millisecond)
 	}
 	return t.dueAt
+}
+
+// firstDue is what a cron job for later keeps of its time, which River overwrites when the job is sent back.
+type firstDue struct {
+	At time.Time `json:"squidmesh_due_at"`
+}
+
+// metadata is nil for a job that is due when it is created.
+func (f firstDue) metadata() []byte {
+	if f.At.IsZero() {
+		return nil
+	}
+	data, _ := json.Marshal(f) // of a time that is a queue's
+	return data
+}
+
+// dueAt is when a cron job was to come for the first time.
+func dueAt(job *rivertype.JobRow) time.Time {
+	var f firstDue
+	if err := json.Unmarshal(job.Metadata, &f); err != nil || f.At.Before(job.CreatedAt) {
+		return job.CreatedAt
+	}
+	return f.At
 }
 
 // insertHook sets the times of our jobs by the database's clock. River alone would set them by the host's, and a job created on

@@ -77,6 +77,9 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
 	}
 	args.Job = strconv.FormatInt(job.ID, 10)
+	if args.Delivery.Kind == squidmesh.DeliverCron {
+		args.DueAt = dueAt(job.JobRow)
+	}
 	outcome, err := w.rt.Perform(ctx, args.Delivery)
 	if err != nil {
 		return clean(err)

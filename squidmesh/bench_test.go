@@ -151,7 +151,7 @@ func BenchmarkDecide(b *testing.B) {
 
 	line := benchRun(b, benchLine(10))
 	bench("event=started/workflow=line", line, Snapshot{}, started)
-	claimed := Claimed{line.attempted("step0")}
+	claimed := Claimed{Attempted: line.attempted("step0")}
 	bench("event=claimed/workflow=line", line, line.only(claimed), claimed)
 	line.does(claimed)
 	succeeded := Succeeded{Attempted: line.attempted("step0"), Output: output}
@@ -164,7 +164,7 @@ func BenchmarkDecide(b *testing.B) {
 	for _, size := range []int{10, 100, 1000} {
 		graph := benchRun(b, benchLayers(size))
 		for i := range 8 {
-			graph.does(Claimed{graph.attempted(fmt.Sprintf("step%d", i))})
+			graph.does(Claimed{Attempted: graph.attempted(fmt.Sprintf("step%d", i))})
 		}
 		e := Succeeded{Attempted: graph.attempted("step0")}
 		bench(fmt.Sprintf("event=succeeded/workflow=layers/steps=%d", size), graph, graph.only(e), e)
@@ -177,7 +177,7 @@ func BenchmarkDecide(b *testing.B) {
 
 	fan := benchRun(b, benchFan(500))
 	bench("event=started/workflow=fan/steps=501", fan, Snapshot{}, started)
-	fan.does(Claimed{fan.attempted("step0")})
+	fan.does(Claimed{Attempted: fan.attempted("step0")})
 	e := Succeeded{Attempted: fan.attempted("step0")}
 	bench("event=succeeded/workflow=fan/steps=501", fan, fan.only(e), e)
 	cancelled := Cancelled{Decision: Decision{Actor: "a"}}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -241,6 +242,8 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"TheWindowsDateIsToday":                   windowsDateIsToday[TTx],
 		"ANewDefinitionTakesTheRowOver":           newDefinition[TTx],
 		"AProcessThatDoesNotKnowWaitsThenGivesUp": unknownWorkflow[TTx],
+		"WhatALivingProcessKnowsIsNotRefused":     knownElsewhere[TTx],
+		"AScheduleOfTheProgramsOwnWaitsToo":       unknownFromElsewhere[TTx],
 		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
 		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
@@ -754,6 +757,56 @@ func unknownWorkflow[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, squidmesh.FireRefused, fire.State)
 	require.Contains(b, fire.Reason, "unknown trigger")
 	require.Empty(b, b.runs(old))
+}
+
+// requireSoon expects that a delivery comes again, for a living process knows its trigger.
+func (b *cronBench[TTx]) requireSoon(outcome squidmesh.Outcome) {
+	b.Helper()
+	require.Equal(b, squidmesh.Again, outcome.Kind)
+	require.Equal(b, "definition_unknown", outcome.Reason)
+	require.GreaterOrEqual(b, outcome.After, 100*time.Millisecond)
+	require.LessOrEqual(b, outcome.After, 500*time.Millisecond)
+}
+
+// knownElsewhere: whoever fetches a fire first, and however late it is.
+func knownElsewhere[TTx any](b *cronBench[TTx]) {
+	weekly := squidmesh.Cron("weekly", "0 7 * * 1", "", squidmesh.Contract{})
+	w := digest(weekly, squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
+	rt := b.process(b.queue, w)
+	b.at("2026-03-02T07:00:00Z")
+	sent := b.tick(rt)
+	require.Len(b, sent, 2)
+	nightly := sent[slices.IndexFunc(sent, func(d squidmesh.Delivery) bool { return d.Trigger == "nightly" })]
+	require.NoError(b, rt.Stop(b.Context()))
+	old := b.process(b.queue, digest(weekly))
+	b.advance(time.Hour)
+	rt = b.process(b.queue, w)
+	b.requireSoon(b.deliver(old, nightly))
+	b.requireSoon(b.deliver(old, nightly))
+	require.Equal(b, "fire_started", b.deliver(rt, nightly).Reason)
+	require.Len(b, b.runs(rt), 1)
+}
+
+// unknownFromElsewhere: what a scheduler of the program's own enqueues waits as fires do, from when it was due.
+func unknownFromElsewhere[TTx any](b *cronBench[TTx]) {
+	w := digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
+	old := b.process(b.queue, digest(squidmesh.Manual("go", squidmesh.Contract{})))
+	theirs := squidmesh.CronJob{Workflow: "digest", Trigger: "nightly", SignalID: "theirs"}.Delivery()
+	require.Equal(b, squidmesh.Drop, b.deliver(old, theirs).Kind, "nobody says when it was due")
+
+	theirs.DueAt = b.clock(time.Time{})
+	require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Again, After: 2 * time.Second, Reason: "definition_unknown"}, b.deliver(old, theirs))
+	b.advance(time.Minute)
+	outcome := b.deliver(old, theirs)
+	require.Equal(b, squidmesh.Drop, outcome.Kind)
+	require.Contains(b, outcome.Detail, "unknown trigger")
+
+	rt := b.process(b.queue, w)
+	b.requireSoon(b.deliver(old, theirs))
+	require.Equal(b, squidmesh.Done, b.deliver(rt, theirs).Kind)
+	require.Equal(b, "theirs", b.runs(rt)[0].SignalID)
+	require.NoError(b, rt.Stop(b.Context()))
+	require.Equal(b, squidmesh.Drop, b.deliver(old, theirs).Kind)
 }
 
 // repeatedHour: in Berlin 02:30 comes twice in the night of 2026-10-25.

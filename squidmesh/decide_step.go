@@ -54,7 +54,11 @@ func (d *decision) claimed(e Claimed) {
 			reason = ReasonFunctionIncompatible
 		}
 		// The longer nobody has the function, the less often it is asked for.
-		d.again(d.now.Add(min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)), string(reason))
+		pause := min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)
+		if e.Elsewhere {
+			pause = soon(d.now, d.run.ID.String(), row.Name)
+		}
+		d.again(d.now.Add(pause), string(reason))
 		return
 	}
 	d.record(AuditClaimed, row.StepKey, row.Attempt)

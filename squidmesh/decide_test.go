@@ -55,7 +55,7 @@ func (tl *tale) claim(worker WorkerID, name string, phase ...Phase) {
 	if due := tl.snap.Steps[a.StepKey].DueAt; due.After(tl.now) {
 		tl.now = due
 	}
-	require.NotNil(tl.t, tl.decide(Claimed{a}).Claim)
+	require.NotNil(tl.t, tl.decide(Claimed{Attempted: a}).Claim)
 }
 
 func (tl *tale) succeed(name string, phase ...Phase) {

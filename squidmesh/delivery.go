@@ -44,6 +44,10 @@ type Delivery struct {
 	// Job is the id of the job that carried the delivery, for logs and observers. It is no part of the text: what calls
 	// [Runtime.Perform] fills it in, or leaves it empty.
 	Job string `json:"-"`
+
+	// DueAt is when a cron delivery was to come for the first time. It is no part of the text either. Of a trigger that no living
+	// process knows, one that is no fire of the runtime's own is refused a minute later, and if that time is left zero, at once.
+	DueAt time.Time `json:"-"`
 }
 
 // Window is the period that a cron fire is for: from its own due time to the next one.

@@ -37,7 +37,12 @@ type Attempted struct {
 
 // Claimed is the arrival of a delivery at a worker that would execute it. It is sent back if Runnable does not
 // hold the step.
-type Claimed struct{ Attempted }
+type Claimed struct {
+	Attempted
+	// Elsewhere says that another worker lives that has the function and uses the step's queue. It counts only where Runnable does not
+	// hold the step.
+	Elsewhere bool
+}
 
 // Succeeded is the end of an attempt whose function returned without an error.
 type Succeeded struct {

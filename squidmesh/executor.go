@@ -149,6 +149,9 @@ type JobState struct {
 	// Deliverable says that the queue will still hand the job out, or has just done so.
 	Deliverable bool
 
+	// At is when the queue will hand the job out, if that is in the future, as of one that was sent back. Zero means now, or unknown.
+	At time.Time
+
 	// Paused says that the job's queue is paused.
 	Paused bool
 

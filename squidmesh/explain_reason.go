@@ -264,6 +264,12 @@ func (x explainer) due(row StepState) Reason {
 		return because(ReasonPayloadUnreadable, never, never,
 			"%s is due, and its input is sealed with key %s, which this process cannot open: give that key to the Codec of the workers, or cancel the run.",
 			name, echo.Quote(key))
+	case job.At.After(x.now):
+		taker := ""
+		if w, ok := around.taker(x.spec, row, x.now); ok {
+			taker = fmt.Sprintf("; %s has the function %s/%s", w.Name, x.spec.workflow, row.Name)
+		}
+		return because(ReasonQueued, never, job.At, "%s is due; its delivery was sent back, and comes again in queue %s%s.", name, row.Queue, taker)
 	case job.Ahead > 0:
 		return because(ReasonQueuedBehind, never, never, "%s is due and waits in queue %s behind %s.", name, row.Queue, job.ahead())
 	default:
@@ -282,17 +288,11 @@ func (x explainer) unable(row StepState) Reason {
 		if !w.lives(x.now) {
 			continue
 		}
-		for _, shape := range w.Shapes {
-			today := x.snap.Around.Definitions[shape]
-			if today == nil || today.workflow != x.spec.workflow {
-				continue
-			}
-			switch f := x.spec.fit(today, row.StepKey); {
-			case f.runnable():
-				return Reason{}
-			case f.known && who == "":
-				differs, who = f.differs, w.Name
-			}
+		switch f := x.snap.Around.fit(w, x.spec, row.StepKey); {
+		case f.runnable():
+			return Reason{}
+		case f.known && who == "":
+			differs, who = f.differs, w.Name
 		}
 	}
 	name, function := nameOf(row), x.spec.workflow+"/"+row.Name

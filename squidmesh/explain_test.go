@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 			around.Workers[0].Shapes, around.Definitions = []string{spec.shape}, map[string]*Spec{spec.shape: spec}
 		}
 	}
+	sentBackUntil := epoch.Add(24 * time.Hour)
 	for name, c := range map[string]struct {
 		change   func(*tale, *Surroundings)
 		code     ReasonCode
@@ -54,13 +56,22 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 		"a line":           {job(func(j *JobState) { j.Ahead = 41 }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind 41 others."},
 		"a short line":     {job(func(j *JobState) { j.Ahead = 1 }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind another one."},
 		"a long line":      {job(func(j *JobState) { j.Ahead = maxAhead }), ReasonQueuedBehind, "Step work is due and waits in queue slow behind 100 others or more."},
-		"paused":           {job(func(j *JobState) { j.Paused, j.Ahead = true, 3 }), ReasonQueuePaused, "Step work is due and queue slow is paused."},
-		"unattended":       {job(func(j *JobState) { j.Unattended = true }), ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
-		"discarded":        {job(func(j *JobState) { j.State, j.Deliverable = "discarded", false }), ReasonJobDiscarded, "Step work is due and will not be delivered: its job is discarded. The next tick of a worker sends another."},
-		"deleted":          {func(_ *tale, around *Surroundings) { around.Jobs = map[string]JobState{} }, ReasonJobDiscarded, "Step work is due and will not be delivered: its job is gone. The next tick of a worker sends another."},
-		"queue not asked":  {func(_ *tale, around *Surroundings) { around.Jobs, around.Workers[0].Queues = nil, nil }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
-		"silent worker":    {func(tl *tale, around *Surroundings) { around.Workers[0].LeaseUntil = tl.now.Add(-time.Second) }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
-		"lost worker":      {func(tl *tale, around *Surroundings) { around.Workers[0].LostAt = tl.now }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"sent back": {
+			job(func(j *JobState) { j.At, j.Ahead = sentBackUntil, 41 }), ReasonQueued,
+			"Step work is due; its delivery was sent back, and comes again in queue slow; host-1 has the function tale/work.",
+		},
+		"sent back, by whoever has it": {func(tl *tale, around *Surroundings) {
+			around.Workers[0].Queues = []string{"other"}
+			around.Jobs["7"] = JobState{Deliverable: true, At: sentBackUntil}
+		}, ReasonQueued, "Step work is due; its delivery was sent back, and comes again in queue slow."},
+		"come again":      {func(tl *tale, around *Surroundings) { around.Jobs["7"] = JobState{Deliverable: true, At: tl.now} }, ReasonQueued, "Step work is due and waits in queue slow for a worker."},
+		"paused":          {job(func(j *JobState) { j.Paused, j.Ahead = true, 3 }), ReasonQueuePaused, "Step work is due and queue slow is paused."},
+		"unattended":      {job(func(j *JobState) { j.Unattended = true }), ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
+		"discarded":       {job(func(j *JobState) { j.State, j.Deliverable = "discarded", false }), ReasonJobDiscarded, "Step work is due and will not be delivered: its job is discarded. The next tick of a worker sends another."},
+		"deleted":         {func(_ *tale, around *Surroundings) { around.Jobs = map[string]JobState{} }, ReasonJobDiscarded, "Step work is due and will not be delivered: its job is gone. The next tick of a worker sends another."},
+		"queue not asked": {func(_ *tale, around *Surroundings) { around.Jobs, around.Workers[0].Queues = nil, nil }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
+		"silent worker":   {func(tl *tale, around *Surroundings) { around.Workers[0].LeaseUntil = tl.now.Add(-time.Second) }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
+		"lost worker":     {func(tl *tale, around *Surroundings) { around.Workers[0].LostAt = tl.now }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
 		"sealed": {func(_ *tale, around *Surroundings) {
 			around.Unopened = map[StepKey]string{{"work", PhaseDo}: "k1"}
 			around.Jobs["7"] = JobState{Deliverable: true, Ahead: 3}
@@ -87,6 +98,11 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 			require.Equal(t, c.code, ex.Code)
 			require.Equal(t, c.sentence, ex.Sentence)
 			require.Equal(t, tl.row("work").DueAt, ex.Since)
+			if strings.Contains(c.sentence, "sent back") {
+				require.Equal(t, sentBackUntil, ex.Until)
+			} else {
+				require.Zero(t, ex.Until)
+			}
 			require.Equal(t, []RunAction{ActionCancel}, ex.Actions)
 			var living []Worker // are evidence of what nobody can do
 			for _, w := range around.Workers {

@@ -20,6 +20,9 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	}
 	began := time.Now()
 	outcome, err := rt.perform(ctx, d)
+	if outcome.Kind == Again && outcome.After <= soonest {
+		rt.wakeElsewhere(outcome.After)
+	}
 	rt.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
 	return outcome, err
 }
@@ -50,7 +53,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 		if d.Kind == DeliverCompensation {
 			key.Phase = PhaseUndo
 		}
-		event = Claimed{Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
+		event = Claimed{Attempted: Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
 	}
 	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {

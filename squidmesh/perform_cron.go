@@ -8,8 +8,14 @@ import (
 	"time"
 )
 
-// refusedAfter is how long a fire waits for a process that knows its workflow, as during a deploy.
-const refusedAfter = time.Minute
+const (
+	// refusedAfter is how long a cron delivery waits for a process that knows its trigger, as during a deploy. As long as one lives it
+	// is not refused.
+	refusedAfter = time.Minute
+
+	// unknownPause is the pause between two deliveries while none does.
+	unknownPause = 2 * time.Second
+)
 
 // performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
 // delivered how often. One whose signal or window is that of a fire decides that fire; others, from a scheduler of the program's
@@ -101,7 +107,7 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals [
 		case found:
 			p, err = rt.performFire(ctx, tx, f, trigger.Overlap, s, refusal)
 		default:
-			p, err = rt.startWindow(ctx, tx, d.IntendedWindow, trigger, s, refusal)
+			p, err = rt.startWindow(ctx, tx, d, trigger, s, refusal)
 		}
 		return err
 	})
@@ -138,11 +144,16 @@ func (rt *Runtime[TTx]) fireOf(ctx context.Context, tx TTx, key TriggerKey, sign
 
 // startWindow starts the run of a window that has no fire. If what was known of the window has been deleted it starts nothing, as
 // nobody can tell any more whether it has had its run.
-func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, window *Window, trigger TriggerState, s pendingStart, refusal error) (performed, error) {
-	switch {
-	case window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo):
+func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, trigger TriggerState, s pendingStart, refusal error) (performed, error) {
+	window := d.IntendedWindow
+	if window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo) {
 		return performed{outcome: Outcome{Kind: Drop, Reason: OutcomeWindowPruned, Detail: fmt.Sprintf("windows up to %s have been pruned", trigger.PrunedTo.Format(time.RFC3339))}}, nil
-	case refusal != nil:
+	}
+	if refusal != nil {
+		again, err := rt.awaitTrigger(ctx, tx, TriggerKey{d.Workflow, d.Trigger}, refusal, d.DueAt)
+		if err != nil || again.Kind == Again {
+			return performed{outcome: again}, err
+		}
 		return performed{outcome: refused(refusal)}, nil
 	}
 	m := s.member()
@@ -170,9 +181,8 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f Fire, policy 
 	if err != nil {
 		return performed{}, err
 	}
-	unknown := errors.Is(refusal, ErrUnknownWorkflow) || errors.Is(refusal, ErrUnknownTrigger)
-	if unknown && now.Sub(f.FiredAt) < refusedAfter {
-		return performed{outcome: Outcome{Kind: Again, After: 2 * time.Second, Reason: OutcomeDefinitionUnknown}}, nil
+	if again, err := rt.awaitTrigger(ctx, tx, f.TriggerKey, refusal, f.FiredAt); err != nil || again.Kind == Again {
+		return performed{outcome: again}, err
 	}
 	s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
 	s.event.Actor = cmp.Or(f.Actor, s.event.Actor)

@@ -45,9 +45,8 @@ func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, erro
 	if p := rt.specs.get(run.Shape); p != nil {
 		return p, nil
 	}
-	today := rt.registry.specs[run.Workflow]
-	spec := today
-	if today == nil || today.shape != run.Shape {
+	spec := rt.registry.specs[run.Workflow]
+	if spec == nil || spec.shape != run.Shape {
 		found, err := rt.store.Specs(ctx, tx, []string{run.Shape})
 		if err != nil {
 			return nil, fmt.Errorf("load shape %s: %w", run.Shape, err)
@@ -55,13 +54,18 @@ func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, erro
 		if spec = found[run.Shape]; spec == nil {
 			return nil, fmt.Errorf("run %s of workflow %s: %w %s", run.ID, run.Workflow, ErrUnknownShape, run.Shape)
 		}
-		if today != nil {
-			spec = spec.WithPolicy(today)
-		}
+	}
+	return rt.pinAs(spec), nil
+}
+
+// pinAs keeps a spec of the database, or today's, with today's policies.
+func (rt *Runtime[TTx]) pinAs(spec *Spec) *pinned {
+	if today := rt.registry.specs[spec.workflow]; today != nil && today != spec {
+		spec = spec.WithPolicy(today)
 	}
 	p := rt.registry.pin(spec)
-	rt.specs.put(run.Shape, p)
-	return p, nil
+	rt.specs.put(spec.shape, p)
+	return p
 }
 
 // saveSpecs sees to it that the database holds the specs and knows that they are in use, if it was not told within that time. It has a

@@ -63,8 +63,12 @@ func ruleDeliveries(m *moment) string {
 		if e.Unfit[e.StepKey] {
 			why = "function_incompatible"
 		}
-		if out.Kind != Again || out.Reason != why || out.After < time.Second || out.After > 30*time.Second {
-			return say("a delivery to who cannot execute it is answered with %+v, not %s", out, why)
+		shortest, longest := time.Second, 30*time.Second
+		if e.Elsewhere {
+			shortest, longest = 100*time.Millisecond, 500*time.Millisecond
+		}
+		if out.Kind != Again || out.Reason != why || out.After < shortest || out.After > longest {
+			return say("a delivery to who cannot execute it (another can: %v) is answered with %+v, not %s", e.Elsewhere, out, why)
 		}
 	}
 	if out.Kind == Again && (out.After <= 0 || !out.At.Equal(m.now.Truncate(time.Microsecond).Add(out.After))) {

@@ -212,7 +212,7 @@ func latest(a, b time.Time) time.Time {
 func (w *world) deliver(i int, a Attempted) {
 	job := w.queue[i]
 	a.StepKey, a.Attempt, a.Hold = job.StepKey, job.Attempt, job.StepKey
-	t, _ := w.decide(Claimed{a})
+	t, _ := w.decide(Claimed{Attempted: a, Elsewhere: chance(w.t, 30, "elsewhere")})
 	if t.Outcome.Kind == Again {
 		w.queue[i].at = t.Outcome.At
 		return

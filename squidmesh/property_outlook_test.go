@@ -193,7 +193,7 @@ func (x *explorer) events(s Snapshot) []Event {
 			case StepScheduled:
 				if row.Missing == 0 {
 					a.Worker, a.Runnable, a.Unfit = 1, x.callable(row.StepKey), x.unfit
-					events = append(events, Claimed{a})
+					events = append(events, Claimed{Attempted: a})
 				}
 			case StepRunning:
 				events = append(events, succeeded(st, a)...)

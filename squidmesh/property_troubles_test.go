@@ -109,7 +109,7 @@ func (w *world) actDuplicate() {
 	if !ok {
 		return
 	}
-	_, _ = w.decide(Claimed{Attempted{
+	_, _ = w.decide(Claimed{Attempted: Attempted{
 		StepKey: job.StepKey, Attempt: job.Attempt, Hold: job.StepKey, Worker: w.drawWorker(), Runnable: w.drawRunnable(false),
 	}})
 }
@@ -120,7 +120,7 @@ func (w *world) actForge() {
 	if chance(w.t, 10, "no such step") {
 		key.Name = "no_such_step"
 	}
-	_, _ = w.decide(Claimed{Attempted{
+	_, _ = w.decide(Claimed{Attempted: Attempted{
 		StepKey: key, Hold: key, Attempt: max(1, w.snap.Steps[key].Attempt+number(w.t, "attempt", -1, 1)),
 		Worker: w.drawWorker(), Runnable: w.drawRunnable(false),
 	}})

@@ -13,7 +13,7 @@ type Surroundings struct {
 	// Workers are those that are not lost, and those that are but still hold something.
 	Workers []Worker
 
-	// Definitions are the specs of the shapes of living workers. It must hold those of the run's workflow.
+	// Definitions are the specs of the workers' shapes. It must hold those of the run's workflow.
 	Definitions map[string]*Spec
 
 	// Jobs is what the queue says of the jobs of rows that are due, by their ids; one that is missing is gone. Nil if the queue
@@ -39,6 +39,37 @@ func (s *Surroundings) worker(id WorkerID) (Worker, bool) {
 func (s *Surroundings) lives(id WorkerID, now time.Time) bool {
 	w, ok := s.worker(id)
 	return ok && w.lives(now)
+}
+
+// fit says whether a worker has the function of a row, and whether it fits there.
+func (s *Surroundings) fit(w Worker, spec *Spec, key StepKey) fit {
+	for _, shape := range w.Shapes {
+		if today := s.Definitions[shape]; today != nil && today.workflow == spec.workflow {
+			return spec.fit(today, key)
+		}
+	}
+	return fit{}
+}
+
+// taker finds a living worker that has the function of a row, and definitions that use the row's queue.
+func (s *Surroundings) taker(spec *Spec, row StepState, now time.Time) (Worker, bool) {
+	for _, w := range s.Workers {
+		if w.lives(now) && slices.Contains(w.Queues, row.Queue) && s.fit(w, spec, row.StepKey).runnable() {
+			return w, true
+		}
+	}
+	return Worker{}, false
+}
+
+// knows reports whether a living worker has a definition with the trigger, whose name is part of the shape.
+func (s *Surroundings) knows(key TriggerKey, now time.Time) bool {
+	return slices.ContainsFunc(s.Workers, func(w Worker) bool {
+		return w.lives(now) && slices.ContainsFunc(w.Shapes, func(shape string) bool {
+			today := s.Definitions[shape]
+			return today != nil && today.workflow == key.Workflow &&
+				slices.ContainsFunc(today.triggers, func(t TriggerSpec) bool { return t.Name == key.Trigger })
+		})
+	})
 }
 
 // silence says since when a worker does not live, as far as that is known, and how to call it.
@@ -110,15 +141,12 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 	if err != nil {
 		return Explanation{}, err
 	}
-	report, err := rt.store.Workers(ctx, tx, WorkerTick{Roster: true, Limit: maxRoster})
+	around, now, err := rt.around(ctx, tx)
 	if err != nil {
-		return Explanation{}, fmt.Errorf("list workers: %w", err)
+		return Explanation{}, err
 	}
-	s := Snapshot{Run: run, Steps: loaded.Steps, Around: &Surroundings{Workers: report.Roster}}
-	if due := dueRows(s, report.Now); len(due) > 0 {
-		if s.Around.Definitions, err = rt.definitions(ctx, tx, report.Roster); err != nil {
-			return Explanation{}, err
-		}
+	s := Snapshot{Run: run, Steps: loaded.Steps, Around: around}
+	if due := dueRows(s, now); len(due) > 0 {
 		if s.Around.Unopened, err = rt.unopened(ctx, tx, p.spec, run, due); err != nil {
 			return Explanation{}, err
 		}
@@ -130,7 +158,7 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 			rt.logger.Warn("squidmesh: run is explained without its jobs", logRun, id, "error", err)
 		}
 	}
-	ex := Explain(p.spec, s, report.Now)
+	ex := Explain(p.spec, s, now)
 	if rt.replayable(run) != nil {
 		ex.Actions = slices.DeleteFunc(ex.Actions, func(a RunAction) bool { return a == ActionReplay || a == ActionReplayIrreversible })
 	}
@@ -148,7 +176,20 @@ func dueRows(s Snapshot, now time.Time) []StepState {
 	return due
 }
 
-// definitions reads the specs that workers' functions were written for. After a deploy all are this process's own.
+// around reads who lives and what they have, and the clock.
+func (rt *Runtime[TTx]) around(ctx context.Context, tx TTx) (*Surroundings, time.Time, error) {
+	report, err := rt.store.Workers(ctx, tx, WorkerTick{Roster: true, Limit: maxRoster})
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("list workers: %w", err)
+	}
+	definitions, err := rt.definitions(ctx, tx, report.Roster)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return &Surroundings{Workers: report.Roster, Definitions: definitions}, report.Now, nil
+}
+
+// definitions finds the specs that workers' functions were written for. Those that are not this process's own are read once.
 func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worker) (map[string]*Spec, error) {
 	known := map[string]*Spec{}
 	for _, spec := range rt.registry.specs {
@@ -157,7 +198,11 @@ func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worke
 	var others []string
 	for _, w := range workers {
 		for _, shape := range w.Shapes {
-			if known[shape] == nil && !slices.Contains(others, shape) {
+			switch p := rt.specs.get(shape); {
+			case known[shape] != nil || slices.Contains(others, shape):
+			case p != nil:
+				known[shape] = p.spec
+			default:
 				others = append(others, shape)
 			}
 		}
@@ -170,7 +215,7 @@ func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worke
 		return nil, fmt.Errorf("load %d shapes: %w", len(others), err)
 	}
 	for shape, spec := range found {
-		known[shape] = spec
+		known[shape] = rt.pinAs(spec).spec
 	}
 	return known, nil
 }

@@ -94,6 +94,9 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 	if err := rt.load(ctx, tx, w); err != nil {
 		return nil, err
 	}
+	if err := rt.lookElsewhere(ctx, tx, w); err != nil {
+		return nil, err
+	}
 	w.decide(locked)
 	if err := rt.insertKeyed(ctx, tx, w); err != nil {
 		return nil, err

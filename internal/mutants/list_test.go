@@ -468,6 +468,16 @@ var mutants = []mutant{
 		`if false {`,
 	},
 	{
+		"who could take a step elsewhere waits for it as if nobody could", "decide_step.go",
+		`if e.Elsewhere {`,
+		`if false {`,
+	},
+	{
+		"what nobody can execute comes again at once", "decide_step.go",
+		`if e.Elsewhere {`,
+		`if true {`,
+	},
+	{
 		"the time in the queue is not measured", "decide_step.go",
 		`d.t.Queued = d.now.Sub(row.DueAt)`,
 		``,

@@ -300,6 +300,26 @@ var shellMutants = []shellMutant{
 		"order by t.workflow, t.name;",
 	}, inPG, "TestStore/Cron_TriggersAreLocked"},
 	{mutant{
+		"nobody looks for who could take a delivery", "squidmesh/elsewhere.go",
+		"_, e.Elsewhere = around.taker(",
+		"_, _ = around.taker(",
+	}, inShell, "TestShared_Step"},
+	{mutant{
+		"nobody looks for who knows a trigger", "squidmesh/elsewhere.go",
+		"case around.knows(key, now):",
+		"case around.knows(key, now) && false:",
+	}, inShell, "TestShared_Fire"},
+	{mutant{
+		"cron jobs forget when they were due", "riveradapter/worker.go",
+		"args.DueAt = dueAt(job.JobRow)",
+		"args.DueAt = time.Time{}",
+	}, inShell, "TestShared_CronJob"},
+	{mutant{
+		"cron jobs for later were due when they were created", "riveradapter/timing.go",
+		"f.At.Before(job.CreatedAt) {",
+		"true {",
+	}, inShell, "TestShared_CronJob"},
+	{mutant{
 		"cron runs have no key", "squidmesh/perform_cron.go",
 		"case len(signals) > 0:\n\t\tparams.Key = cronKey(d.Trigger, signals[len(signals)-1])",
 		"case len(signals) > 0:",
