@@ -26,7 +26,7 @@ func takeSlot(t *testing.T) {
 
 // sample is how many bugs there are for each one that a plain run plants, since each costs a compilation of the core. With MUTANTS=all
 // in the environment, as "make mutants" sets it, all are planted.
-const sample = 12
+const sample = 16
 
 // rounds are how many histories per test a bug has to show itself in: most do so within a few, which saves much time.
 var rounds = []string{"40", "300"}
