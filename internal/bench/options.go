@@ -37,7 +37,7 @@ func parseOptions(args []string) (options, error) {
 		}
 	}
 	if q := os.Getenv("BENCH_QUICK"); q != "" && q != "0" {
-		o.quick, o.warm, o.window, o.patient = true, 250*time.Millisecond, 700*time.Millisecond, 1500*time.Millisecond
+		o.quick, o.rounds, o.warm, o.window, o.patient = true, 1, 250*time.Millisecond, 700*time.Millisecond, 1500*time.Millisecond
 	}
 	var names []string
 	for _, g := range groups {

@@ -101,7 +101,7 @@ func (l *lab) idleCPU(ctx context.Context, name string) (idle, error) {
 	l.resetTop(ctx)
 	client, _ := clientCPU()
 	server, began := serverCPU(l.postmaster), time.Now()
-	if err := sleep(ctx, pick(l.options, 8*time.Second, 20*time.Second)); err != nil {
+	if err := sleep(ctx, pick(l.options, 4*time.Second, 20*time.Second)); err != nil {
 		return idle{}, err
 	}
 	now, _ := clientCPU()
