@@ -35,7 +35,8 @@ type submission struct {
 }
 
 // submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
-// (own). Who may begin commits at once and by itself, without a goroutine between it and the database. An error says that the member's context ended first, and wraps [ErrCommitUnknown] if the member was on its way by then, which goes on.
+// (own). Who may begin commits at once and by itself, without a goroutine between it and the database. An error says that the member's
+// context ended first, and wraps [ErrCommitUnknown] if the member was on its way by then, which goes on.
 func (rt *Runtime[TTx]) submit(m *member) error {
 	g, s := &rt.group, &submission{member: m, done: make(chan struct{})}
 	if g.begin(s) {

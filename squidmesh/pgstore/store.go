@@ -93,9 +93,9 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 	}
 }
 
-// sideBySide is how many commits may be in flight at once. Two callers at a time would else wait for each other's commit at each step, and
-// did a third less than with a plain commit each; ten do more if they share (make levers). They have no more than a quarter of the pool:
-// the rest is for others, and for executors that take a connection while they hold one.
+// sideBySide is how many commits may be in flight at once. Two callers at a time would else wait for each other's commit at each step; up to
+// four do as much as with a plain commit each, and ten do more if they share (make levers). They have no more than a quarter of the
+// pool: the rest is for others, and for executors that take a connection while they hold one.
 func sideBySide(conns int32) int { return min(4, max(1, int(conns)/4)) }
 
 // Notify implements squidmesh.Store. Never within a transaction: a commit that notifies waits for all others that do.
