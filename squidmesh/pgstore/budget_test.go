@@ -94,7 +94,8 @@ func TestContinueSteps_WritesFourRowVersionsAndTwoIndexEntries(t *testing.T) {
 		if entries <= indexEntriesPerStep && hot >= hotUpdates {
 			return
 		}
-		// As long as some other transaction may see old versions, an analyze perhaps, their pages fill up.
+		// As long as some other transaction may see old versions, an analyze perhaps, their pages fill up. So they do while one that writes
+		// is open in any database of the server, since a snapshot begins at the oldest of them all.
 		require.Less(t, round, rounds, "%.2f index entries a step, %.2f of updates HOT", entries, hot)
 	}
 }
@@ -144,35 +145,41 @@ func (n walNode) logged() (bytes, images int) {
 func TestContinueSteps_LogsLittle(t *testing.T) {
 	t.Parallel()
 
-	const runs, steps = 50, 40
+	const runs, steps, rounds = 50, 40, 40
 	statement := continueSteps(t)
 	store := pgstore.New(dbtest.Postgres(t, dbtest.Alone), nil)
 	ledger := dbtest.NewLedger(t, store)
-	accounts := ledger.Start(t, runs)
-	var plans [][]byte
-	ledger.InTx = func(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
-		return store.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			e := &explained{Tx: tx, statement: statement}
-			err := fn(ctx, e)
-			plans = append(plans, e.plans...)
-			return err
-		})
-	}
-	for range steps {
-		ledger.Advance(t, accounts)
-	}
-	require.Len(t, plans, steps)
-	var bytes, measured int
-	for _, text := range plans {
-		var plan []struct{ Plan walNode }
-		require.NoError(t, json.Unmarshal(text, &plan), "%s", text)
-		logged, images := plan[0].Plan.logged()
-		require.Greater(t, logged, runs*100, "%s", text)
-		if images == 0 { // else a checkpoint has just begun
-			bytes, measured = bytes+logged, measured+runs
+	for round := 1; ; round++ {
+		ledger.InTx = store.InTx
+		accounts := ledger.Start(t, runs)
+		var plans [][]byte
+		ledger.InTx = func(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
+			return store.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+				e := &explained{Tx: tx, statement: statement}
+				err := fn(ctx, e)
+				plans = append(plans, e.plans...)
+				return err
+			})
 		}
+		for range steps {
+			ledger.Advance(t, accounts)
+		}
+		require.Len(t, plans, steps)
+		var bytes, measured int
+		for _, text := range plans {
+			var plan []struct{ Plan walNode }
+			require.NoError(t, json.Unmarshal(text, &plan), "%s", text)
+			logged, images := plan[0].Plan.logged()
+			require.Greater(t, logged, runs*100, "%s", text)
+			if images == 0 { // else a checkpoint has just begun
+				bytes, measured = bytes+logged, measured+runs
+			}
+		}
+		t.Logf("%d bytes a step, of %d steps", bytes/max(measured, 1), measured)
+		if measured > runs*steps/2 && bytes <= walBytesPerStep*measured {
+			return
+		}
+		// An update that is not HOT logs entries of indexes too: 1527 bytes a step in all while a snapshot is held. The test above says why.
+		require.Less(t, round, rounds)
 	}
-	require.Greater(t, measured, runs*steps/2)
-	t.Logf("%d bytes a step", bytes/measured)
-	require.LessOrEqual(t, bytes/measured, walBytesPerStep)
 }
