@@ -22,8 +22,8 @@ const (
 // claimed it a moment later it has it looked after. So neither the loss of the job nor a queue that holds it back, such as River
 // without a leader, delays a timer by more than that moment. What a process that died had in mind is found by the tick of another.
 type pacer struct {
-	wake func(queues ...string)
-	look func(late []StepState) // nil if nobody can be asked
+	later func() (wake func(queues ...string))
+	look  func(late []StepState) // nil if nobody can be asked
 
 	mu      sync.Mutex
 	ahead   int                     // wake-ups that are to come
@@ -43,7 +43,13 @@ func (p *pacer) expect(row StepState, after time.Duration) {
 		return
 	}
 	p.ahead++
-	time.AfterFunc(after, func() { p.due(row.Queue) })
+	wake := p.later()
+	time.AfterFunc(after, func() {
+		p.mu.Lock()
+		p.ahead--
+		p.mu.Unlock()
+		wake(row.Queue)
+	})
 	if p.look == nil || row.JobID == "" {
 		return
 	}
@@ -52,14 +58,6 @@ func (p *pacer) expect(row StepState, after time.Duration) {
 	}
 	p.coming[deliveryOf(row)] = struct{}{}
 	time.AfterFunc(after+paceGrace, func() { p.miss(row) })
-}
-
-// due wakes the queue of a delivery.
-func (p *pacer) due(queue string) {
-	p.mu.Lock()
-	p.ahead--
-	p.mu.Unlock()
-	p.wake(queue)
 }
 
 // claimed notes that a delivery came to this process.

@@ -27,7 +27,7 @@ func newPaceBook() *paceBook {
 		defer b.mu.Unlock()
 		b.lines = append(b.lines, fmt.Sprintf("%s: ", time.Since(began))+fmt.Sprintf(format, args...))
 	}
-	b.wake = func(queues ...string) { note("wake %v", queues) }
+	b.later = func() func(queues ...string) { return func(queues ...string) { note("wake %v", queues) } }
 	b.look = func(late []StepState) {
 		var names []string
 		for _, row := range late {

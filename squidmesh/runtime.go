@@ -209,7 +209,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	}
 	rt.changing = make(chan struct{}, 1)
 	rt.group.most = max(rt.traits.SideBySide, 1)
-	rt.pacer.wake = rt.waker.wake
+	rt.pacer.later = rt.waker.later
 	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
 		rt.pacer.look = rt.lookAfter
 	}

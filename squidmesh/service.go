@@ -200,8 +200,9 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], 
 
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
 // worker. Steps are told to stop by their contexts. Stop the queue's client first. When ctx ends before the last step has
-// let go, Stop returns its error, and what is left is taken over after the lease. A stopped runtime can be started again. Errors:
-// [ErrInsideTransaction], and the context's.
+// let go, Stop returns its error, and what is left is taken over after the lease. Once it has returned nil the runtime
+// does nothing by itself: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods wrote to. A stopped
+// runtime can be started again. Errors: [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := outsideTx(ctx); err != nil {
 		return err
@@ -212,6 +213,7 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	}
 	svc := rt.service.Swap(nil)
 	done()
+	defer rt.waker.hush(ctx)
 	if svc == nil {
 		return nil
 	}

@@ -3,13 +3,16 @@ package squidmesh_test
 import (
 	"context"
 	"database/sql"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
 // slow is a store whose transactions do not begin before they may.
@@ -63,4 +66,43 @@ func TestStop_WithAContextThatHasEnded(t *testing.T) {
 		_ = c.rt.Stop(ctx) // it has no time to resign
 		require.False(t, c.rt.Started())
 	}
+}
+
+// drowsyQueue is a queue that takes a second to be woken.
+type drowsyQueue struct {
+	squidmesh.Executor[*memstore.Tx]
+	asked, woken atomic.Int32
+}
+
+func (q *drowsyQueue) EnqueueStep(_ context.Context, _ *memstore.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
+}
+
+func (q *drowsyQueue) Wake(context.Context, squidmesh.NotifyFunc, []string) error {
+	q.asked.Add(1)
+	time.Sleep(time.Second) // of the bubble's clock
+	q.woken.Add(1)
+	return nil
+}
+
+// What a process gave back is told to the others before it ends. After that nothing is told: whatever it takes may be closed.
+func TestStop_WaitsForWakeUpsAndDropsThoseToCome(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		q, store := &drowsyQueue{}, memstore.New(nil)
+		c := newCrowdAt(t, store, doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = q })
+		require.NoError(t, c.rt.Start(t.Context()))
+		c.rt.Wake()
+		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx *memstore.Tx) error {
+			_, err := c.rt.StartRunTx(ctx, tx, squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+			return err
+		}))
+		require.NoError(t, c.rt.Stop(t.Context()))
+		told := q.woken.Load()
+		require.Positive(t, told)
+		require.Equal(t, told, q.asked.Load())
+		time.Sleep(time.Hour) // of the bubble's clock
+		require.Equal(t, told, q.asked.Load())
+	})
 }

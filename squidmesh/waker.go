@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -15,23 +16,32 @@ type waker struct {
 	notify func(queues []string) // nil if nobody wants to be woken
 
 	mu      sync.Mutex
-	queues  map[string]bool
+	next    *call // what is to be told next
+	last    *call // the newest that there was
 	running bool
+	hushed  int // how often
+}
+
+// call is what one wake-up tells.
+type call struct {
+	queues map[string]bool
+	told   chan struct{}
 }
 
 func (w *waker) wake(queues ...string) {
-	if w.notify == nil {
+	if w.notify == nil || len(queues) == 0 {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.queues == nil {
-		w.queues = map[string]bool{}
+	if w.next == nil {
+		w.next = &call{queues: map[string]bool{}, told: make(chan struct{})}
+		w.last = w.next
 	}
 	for _, q := range queues {
-		w.queues[q] = true
+		w.next.queues[q] = true
 	}
-	if !w.running && len(w.queues) > 0 {
+	if !w.running {
 		w.running = true
 		go w.run()
 	}
@@ -39,21 +49,53 @@ func (w *waker) wake(queues ...string) {
 
 func (w *waker) run() {
 	w.mu.Lock()
-	queues := sortedKeys(w.queues)
-	w.queues, w.running = nil, len(queues) > 0
+	c := w.next
+	w.next, w.running = nil, c != nil
 	w.mu.Unlock()
-	if len(queues) == 0 {
+	if c == nil {
 		return
 	}
 	defer func() { // even if an executor ends the goroutine
+		close(c.told)
 		time.AfterFunc(wakeCooldown, w.run)
 	}()
-	w.notify(queues)
+	w.notify(sortedKeys(c.queues))
+}
+
+// later is wake for whoever has to wait with it. It does nothing once the waker has been hushed.
+func (w *waker) later() func(queues ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.hushed
+	return func(queues ...string) {
+		w.mu.Lock()
+		hushed := w.hushed > before
+		w.mu.Unlock()
+		if !hushed {
+			w.wake(queues...)
+		}
+	}
 }
 
 // wakeAfterCallersCommit wakes when a transaction that the caller will commit has probably been committed.
 func (w *waker) wakeAfterCallersCommit(queues ...string) {
+	wake := w.later()
 	for _, after := range []time.Duration{5, 25, 125, 625} {
-		time.AfterFunc(after*time.Millisecond, func() { w.wake(queues...) })
+		time.AfterFunc(after*time.Millisecond, func() { wake(queues...) })
+	}
+}
+
+// hush drops the wake-ups that wait for their time, and waits for those that do not. New ones may come after it.
+func (w *waker) hush(ctx context.Context) {
+	w.mu.Lock()
+	w.hushed++
+	last := w.last
+	w.mu.Unlock()
+	if last == nil {
+		return
+	}
+	select {
+	case <-last.told:
+	case <-ctx.Done():
 	}
 }

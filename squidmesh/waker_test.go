@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"context"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -37,4 +38,39 @@ func TestWaker_TellsOnceForMany(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Hushed, it has told what was to be told at once, and tells nothing that waits.
+func TestWaker_IsHushed(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		slow := make(chan struct{})
+		w := &waker{notify: func(queues []string) {
+			<-slow
+			told = append(told, queues...)
+		}}
+		w.hush(t.Context()) // when there is nothing to wait for
+		before := w.later()
+		w.wakeAfterCallersCommit("commit")
+		w.wake("first")
+		synctest.Wait()
+		w.wake("second") // while it is telling
+
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		w.hush(ended)
+		require.Empty(t, told, "nobody waits past a context")
+		close(slow)
+		w.hush(t.Context())
+		require.Equal(t, []string{"first", "second"}, told)
+		before("before")
+		time.Sleep(time.Minute)
+		require.Len(t, told, 2)
+
+		w.later()("after")
+		w.hush(t.Context())
+		require.Equal(t, []string{"first", "second", "after"}, told, "it may be needed again")
+	})
 }

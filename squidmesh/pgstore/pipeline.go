@@ -141,7 +141,7 @@ func (p *pipelined) Prepare(ctx context.Context, name, sql string) (*pgconn.Stat
 	return p.conn.Prepare(ctx, name, sql)
 }
 
-// LargeObjects is not to be had: no code of users sees this transaction.
+// LargeObjects is not to be had: of what users write, only executors and their middleware see this transaction.
 func (p *pipelined) LargeObjects() pgx.LargeObjects { return pgx.LargeObjects{} }
 
 func (p *pipelined) Conn() *pgx.Conn { return p.conn }
