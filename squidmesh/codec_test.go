@@ -448,22 +448,21 @@ func TestCodec_APanicInASharedCommitReachesItsCallers(t *testing.T) {
 		Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
 	})
 	require.NoError(t, err)
-	ended := make(chan error)
-	start := func() {
+	start := func(ended chan<- error) {
 		_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
 		ended <- err
 	}
-	gate := make(chan struct{})
-	go start()
+	first, later, gate := make(chan error), make(chan error), make(chan struct{})
+	go start(first)
 	codec.first <- gate
 	close(codec.first)
-	go start()
-	go start()
+	go start(later)
+	go start(later)
 	require.Eventually(t, func() bool { return rt.Waiting() == 2 }, 30*time.Second, time.Millisecond)
 	close(gate)
-	require.NoError(t, <-ended)
+	require.NoError(t, <-first)
 	for range 2 {
-		err := <-ended
+		err := <-later
 		require.ErrorIs(t, err, squidmesh.ErrSeal)
 		require.ErrorContains(t, err, "no key any more")
 	}
