@@ -12,7 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 
-	"github.com/squidmesh/squidmesh-go/migrations"
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
@@ -36,9 +36,10 @@ func startConfig(config *squidmesh.Config[*sql.Tx]) (rt exampleRuntime, stop fun
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	dir, err := os.MkdirTemp("", "squidmesh-example")
 	check(err)
-	store, err := sqlitestore.Open(ctx, filepath.Join(dir, "example.db"), nil)
+	path := filepath.Join(dir, "example.db")
+	check(dbtest.NewSQLite(path, dbtest.River))
+	store, err := sqlitestore.Open(ctx, path, nil)
 	check(err)
-	check(migrations.UpAllSQLite(ctx, store.DB(), nil))
 
 	ex := riveradapter.New[*sql.Tx](nil)
 	rt.store, rt.db = store, store.DB()

@@ -14,16 +14,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// standing is only for what no function does.
-func standing(do squidmesh.Action) squidmesh.Workflow {
-	w := only(do, "")
-	w.Steps[0].Timeout = 0
-	return w
-}
-
 func TestCommands_OfAnUnknownRun(t *testing.T) {
 	t.Parallel()
-	rt := startTest(t, standing(squidmesh.Pause()))
+	rt := startTest(t, only(squidmesh.Pause(), ""))
 	ctx, id, by := t.Context(), uuid.Must(uuid.NewV7()), squidmesh.Decision{Actor: "ann"}
 	for name, call := range map[string]func() error{
 		"inspect":     func() error { _, err := rt.InspectRun(ctx, id, nil); return err },
@@ -43,7 +36,7 @@ func TestCommands_OfAnUnknownRun(t *testing.T) {
 // What is wrong with a decision is said before anything is decided.
 func TestDecision_IsChecked(t *testing.T) {
 	t.Parallel()
-	w := standing(squidmesh.Approval())
+	w := only(squidmesh.Approval(), "")
 	w.Steps[0].Output, w.Steps[0].OnError = "approval", squidmesh.Complete
 	rt := startTest(t, w)
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
@@ -182,7 +175,7 @@ func TestDecision_TooLateSaysWhoWasFirst(t *testing.T) {
 // A replay takes the payload as it was, defaults included, and today's definition.
 func TestReplayRun_IsANewRunOfItsSource(t *testing.T) {
 	t.Parallel()
-	w := standing(squidmesh.Pause())
+	w := only(squidmesh.Pause(), "")
 	w.Triggers = []squidmesh.Trigger{
 		squidmesh.Manual("other", squidmesh.Contract{}),
 		squidmesh.Manual("go", squidmesh.Payload[dated](squidmesh.Defaults{"day": "2026-03-01", "at": squidmesh.Now})),

@@ -14,7 +14,7 @@ import (
 // Whatever a queue delivers, Perform has an answer for it, and only what may succeed later is to come again.
 func TestPerform_AnswersWhatItCannotDo(t *testing.T) {
 	t.Parallel()
-	rt := startTest(t, standing(squidmesh.Wait(time.Hour)))
+	rt := startTest(t, only(squidmesh.Wait(time.Hour), ""))
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
 	require.NoError(t, err)
 	stranded, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})

@@ -15,7 +15,7 @@ import (
 
 func TestStartRun_TakesTheFirstManualTrigger(t *testing.T) {
 	t.Parallel()
-	w := standing(squidmesh.Pause())
+	w := only(squidmesh.Pause(), "")
 	w.Triggers = []squidmesh.Trigger{
 		squidmesh.Cron("nightly", "@yearly", "", squidmesh.Contract{}), squidmesh.Manual("one", squidmesh.Contract{}),
 		squidmesh.Manual("two", squidmesh.Contract{}),
@@ -43,7 +43,6 @@ func TestStartRun_ChecksThePayloadOfTheChosenTrigger(t *testing.T) {
 	}
 	w := only(squidmesh.Pause(), "")
 	w.Triggers = []squidmesh.Trigger{squidmesh.Manual("shop", squidmesh.Payload[Order]()), squidmesh.Manual("web", squidmesh.Payload[web]())}
-	w.Steps[0].Timeout = 0
 	rt := startTest(t, w)
 	for _, c := range []struct {
 		trigger string
@@ -98,7 +97,7 @@ func TestNew_ListsEveryProblem(t *testing.T) {
 	require.ErrorContains(t, err, `takes a transaction of type pgx.Tx, this runtime's store gives *sql.Tx`)
 
 	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
-		Store: dbtest.SQLite(t, nil), Executor: pickyExecutor{}, Workflows: []squidmesh.Workflow{standing(squidmesh.Pause())},
+		Store: dbtest.SQLite(t, nil), Executor: pickyExecutor{}, Workflows: []squidmesh.Workflow{only(squidmesh.Pause(), "")},
 	})
 	require.ErrorAs(t, err, &config)
 	require.Equal(t, []error{

@@ -47,12 +47,9 @@ func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 		tb.Fatalf("open pool: %v", err)
 	}
 	tb.Cleanup(pool.Close)
-	migrate(tb, options,
-		func(ctx context.Context) error { return migrations.UpAllPostgres(ctx, pool, nil) },
-		func(ctx context.Context) error {
-			_, err := migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, nil)
-			return err
-		})
+	if err := up(tb.Context(), pool, options); err != nil {
+		tb.Fatalf("migrate: %v", err)
+	}
 	return pool
 }
 
@@ -61,20 +58,15 @@ func Schema(pool *pgxpool.Pool) string {
 	return pool.Config().ConnConfig.RuntimeParams["search_path"]
 }
 
-// migrate does what the options ask for.
-func migrate(tb testing.TB, options []Option, all, ours func(context.Context) error) {
-	tb.Helper()
-	up := ours
-	for _, o := range options {
-		switch o {
-		case River:
-			up = all
-		case Empty:
-			return
-		}
-	}
-	if err := up(tb.Context()); err != nil {
-		tb.Fatalf("migrate: %v", err)
+func up(ctx context.Context, pool *pgxpool.Pool, options []Option) error {
+	switch {
+	case slices.Contains(options, Empty):
+		return nil
+	case slices.Contains(options, River):
+		return migrations.UpAllPostgres(ctx, pool, nil)
+	default:
+		_, err := migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, nil)
+		return err
 	}
 }
 
