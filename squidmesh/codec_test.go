@@ -296,7 +296,7 @@ func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
 	queue := &cronQueue[*sql.Tx]{}
 	open := func(codec squidmesh.Codec) *squidmesh.Runtime[*sql.Tx] {
 		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
-			Store: manualStore[*sql.Tx]{store}, Executor: queue, Codec: codec,
+			Store: store, Executor: queue, Codec: codec, ManualTick: true,
 			Workflows: []squidmesh.Workflow{digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))},
 		})
 		require.NoError(t, err)
@@ -330,7 +330,7 @@ func TestCodec_SealsWhatOperatorsSay(t *testing.T) {
 	now = now.Add(time.Hour)
 	require.NoError(t, wrong.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, wrong.Stop(context.Background())) })
-	require.NoError(t, wrong.TickCron(context.WithValue(t.Context(), manualTick{}, true)))
+	require.NoError(t, wrong.TickCron(t.Context()))
 	for _, d := range queue.take() {
 		outcome, err := wrong.Perform(t.Context(), d)
 		require.NoError(t, err)

@@ -118,27 +118,11 @@ func (b *cronBench[TTx]) advance(d time.Duration) {
 	b.now = b.now.Add(d)
 }
 
-// manualStore leaves cron triggers to the ticks of the test.
-type manualStore[TTx any] struct{ squidmesh.Store[TTx] }
-
-type manualTick struct{}
-
-func (s manualStore[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
-	if ctx.Value(manualTick{}) == nil {
-		tick.Triggers = nil
-	}
-	return s.Store.Workers(ctx, tx, tick)
-}
-
-func (b *cronBench[TTx]) tickCron(rt *squidmesh.Runtime[TTx]) error {
-	return rt.TickCron(context.WithValue(b.Context(), manualTick{}, true))
-}
-
-// process starts a runtime.
+// process starts a runtime that ticks when the test says so: the leases of several on one SQLite file would end one another.
 func (b *cronBench[TTx]) process(ex squidmesh.Executor[TTx], workflows ...squidmesh.Workflow) *squidmesh.Runtime[TTx] {
 	b.Helper()
 	rt, err := squidmesh.New(&squidmesh.Config[TTx]{
-		Store: manualStore[TTx]{b.store}, Executor: ex, Workflows: workflows, Logger: slog.New(slog.DiscardHandler),
+		Store: b.store, Executor: ex, Workflows: workflows, ManualTick: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(b, err)
 	require.NoError(b, rt.Start(b.Context()))
@@ -149,7 +133,7 @@ func (b *cronBench[TTx]) process(ex squidmesh.Executor[TTx], workflows ...squidm
 // tick lets a process look after its triggers, and returns what was enqueued since the last call.
 func (b *cronBench[TTx]) tick(rt *squidmesh.Runtime[TTx]) []squidmesh.Delivery {
 	b.Helper()
-	require.NoError(b, b.tickCron(rt))
+	require.NoError(b, rt.TickCron(b.Context()))
 	return b.queue.take()
 }
 
@@ -283,7 +267,7 @@ func windowFiresOnce[TTx any](b *cronBench[TTx]) {
 			require.NoError(b, <-done)
 		}
 	}
-	both(b.tickCron)
+	both(func(rt *squidmesh.Runtime[TTx]) error { return rt.TickCron(b.Context()) })
 	sent := b.queue.take()
 	require.Len(b, sent, 1)
 	require.Equal(b, "2026-03-02T07:00:00Z", sent[0].IntendedWindow.StartAt.Format(time.RFC3339))
@@ -353,7 +337,7 @@ func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
 		b.queue.fail = err
 	}
 	fail(errors.New("queue is away"))
-	require.ErrorIs(b, b.tickCron(rt), squidmesh.ErrDispatch)
+	require.ErrorIs(b, rt.TickCron(b.Context()), squidmesh.ErrDispatch)
 	require.Empty(b, b.states(rt, "nightly"))
 	require.Equal(b, "2026-03-02T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
 	_, err := rt.FireTrigger(b.Context(), "digest", "nightly", squidmesh.TriggerParams{})
@@ -395,19 +379,19 @@ func refusedJobKeepsNoOther[TTx any](b *cronBench[TTx]) {
 	}
 	b.at("2026-03-02T07:00:00Z")
 	refuse("bad")
-	require.ErrorContains(b, b.tickCron(rt), "workflow=bad trigger=nightly")
+	require.ErrorContains(b, rt.TickCron(b.Context()), "workflow=bad trigger=nightly")
 	require.Empty(b, state("bad"))
 	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("good"))
 
 	refuse("")
-	require.NoError(b, b.tickCron(rt))
+	require.NoError(b, rt.TickCron(b.Context()))
 	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("bad"))
 	b.queue.take()
 	refuse("bad")
 	b.advance(6 * time.Second)
-	require.ErrorContains(b, b.tickCron(rt), "workflow=bad trigger=nightly")
+	require.ErrorContains(b, rt.TickCron(b.Context()), "workflow=bad trigger=nightly")
 	require.NotEmpty(b, b.queue.take(), "that of the other is sent again")
-	require.ErrorIs(b, b.tickCron(rt), squidmesh.ErrDispatch)
+	require.ErrorIs(b, rt.TickCron(b.Context()), squidmesh.ErrDispatch)
 	require.Empty(b, b.queue.take(), "once")
 }
 

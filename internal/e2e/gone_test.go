@@ -18,9 +18,11 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
-// nap waits for so short a time that a job which is gone is noticed while the test looks on.
-func nap(d time.Duration) squidmesh.Workflow {
-	return squidmesh.Workflow{Name: "nap", Triggers: byHand, Steps: []squidmesh.Step{{Name: "nap", Do: squidmesh.Wait(d)}}}
+// nap waits for so short a time that a job which is gone is noticed while the test looks on, and long enough for taking it in time.
+func nap() squidmesh.Workflow { return waiting("nap", 2*time.Second) }
+
+func waiting(name string, d time.Duration) squidmesh.Workflow {
+	return squidmesh.Workflow{Name: name, Triggers: byHand, Steps: []squidmesh.Step{{Name: "nap", Do: squidmesh.Wait(d)}}}
 }
 
 // hardlyTicks is a heartbeat that no test outlasts, with the lease that bears it: what happens does not come from a tick.
@@ -43,7 +45,7 @@ func TestTimer_SurvivesTheLossOfItsJob(t *testing.T) {
 		pool := dbtest.Postgres(t, dbtest.River)
 		p := startProgram(t, &squidmesh.Config[pgx.Tx]{
 			Store: pgstore.New(pool, &pgstore.Options{Lease: 3 * hardlyTicks}), Heartbeat: hardlyTicks,
-			Workflows: []squidmesh.Workflow{nap(500 * time.Millisecond)},
+			Workflows: []squidmesh.Workflow{nap()},
 		}, riverpgxv5.New(pool))
 		for _, take := range takers(p.client) {
 			jobIsGone(t, p, start(t, p), take)
@@ -54,7 +56,7 @@ func TestTimer_SurvivesTheLossOfItsJob(t *testing.T) {
 		store := dbtest.SQLite(t, nil, dbtest.River)
 		p := startProgram(t, &squidmesh.Config[*sql.Tx]{
 			Store: store, Heartbeat: store.Traits().Lease / 3, // longer than the test
-			Workflows: []squidmesh.Workflow{nap(500 * time.Millisecond)},
+			Workflows: []squidmesh.Workflow{nap()},
 		}, riversqlite.New(store.DB()))
 		for _, take := range takers(p.client) {
 			jobIsGone(t, p, start(t, p), take)
@@ -68,26 +70,23 @@ func TestTimer_NeedsNoLeader(t *testing.T) {
 	t.Parallel()
 
 	pool := dbtest.Postgres(t, dbtest.River)
-	workflow := nap(500 * time.Millisecond)
-	long := nap(7 * time.Second)
-	long.Name = "long"
 	p := startProgram(t, &squidmesh.Config[pgx.Tx]{
 		Store: pgstore.New(pool, &pgstore.Options{Lease: 3 * hardlyTicks}), Heartbeat: hardlyTicks,
-		Workflows: []squidmesh.Workflow{workflow, long},
+		Workflows: []squidmesh.Workflow{nap(), waiting("long", 7*time.Second)},
 	}, riverpgxv5.New(pool), func(c *river.Config) { c.LeaderElectionDisabled = true })
 
-	waiting, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "long"})
+	long, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "long"})
 	require.NoError(t, err)
+	first := jobOf(t, p, long.ID)
+	var state string
+	require.NoError(t, pool.QueryRow(t.Context(), "select state from river_job where id = $1", first).Scan(&state))
+	require.Equal(t, "scheduled", state)
 	jobIsGone(t, p, start(t, p), func(ctx context.Context, id int64) error {
 		_, err := pool.Exec(ctx, "update river_job set state = 'scheduled' where id = $1", id)
 		return err
 	})
-	jobIsGone(t, p, waiting.ID, func(ctx context.Context, id int64) error {
-		var state string
-		err := pool.QueryRow(ctx, "select state from river_job where id = $1", id).Scan(&state)
-		require.Equal(t, "scheduled", state)
-		return err
-	})
+	requireSentAgain(t, p, long.ID)
+	require.NotEqual(t, first, jobOf(t, p, long.ID))
 }
 
 // A job that merely stands in line is left there, however late it is.
@@ -97,7 +96,7 @@ func TestTimer_OfAPausedQueueGetsNoSecondJob(t *testing.T) {
 	pool := dbtest.Postgres(t, dbtest.River)
 	p := startProgram(t, &squidmesh.Config[pgx.Tx]{
 		Store: pgstore.New(pool, &pgstore.Options{Lease: 3 * hardlyTicks}), Heartbeat: hardlyTicks,
-		Workflows: []squidmesh.Workflow{nap(300 * time.Millisecond)},
+		Workflows: []squidmesh.Workflow{nap()},
 	}, riverpgxv5.New(pool))
 	paused, stop := p.client.Subscribe(river.EventKindQueuePaused)
 	defer stop()
@@ -134,7 +133,7 @@ func TestTick_SendsAgainWhatHasLostItsJob(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		pool := dbtest.Postgres(t, dbtest.River)
-		config := squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{nap(500 * time.Millisecond)}}
+		config := squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{nap()}}
 		earlier := config
 		run := startWithoutWorking(t, &earlier, riverpgxv5.New(pool))
 		_, err := pool.Exec(t.Context(), loseJobs)
@@ -144,7 +143,7 @@ func TestTick_SendsAgainWhatHasLostItsJob(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		store := dbtest.SQLite(t, nil, dbtest.River)
-		config := squidmesh.Config[*sql.Tx]{Store: store, Workflows: []squidmesh.Workflow{nap(500 * time.Millisecond)}}
+		config := squidmesh.Config[*sql.Tx]{Store: store, Workflows: []squidmesh.Workflow{nap()}}
 		earlier := config
 		run := startWithoutWorking(t, &earlier, riversqlite.New(store.DB()))
 		_, err := store.DB().ExecContext(t.Context(), loseJobs)
@@ -182,7 +181,7 @@ func jobIsGone[TTx any](t *testing.T, p program[TTx], run squidmesh.RunID, take 
 
 func requireSentAgain[TTx any](t *testing.T, p program[TTx], run squidmesh.RunID) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	ended, err := p.AwaitRun(ctx, run)
 	require.NoError(t, err)
