@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/squidmesh/squidmesh-go/internal/pgcluster"
 	"github.com/squidmesh/squidmesh-go/migrations"
 )
 
@@ -24,7 +25,7 @@ const (
 	River Option = iota + 1
 	// Empty migrates nothing.
 	Empty
-	// Alone gives a test a database of its own: in that of the others their transactions keep old versions of rows alive.
+	// Alone gives a test a server of its own: on that of the others their transactions keep old versions of rows alive.
 	Alone
 )
 
@@ -32,12 +33,13 @@ const (
 // without a server fails: `make test` starts one.
 func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 	tb.Helper()
-	config, err := pgxpool.ParseConfig(databaseURL(tb))
+	url := databaseURL(tb)
+	if slices.Contains(options, Alone) {
+		url = Cluster(tb, pgcluster.Options{}).URL("postgres")
+	}
+	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		tb.Fatalf("TEST_DATABASE_URL: %v", err)
-	}
-	if slices.Contains(options, Alone) {
-		config.ConnConfig.Database = newDatabase(tb, config.ConnConfig)
 	}
 	schema := newSchema(tb, config.ConnConfig)
 	config.ConnConfig.RuntimeParams["search_path"] = schema
@@ -56,6 +58,30 @@ func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 // Schema is the schema that a pool made by Postgres works in.
 func Schema(pool *pgxpool.Pool) string {
 	return pool.Config().ConnConfig.RuntimeParams["search_path"]
+}
+
+// Cluster starts a server that a test has for itself, and stops it at the test's end.
+func Cluster(tb testing.TB, options pgcluster.Options) *pgcluster.Cluster {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "squidmesh") // not tb.TempDir, which the server's user cannot enter
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			tb.Errorf("remove the data of a server: %v", err)
+		}
+	})
+	cluster, err := pgcluster.New(tb.Context(), dir, options)
+	if err != nil {
+		tb.Fatalf("start PostgreSQL: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := cluster.Stop(context.Background()); err != nil {
+			tb.Errorf("stop PostgreSQL: %v", err)
+		}
+	})
+	return cluster
 }
 
 func up(ctx context.Context, pool *pgxpool.Pool, options []Option) error {
@@ -77,22 +103,6 @@ func databaseURL(tb testing.TB) string {
 		tb.Fatal("This test needs PostgreSQL: set TEST_DATABASE_URL, or run `make test`, which starts a server for all tests.")
 	}
 	return url
-}
-
-// newDatabase makes a database and drops it at the test's end.
-func newDatabase(tb testing.TB, config *pgx.ConnConfig) string {
-	tb.Helper()
-	database := newName()
-	config = config.Copy()
-	if err := execute(config, "create database "+database); err != nil {
-		tb.Fatalf("create database: %v", err)
-	}
-	tb.Cleanup(func() {
-		if err := execute(config, "drop database "+database+" with (force)"); err != nil {
-			tb.Errorf("drop database: %v", err)
-		}
-	})
-	return database
 }
 
 // newSchema makes a schema and drops it at the test's end.

@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/pgcluster"
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/migrations"
@@ -38,13 +37,7 @@ const recovery = 10 * time.Second
 
 // newOutage starts the server and the program, which is a role of its own, so that the test can get in where the program cannot.
 func newOutage(t *testing.T) *outage {
-	dir, err := os.MkdirTemp("", "outage") // not t.TempDir, which the server's user cannot enter
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	cluster, err := pgcluster.New(t.Context(), dir, pgcluster.Options{MaxConnections: 40})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cluster.Stop(context.Background())) })
-
+	cluster := dbtest.Cluster(t, pgcluster.Options{MaxConnections: 40})
 	o := &outage{T: t, cluster: cluster, admin: openPool(t, cluster, "postgres", 3)}
 	require.NoError(t, migrations.UpAllPostgres(t.Context(), o.admin, nil))
 	o.exec(`
@@ -77,7 +70,7 @@ func (n *troubles) WithAttrs([]slog.Attr) slog.Handler             { return n }
 func (n *troubles) WithGroup(string) slog.Handler                  { return n }
 
 func openPool(t *testing.T, cluster *pgcluster.Cluster, user string, connections int32) *pgxpool.Pool {
-	config, err := pgxpool.ParseConfig(fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable&connect_timeout=5", user, cluster.Address()))
+	config, err := pgxpool.ParseConfig(cluster.URL(user) + "&connect_timeout=5")
 	require.NoError(t, err)
 	config.MaxConns = connections
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
@@ -252,7 +245,7 @@ func tooManyConnections(o *outage) {
 		}
 	}()
 	for left := 0; left < 3; { // that often, the program had no session and nobody could have another one
-		conn, err := pgx.Connect(o.Context(), fmt.Sprintf("postgres://other@%s/postgres?sslmode=disable", o.cluster.Address()))
+		conn, err := pgx.Connect(o.Context(), o.cluster.URL("other"))
 		if err == nil {
 			others, left = append(others, conn), 0
 			continue

@@ -54,21 +54,30 @@ func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 	if err := c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	for tries := 1; ; tries++ { // somebody may take the port meanwhile
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		c.port = listener.Addr().(*net.TCPAddr).Port
+		if err := listener.Close(); err != nil {
+			return nil, err
+		}
+		if err = c.start(ctx); err == nil || tries == 5 {
+			return c, err
+		}
 	}
-	c.port = listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
-	return c, c.start(ctx)
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // Address is where the server listens, host:port.
 func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
+
+// URL is what a role connects with.
+func (c *Cluster) URL(role string) string {
+	return fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable", role, c.Address())
+}
 
 func (c *Cluster) start(ctx context.Context) error {
 	settings := fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories=%s -c max_connections=%d"+
