@@ -108,7 +108,7 @@ func (p *traced) play(t *testing.T) (parent, child squidmesh.RunID, caller trace
 	require.Eventually(t, func() bool {
 		_, err := p.ApproveRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
 		return err == nil
-	}, 30*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	_, err = p.AwaitRun(t.Context(), run.ID)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -118,7 +118,7 @@ func (p *traced) play(t *testing.T) (parent, child squidmesh.RunID, caller trace
 		}
 		child = page.Runs[0].ID
 		return true
-	}, 30*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return run.ID, child, span.SpanContext()
 }
 
@@ -134,7 +134,7 @@ func (p *traced) of(t *testing.T, run squidmesh.RunID, root string) map[string][
 			}
 		}
 		return len(spans[root]) > 0
-	}, 30*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return spans
 }
 
@@ -304,5 +304,5 @@ func TestMetrics(t *testing.T) {
 	require.NotEmpty(t, p.counts(t)["squidmesh.jobs.enqueued"])
 	require.Eventually(t, func() bool {
 		return p.counts(t)["squidmesh.deliveries"]["squidmesh.kind=step,squidmesh.outcome=done"] >= 4
-	}, 30*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }

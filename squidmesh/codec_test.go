@@ -458,7 +458,7 @@ func TestCodec_APanicInASharedCommitReachesItsCallers(t *testing.T) {
 	close(codec.first)
 	go start(later)
 	go start(later)
-	require.Eventually(t, func() bool { return rt.Waiting() == 2 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return rt.Waiting() == 2 }, time.Minute, time.Millisecond)
 	close(gate)
 	require.NoError(t, <-first)
 	for range 2 {

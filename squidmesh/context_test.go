@@ -37,7 +37,7 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 		Name: "told", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
 		Steps: []squidmesh.Step{
 			{
-				Name: "first", Do: tell(busyOnce), Retry: squidmesh.Constant(2, 0), Timeout: time.Minute, Next: "second",
+				Name: "first", Do: tell(busyOnce), Retry: squidmesh.Constant(2, 0), Timeout: time.Hour, Next: "second",
 				Undo: tell(busyOnce), UndoRetry: squidmesh.Constant(2, 0),
 			},
 			{Name: "second", Do: tell(func(squidmesh.StepInfo) error { return errors.New("no") })},
@@ -61,7 +61,7 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 			require.Equal(t, "go", info.Trigger)
 			require.Regexp(t, `^[ -~]{36,110}$`, info.IdempotencyKey)
 		}
-		require.WithinDuration(t, time.Now().Add(time.Minute), first.Deadline, 30*time.Second)
+		require.WithinDuration(t, time.Now().Add(time.Hour), first.Deadline, 30*time.Minute)
 		require.Equal(t, first.IdempotencyKey, again.IdempotencyKey)
 		require.Equal(t, undo.IdempotencyKey, undoAgain.IdempotencyKey)
 		for _, key := range []string{first.IdempotencyKey, second.IdempotencyKey, undo.IdempotencyKey} {

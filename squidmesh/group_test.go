@@ -96,7 +96,7 @@ func (c *crowd[TTx]) startWith(ctx context.Context, text string) {
 // wait returns when so many callers wait behind the commit in flight.
 func (c *crowd[TTx]) wait(callers int) {
 	c.Helper()
-	require.Eventually(c, func() bool { return c.rt.Waiting() == callers }, 30*time.Second, time.Millisecond)
+	require.Eventually(c, func() bool { return c.rt.Waiting() == callers }, time.Minute, time.Millisecond)
 }
 
 // runs is how many were written.
@@ -329,7 +329,7 @@ func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
 	}()
 	c.wait(1)
 	go func() { stopped <- c.rt.Stop(t.Context()) }()
-	require.Eventually(t, func() bool { return !c.rt.Started() }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !c.rt.Started() }, time.Minute, time.Millisecond)
 	c.gate <- struct{}{}
 	require.NoError(t, <-c.ended)
 	require.Equal(t, 1, <-c.jobs, "the step's next delivery")

@@ -60,7 +60,7 @@ func (s *seen) of(t *testing.T, id squidmesh.RunID) []squidmesh.Observation {
 		}
 		slices.SortFunc(all, func(a, b squidmesh.Observation) int { return a.Entry.Seq - b.Entry.Seq })
 		return len(all) > 0 && all[len(all)-1].Run.Status.Terminal() && len(all) == all[len(all)-1].Entry.Seq
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return all
 }
 
@@ -75,7 +75,7 @@ func (s *seen) delivered(t *testing.T, ok func(squidmesh.DeliveryObservation) bo
 			found = s.deliveries[i]
 		}
 		return i >= 0
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return found
 }
 
@@ -120,7 +120,7 @@ func play(t *testing.T, rt exampleRuntime) squidmesh.RunID {
 	require.Eventually(t, func() bool {
 		_, err = rt.ApproveRun(t.Context(), run.ID, squidmesh.Decision{Actor: "bob", Comment: "fine", Metadata: json.RawMessage(`{"a":1}`)})
 		return err == nil
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	_, err = rt.AwaitRun(t.Context(), run.ID)
 	require.NoError(t, err)
 	return run.ID
@@ -238,7 +238,7 @@ func TestObserver_HearsOfFires(t *testing.T) {
 		defer observer.mu.Unlock()
 		fires = slices.Clone(observer.fires)
 		return len(fires) == 2
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	slices.SortFunc(fires, func(a, b squidmesh.Fire) int { return strings.Compare(string(a.State), string(b.State)) }) // they may overtake
 	require.Equal(t, squidmesh.FirePending, fires[0].State)
 	require.Equal(t, squidmesh.FireStarted, fires[1].State)
@@ -360,7 +360,8 @@ func TestLog_ARefusedJobSaysWhoseItIs(t *testing.T) {
 			{Name: "other", Do: squidmesh.Effect(func(context.Context, nothing) error { return nil })},
 		},
 	}
-	whole := startObserved(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{two}})
+	// Of two processes on one SQLite file each would end the lease of the other, once it ticked.
+	whole := startObserved(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{two}, ManualTick: true})
 	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
 		Store: whole.store, Executor: refusingExecutor{step: "other"}, Workflows: []squidmesh.Workflow{two}, DisableContinuation: true,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),

@@ -166,7 +166,7 @@ func leaked(t *testing.T, config *squidmesh.Config[pgx.Tx]) (rows, outside []str
 	require.JSONEq(t, `{"token":"canary-tx_output"}`, string(in.Steps[1].Output))
 	require.Equal(t, squidmesh.StepCompleted, in.Steps[0].Undo.Status)
 
-	require.Eventually(t, func() bool { return strings.Contains(fmt.Sprint(spans.GetSpans()), "run leaky") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(fmt.Sprint(spans.GetSpans()), "run leaky") }, time.Minute, time.Millisecond)
 	var metrics metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &metrics))
 	exported, err := json.Marshal([]any{tracetest.SpanStubsFromReadOnlySpans(spans.GetSpans().Snapshots()), metrics})

@@ -112,7 +112,7 @@ func TestTimer_OfAPausedQueueGetsNoSecondJob(t *testing.T) {
 	lost := jobOf(t, p, last)
 	_, err := p.client.JobDelete(t.Context(), lost)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return jobOf(t, p, last) != lost }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return jobOf(t, p, last) != lost }, time.Minute, 10*time.Millisecond)
 
 	var jobs int
 	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from river_job").Scan(&jobs))

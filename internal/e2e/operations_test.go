@@ -104,7 +104,7 @@ func TestObserver_HearsOfJobs(t *testing.T) {
 	check := func(t *testing.T, observed *observations, start func() (squidmesh.StartResult, error), inspect func(squidmesh.RunID) (*squidmesh.Inspection, error)) {
 		run, err := start()
 		require.NoError(t, err)
-		require.Eventually(t, func() bool { return len(observed.of(run.ID)) > 0 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(observed.of(run.ID)) > 0 }, time.Minute, time.Millisecond)
 		started := observed.of(run.ID)[0]
 		require.Equal(t, squidmesh.AuditStarted, started.Entry.Kind)
 		require.Equal(t, 1, started.Entry.Seq)
@@ -167,7 +167,7 @@ func TestObserver_HearsNothingOfWhatRollsBack(t *testing.T) {
 	require.Eventually(t, func() bool {
 		all := observed.of(run.ID)
 		return len(all) > 0 && all[len(all)-1].Run.Status == squidmesh.RunCompleted
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	require.Empty(t, observed.of(gone.ID))
 	require.Len(t, observed.all, len(observed.of(run.ID)), "of the refused run nobody knows the id")
 }

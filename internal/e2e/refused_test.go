@@ -261,7 +261,7 @@ func TestStep_WhoseSuccessorsJobBreaksTheTransactionIsKept(t *testing.T) {
 			require.Eventually(t, func() bool {
 				in, err := rt.InspectRun(t.Context(), run.ID, nil)
 				return err == nil && in.Steps[1].Do.JobID != ""
-			}, 20*time.Second, 10*time.Millisecond)
+			}, time.Minute, 10*time.Millisecond)
 			require.Equal(t, squidmesh.RunCompleted, deliver("second").Run.Status)
 		})
 	}

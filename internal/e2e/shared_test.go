@@ -131,7 +131,7 @@ func TestShared_StepComesAgainSoonWhileALivingProcessHasItsFunction(t *testing.T
 		ex, err := other.ExplainRun(t.Context(), id)
 		return err == nil && ex.Code == squidmesh.ReasonQueued && !ex.Until.IsZero() &&
 			ex.Sentence == "Step work is due; its delivery was sent back, and comes again in queue squidmesh; wanted has the function wanted/work."
-	}, 30*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	awaitStatus(t, s.startRight(), id, squidmesh.RunCompleted)
 }
 

@@ -86,14 +86,14 @@ func Open(ctx context.Context, path string, options *Options) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, path string) (err error) {
 	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}
-	if s.writer, err = sql.Open("sqlite", dsn(path, "immediate", pragmas)); err != nil {
+	if s.writer, err = connect(dsn(path, "immediate", pragmas)); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := s.writer.PingContext(ctx); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	if s.reader, err = sql.Open("sqlite", dsn(path, "deferred", []string{"busy_timeout(5000)", "query_only(ON)"})); err != nil {
+	if s.reader, err = connect(dsn(path, "deferred", []string{"busy_timeout(5000)", "query_only(ON)"})); err != nil {
 		return err
 	}
 	s.reader.SetMaxOpenConns(readers)
