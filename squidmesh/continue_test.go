@@ -21,9 +21,9 @@ func TestContinuation_LooksWhenAStepHasEnded(t *testing.T) {
 		first  func(stopDelivery func())
 		goesOn bool
 	}{
-		"nothing":                  {squidmesh.Config[*sql.Tx]{}, func(func()) {}, true},
+		"nothing":                  {squidmesh.Config[*sql.Tx]{TimeSlice: time.Minute}, func(func()) {}, true},
 		"off":                      {squidmesh.Config[*sql.Tx]{DisableContinuation: true}, func(func()) {}, false},
-		"the delivery was stopped": {squidmesh.Config[*sql.Tx]{}, func(stop func()) { stop() }, false},
+		"the delivery was stopped": {squidmesh.Config[*sql.Tx]{TimeSlice: time.Minute}, func(stop func()) { stop() }, false},
 		"the slice is over": {
 			squidmesh.Config[*sql.Tx]{TimeSlice: 30 * time.Millisecond},
 			func(func()) { <-time.After(50 * time.Millisecond) }, false,

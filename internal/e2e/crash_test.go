@@ -65,11 +65,10 @@ func TestFuncTx_ProcessDiesBeforeCommit_Postgres(t *testing.T) {
 	config := func() *squidmesh.Config[pgx.Tx] {
 		return &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{paying(payPostgres)}}
 	}
-	options := &pgstore.Options{Lease: crashLease}
 	if os.Getenv(childEnv) == t.Name() {
 		pool := childPool(t)
 		c := config()
-		c.Store = pgstore.New(pool, options)
+		c.Store = pgstore.New(pool, &pgstore.Options{Lease: crashLease})
 		startProgram(t, c, riverpgxv5.New(pool))
 		select {} // until the step kills the process
 	}
@@ -79,13 +78,13 @@ func TestFuncTx_ProcessDiesBeforeCommit_Postgres(t *testing.T) {
 	_, err := pool.Exec(t.Context(), "create table payment (key text)")
 	require.NoError(t, err)
 	c := config()
-	c.Store = pgstore.New(pool, options)
+	c.Store = pgstore.New(pool, nil)
 	id := startWithoutWorking(t, c, riverpgxv5.New(pool))
 	dieAsChild(t, dbtest.Schema(pool))
 	requirePayments(t, 0, func(n *int) error { return pool.QueryRow(t.Context(), "select count(*) from payment").Scan(n) })
 
 	c = config()
-	c.Store = pgstore.New(pool, options)
+	c.Store = pgstore.New(pool, nil)
 	requireTakenOver(t, startProgram(t, c, riverpgxv5.New(pool)), id)
 	requirePayments(t, 1, func(n *int) error { return pool.QueryRow(t.Context(), "select count(*) from payment").Scan(n) })
 }
@@ -132,9 +131,9 @@ func TestFuncTx_ProcessDiesBeforeCommit_SQLite(t *testing.T) {
 // dieAsChild runs the test in a process of its own, which must kill itself.
 func dieAsChild(t *testing.T, target string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=1m")
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
 	child.Env = append(os.Environ(), childEnv+"="+t.Name(), targetEnv+"="+target)
 	output, err := child.CombinedOutput()
 	var exit *exec.ExitError

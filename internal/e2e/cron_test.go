@@ -69,7 +69,7 @@ func (s *seconds) start() program[pgx.Tx] {
 // await waits until the run of a window from then on has executed, and returns that window.
 func (s *seconds) await(from time.Time) time.Time {
 	s.Helper()
-	patience := time.After(30 * time.Second)
+	patience := time.After(2 * time.Minute)
 	for {
 		select {
 		case at := <-s.ran:
@@ -102,7 +102,7 @@ func (s *seconds) requireEachOnce() {
 		return !slices.ContainsFunc(fires, func(f squidmesh.Fire) bool {
 			return f.State == squidmesh.FirePending || f.RunStatus != "" && !f.RunStatus.Terminal()
 		})
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 	want := map[time.Time]squidmesh.RunID{}
 	for i, f := range fires {
 		require.Equal(s, s.from.Add(time.Duration(i)*time.Second), f.WindowAt)

@@ -88,7 +88,7 @@ func runDeadlines[TTx any](t *testing.T, p program[TTx]) {
 	require.Eventually(t, func() bool {
 		_, err := p.ApproveRun(t.Context(), reminded, squidmesh.Decision{Actor: "ann", Step: "patient"})
 		return err == nil
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 	awaitStatus(t, p, reminded, squidmesh.RunCompleted)
 	steps, kinds = inspect(reminded)
 	require.JSONEq(t, `{"gate":"decision_expired"}`, string(steps["remind"].Output))

@@ -62,7 +62,7 @@ func newJoin(t *testing.T, siblings int) *join {
 			return nil
 		})}},
 	}
-	store := pgstore.New(dbtest.Postgres(t), nil)
+	store := pgstore.New(dbtest.Postgres(t), &pgstore.Options{Lease: time.Minute})
 	for i := range j.runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
 			Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow},

@@ -18,7 +18,7 @@ import (
 func TestLease_OutlivesAPoolThatBodiesExhaust(t *testing.T) {
 	t.Parallel()
 
-	const lease = 2 * time.Second
+	const lease = 6 * time.Second
 	release := make(chan struct{})
 	pool := dbtest.Postgres(t, dbtest.River)
 	_, other := dbtest.Proxied(t, pool)
@@ -55,7 +55,7 @@ func TestLease_OutlivesAPoolThatBodiesExhaust(t *testing.T) {
 		var renewed bool
 		err := other.QueryRow(t.Context(), "select lease_until > $1 from squidmesh_worker where lost_at is null", until).Scan(&renewed)
 		return err == nil && renewed
-	}, 20*time.Second, 20*time.Millisecond, "the lease is not renewed")
+	}, 2*time.Minute, 20*time.Millisecond, "the lease is not renewed")
 	require.True(t, exhausted())
 	close(release)
 	for _, id := range runs {

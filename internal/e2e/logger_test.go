@@ -22,7 +22,7 @@ func TestLogger_HasTheAttemptOnEachLine(t *testing.T) {
 
 	var text bytes.Buffer // a slog handler writes line by line, under a lock of its own
 	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
-		Store: dbtest.SQLite(t, nil), Executor: noQueue[*sql.Tx]{}, Logger: slog.New(slog.NewJSONHandler(&text, nil)),
+		Store: dbtest.SQLite(t, nil), Executor: noQueue[*sql.Tx]{}, Logger: slog.New(slog.NewJSONHandler(&text, nil)), TimeSlice: time.Minute,
 		Workflows: []squidmesh.Workflow{{Name: "talk", Triggers: byHand, Steps: []squidmesh.Step{
 			{Name: "speak", Next: "note", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
 				squidmesh.Logger(ctx).Info("here", "extra", 1)

@@ -24,7 +24,7 @@ func TestPerform_OneOfManyDeliveriesExecutes(t *testing.T) {
 	workflow := squidmesh.Workflow{Name: "once", Triggers: byHand, Steps: []squidmesh.Step{
 		{Name: "act", Do: squidmesh.Effect(func(context.Context, struct{}) error { calls.Add(1); return nil })},
 	}}
-	store := pgstore.New(dbtest.Postgres(t), nil)
+	store := pgstore.New(dbtest.Postgres(t), &pgstore.Options{Lease: time.Minute})
 	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
 	for i := range runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow}})
@@ -63,7 +63,7 @@ func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
 		{Name: "gate", Do: squidmesh.Pause(), Next: "last"},
 		{Name: "last", Do: nothing()},
 	}}
-	store := pgstore.New(dbtest.Postgres(t), nil)
+	store := pgstore.New(dbtest.Postgres(t), &pgstore.Options{Lease: time.Minute})
 	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
 	for i := range runtimes {
 		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{

@@ -89,7 +89,7 @@ func startProgram[TTx any](
 // stop ends the program. It may be stopped before.
 func (p program[TTx]) stop(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, p.client.StopAndCancel(ctx))
 	require.NoError(t, p.Stop(ctx))

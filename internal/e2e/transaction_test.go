@@ -75,7 +75,7 @@ func TestStartRunTx_RolledBackLeavesNothing_SQLite(t *testing.T) {
 
 func awaitStatus[TTx any](t testing.TB, p program[TTx], id squidmesh.RunID, want squidmesh.RunStatus) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	run, err := p.AwaitRun(ctx, id, want)
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestApproveRunTx_DoesNotDeadlockWithStepThatWritesTheSameRow(t *testing.T) 
 	_, err := pool.Exec(t.Context(), "create table balance (amount integer); insert into balance values (0)")
 	require.NoError(t, err)
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	approve := func(id squidmesh.RunID) error {
 		tx, err := pool.Begin(ctx)

@@ -17,4 +17,4 @@ const (
 
 func apart(*exec.Cmd) {}
 
-func killed(*os.ProcessState) bool { return false }
+func endedBy(*os.ProcessState, syscall.Signal) bool { return false }

@@ -16,8 +16,8 @@ const (
 // apart starts a command out of reach of the terminal's signals, which are the orchestrator's to pass on.
 func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// killed says whether a process was ended by SIGKILL.
-func killed(state *os.ProcessState) bool {
+// endedBy says whether a signal ended a process.
+func endedBy(state *os.ProcessState, signal syscall.Signal) bool {
 	status, ok := state.Sys().(syscall.WaitStatus)
-	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+	return ok && status.Signaled() && status.Signal() == signal
 }

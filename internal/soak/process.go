@@ -100,8 +100,9 @@ func (c *crew) watch(slot string, p *process, said io.Reader, log *os.File) {
 	c.mu.Lock()
 	closing := c.closing
 	switch {
-	case killed(p.cmd.ProcessState):
+	case endedBy(p.cmd.ProcessState, syscall.SIGKILL):
 		c.deaths = append(c.deaths, death{p.name, at})
+	case closing && endedBy(p.cmd.ProcessState, syscall.SIGTERM): // before it could listen to what it is told
 	case !closing || err != nil:
 		c.unexpected = append(c.unexpected, fmt.Sprintf("%s ended by itself: %v: %s", p.name, err, last))
 	}

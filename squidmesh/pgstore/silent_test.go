@@ -18,7 +18,7 @@ func TestInTx_ASilentOneLosesItsLocks(t *testing.T) {
 	n := newNotes(t)
 	_, err := n.pool.Exec(t.Context(), "insert into note values ('locked')")
 	require.NoError(t, err)
-	store := pgstore.New(n.pool, &pgstore.Options{Lease: 2 * time.Second})
+	store := pgstore.New(n.pool, &pgstore.Options{Lease: 4 * time.Second})
 	lock := func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "select from note for no key update")
 		return err
@@ -28,7 +28,7 @@ func TestInTx_ASilentOneLosesItsLocks(t *testing.T) {
 	} {
 		err := inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 			require.NoError(t, lock(ctx, tx))
-			ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			require.NoError(t, pgx.BeginFunc(ctx, n.pool, func(other pgx.Tx) error { return lock(ctx, other) }), name)
 			return lock(ctx, tx)
@@ -42,9 +42,9 @@ func TestNested_ABodyMayBeSilent(t *testing.T) {
 	t.Parallel()
 
 	n := newNotes(t)
-	store := pgstore.New(n.pool, &pgstore.Options{Lease: 2 * time.Second})
-	silent := func(ctx context.Context) { // the limit is a second
-		_, err := n.pool.Exec(ctx, "select pg_sleep(1.5)")
+	store := pgstore.New(n.pool, &pgstore.Options{Lease: 4 * time.Second})
+	silent := func(ctx context.Context) { // the limit is two seconds
+		_, err := n.pool.Exec(ctx, "select pg_sleep(2.5)")
 		require.NoError(t, err)
 	}
 	err := store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {

@@ -237,12 +237,12 @@ func TestInTx_ACommitOutlivesItsContext(t *testing.T) {
 	t.Parallel()
 
 	n := newNotes(t)
-	n.atCommit("perform pg_sleep(0.2)")
+	n.atCommit("perform pg_sleep(2)")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	err := n.store.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		n.write(ctx, tx, "body")
-		time.AfterFunc(50*time.Millisecond, cancel)
+		time.AfterFunc(time.Second, cancel)
 		return nil
 	})
 	require.NoError(t, err)
