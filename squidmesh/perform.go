@@ -18,6 +18,9 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	if err := outsideTx(ctx); err != nil {
 		return Outcome{}, err
 	}
+	if svc := rt.started(); svc != nil && svc.join() {
+		defer svc.leave()
+	}
 	began := time.Now()
 	outcome, err := rt.perform(ctx, d)
 	if outcome.Kind == Again && outcome.After <= soonest {

@@ -48,7 +48,17 @@ func (s *service) saw(now time.Time) {
 	s.latest = now
 }
 
-// enter admits a delivery.
+// join has the end of the service wait for a delivery, until it leaves, if the service has not ended.
+func (s *service) join() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.busy.Add(1)
+	}
+	return !s.ended
+}
+
+// enter is join for what needs the lease. It says which worker has it.
 func (s *service) enter() (WorkerID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -200,9 +210,10 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], 
 
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
 // worker. Steps are told to stop by their contexts. Stop the queue's client first. When ctx ends before the last step has
-// let go, Stop returns its error, and what is left is taken over after the lease. Once it has returned nil the runtime
-// does nothing by itself: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods wrote to. A stopped
-// runtime can be started again. Errors: [ErrInsideTransaction], and the context's.
+// let go, Stop returns its error, and what is left is taken over after the lease. When it has stopped the runtime and returned nil,
+// the runtime does nothing by itself any more: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods
+// wrote to. It does nothing for a runtime that is not started, or that another call is stopping. A stopped runtime can be started
+// again. Errors: [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := outsideTx(ctx); err != nil {
 		return err
@@ -213,7 +224,6 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	}
 	svc := rt.service.Swap(nil)
 	done()
-	defer rt.waker.hush(ctx)
 	if svc == nil {
 		return nil
 	}
@@ -236,21 +246,29 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	<-svc.ticked
 	<-svc.pruned
 	svc.doubt.Stop()
+	if rt.started() == nil { // else they are the next service's
+		rt.waker.hush()
+	}
 	if err != nil {
 		return err
 	}
-	worker := WorkerID(svc.worker.Load())
-	if worker == 0 {
-		return nil
+	if worker := WorkerID(svc.worker.Load()); worker != 0 {
+		if err := rt.resign(ctx, worker); err != nil {
+			return fmt.Errorf("stop runtime: resign: %w", err)
+		}
 	}
-	resign := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+	if err := rt.waker.drain(ctx); err != nil {
+		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
+	}
+	return nil
+}
+
+// resign tells the others that a worker is no more.
+func (rt *Runtime[TTx]) resign(ctx context.Context, worker WorkerID) error {
+	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
 		_, err := rt.store.Workers(ctx, tx, WorkerTick{Resign: worker, Lease: rt.traits.Lease})
 		return err
 	})
-	if resign != nil {
-		return fmt.Errorf("stop runtime: resign: %w", resign)
-	}
-	return nil
 }
 
 // tickLoop renews the lease until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool

@@ -106,3 +106,89 @@ func TestStop_WaitsForWakeUpsAndDropsThoseToCome(t *testing.T) {
 		require.Equal(t, told, q.asked.Load())
 	})
 }
+
+// Who has no time to wait for it is told that queues are still being woken.
+func TestStop_WithoutTimeForWakeUps(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		q := &drowsyQueue{}
+		c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = q })
+		require.NoError(t, c.rt.Start(t.Context()))
+		c.rt.Wake()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, c.rt.Stop(ctx), context.DeadlineExceeded)
+		require.Zero(t, q.woken.Load())
+		time.Sleep(time.Minute) // of the bubble's clock
+		require.EqualValues(t, 1, q.woken.Load())
+	})
+}
+
+// A runtime may be started again while an earlier Stop waits for its last step. That Stop takes nothing from it.
+func TestStop_TakesNothingFromTheNextStart(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		q, store, release := &drowsyQueue{}, memstore.New(nil), make(chan struct{})
+		hold := func(context.Context, nothing) error { <-release; return nil }
+		c := newCrowdAt(t, store, hold, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = q })
+		require.NoError(t, c.rt.Start(t.Context()))
+		run, err := c.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+		require.NoError(t, err)
+		go func() {
+			_, _ = c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "only", Attempt: 1}.Delivery())
+		}()
+		synctest.Wait()
+		time.Sleep(time.Minute) // of the bubble's clock
+		stopped := make(chan error)
+		go func() { stopped <- c.rt.Stop(t.Context()) }()
+		synctest.Wait()
+
+		require.NoError(t, c.rt.Start(t.Context()))
+		before := q.asked.Load()
+		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx *memstore.Tx) error {
+			_, err := c.rt.StartRunTx(ctx, tx, squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+			return err
+		}))
+		close(release)
+		require.NoError(t, <-stopped)
+		time.Sleep(time.Minute)
+		require.Greater(t, q.asked.Load(), before)
+		require.NoError(t, c.rt.Stop(t.Context()))
+	})
+}
+
+// slowObserver takes a second for what it is told of a delivery.
+type slowObserver struct{ told atomic.Int32 }
+
+func (o *slowObserver) Observe(context.Context, squidmesh.Observation) {}
+
+func (o *slowObserver) ObserveDelivery(context.Context, squidmesh.DeliveryObservation) {
+	time.Sleep(time.Second) // of the bubble's clock
+	o.told.Add(1)
+}
+
+// Of every kind, to the last that is told of them.
+func TestStop_WaitsForDeliveries(t *testing.T) {
+	t.Parallel()
+
+	for name, d := range map[string]squidmesh.Delivery{
+		"step": squidmesh.StepJob{RunID: squidmesh.RunID{1}, Step: "only", Attempt: 1}.Delivery(),
+		"cron": squidmesh.CronJob{Workflow: "single", Trigger: "nightly", SignalID: "ours"}.Delivery(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				o := &slowObserver{}
+				c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Observer = o })
+				require.NoError(t, c.rt.Start(t.Context()))
+				go func() { _, _ = c.rt.Perform(t.Context(), d) }()
+				synctest.Wait()
+				require.Zero(t, o.told.Load())
+				require.NoError(t, c.rt.Stop(t.Context()))
+				require.EqualValues(t, 1, o.told.Load())
+			})
+		})
+	}
+}

@@ -34,6 +34,11 @@ func (w *waker) wake(queues ...string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.add(queues)
+}
+
+// add has queues told, by somebody who has the lock.
+func (w *waker) add(queues []string) {
 	if w.next == nil {
 		w.next = &call{queues: map[string]bool{}, told: make(chan struct{})}
 		w.last = w.next
@@ -69,10 +74,9 @@ func (w *waker) later() func(queues ...string) {
 	before := w.hushed
 	return func(queues ...string) {
 		w.mu.Lock()
-		hushed := w.hushed > before
-		w.mu.Unlock()
-		if !hushed {
-			w.wake(queues...)
+		defer w.mu.Unlock()
+		if w.notify != nil && w.hushed == before {
+			w.add(queues)
 		}
 	}
 }
@@ -85,17 +89,30 @@ func (w *waker) wakeAfterCallersCommit(queues ...string) {
 	}
 }
 
-// hush drops the wake-ups that wait for their time, and waits for those that do not. New ones may come after it.
-func (w *waker) hush(ctx context.Context) {
+// hush drops the wake-ups that wait for their time. New ones may come after it.
+func (w *waker) hush() {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.hushed++
+}
+
+// drain waits until all that was to be told by now has been told.
+func (w *waker) drain(ctx context.Context) error {
+	w.mu.Lock()
 	last := w.last
 	w.mu.Unlock()
 	if last == nil {
-		return
+		return nil
 	}
 	select {
 	case <-last.told:
+		return nil
+	default:
+	}
+	select {
+	case <-last.told:
+		return nil
 	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -51,7 +51,7 @@ func TestWaker_IsHushed(t *testing.T) {
 			<-slow
 			told = append(told, queues...)
 		}}
-		w.hush(t.Context()) // when there is nothing to wait for
+		require.NoError(t, w.drain(t.Context()), "there is nothing to wait for")
 		before := w.later()
 		w.wakeAfterCallersCommit("commit")
 		w.wake("first")
@@ -60,17 +60,18 @@ func TestWaker_IsHushed(t *testing.T) {
 
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		w.hush(ended)
-		require.Empty(t, told, "nobody waits past a context")
+		w.hush()
+		require.ErrorIs(t, w.drain(ended), context.Canceled)
+		require.Empty(t, told)
 		close(slow)
-		w.hush(t.Context())
+		require.NoError(t, w.drain(t.Context()))
 		require.Equal(t, []string{"first", "second"}, told)
 		before("before")
 		time.Sleep(time.Minute)
 		require.Len(t, told, 2)
 
 		w.later()("after")
-		w.hush(t.Context())
+		require.NoError(t, w.drain(t.Context()))
 		require.Equal(t, []string{"first", "second", "after"}, told, "it may be needed again")
 	})
 }

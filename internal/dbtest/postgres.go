@@ -73,14 +73,16 @@ func Cluster(tb testing.TB, options pgcluster.Options) *pgcluster.Cluster {
 		}
 	})
 	cluster, err := pgcluster.New(tb.Context(), dir, options)
+	if cluster != nil {
+		tb.Cleanup(func() {
+			if err := cluster.Stop(context.Background()); err != nil {
+				tb.Errorf("stop PostgreSQL: %v", err)
+			}
+		})
+	}
 	if err != nil {
 		tb.Fatalf("start PostgreSQL: %v", err)
 	}
-	tb.Cleanup(func() {
-		if err := cluster.Stop(context.Background()); err != nil {
-			tb.Errorf("stop PostgreSQL: %v", err)
-		}
-	})
 	return cluster
 }
 

@@ -40,7 +40,7 @@ type outage struct{ from, until time.Time }
 
 // New makes a cluster in an empty directory, whose parents anybody may enter, and starts it. COMMIT always waits for the write-ahead
 // log, so that nothing that was acknowledged is lost when the server is killed; without Fsync only a crash of the machine could lose
-// it. The caller stops it, also after an error of New.
+// it. The caller stops what it returns, also with an error.
 func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 	bin, err := findPostgres()
 	if err != nil {
@@ -63,10 +63,19 @@ func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 		if err := listener.Close(); err != nil {
 			return nil, err
 		}
-		if err = c.start(ctx); err == nil || tries == 5 {
+		if err = c.start(ctx); err == nil || tries == 5 || !taken(c.Address()) {
 			return c, err
 		}
 	}
+}
+
+func taken(address string) bool {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return true
+	}
+	_ = listener.Close()
+	return false
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 
 	"modernc.org/sqlite"
 )
@@ -37,8 +36,8 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return &connection{driverConn: conn.(driverConn), idle: map[string]driverStmt{}}, nil
 }
 
-// driverConn is all that a connection of the driver can do since the version in go.mod, for database/sql and for those who reach for it by
-// Raw. The others are what its statements and rows can do.
+// driverConn is what a connection of the driver can do since the version in go.mod, for database/sql and for those who reach for it by Raw;
+// sqlite.Limit takes only the driver's own. The others are what its statements and rows can do.
 type driverConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -106,9 +105,7 @@ func (c *connection) give(text string, stmt driverStmt) error {
 			break
 		}
 		delete(c.idle, some)
-		if err := stmt.Close(); err != nil {
-			return err
-		}
+		_ = stmt.Close() // which has ended well
 	}
 	c.idle[text] = stmt
 	return nil
@@ -145,12 +142,21 @@ func (c *connection) QueryContext(ctx context.Context, text string, args []drive
 // Close implements driver.Conn.
 func (c *connection) Close() error {
 	c.closed = true
-	var problems []error
+	c.forget()
+	return c.driverConn.Close()
+}
+
+// RegisterPreUpdateHook implements sqlite.HookRegisterer. Statements that were prepared without a hook may go past it.
+func (c *connection) RegisterPreUpdateHook(hook sqlite.PreUpdateHookFn) {
+	c.forget()
+	c.driverConn.RegisterPreUpdateHook(hook)
+}
+
+func (c *connection) forget() {
 	for _, stmt := range c.idle {
-		problems = append(problems, stmt.Close())
+		_ = stmt.Close() // which has ended well
 	}
 	clear(c.idle)
-	return errors.Join(append(problems, c.driverConn.Close())...)
 }
 
 // stmtRows are rows that give their statement back.

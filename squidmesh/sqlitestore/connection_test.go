@@ -173,3 +173,27 @@ func TestConnection_CanDoWhatTheDriversCan(t *testing.T) {
 	}))
 	require.NoError(t, conn.Close())
 }
+
+// A hook that is set hears of what statements do that were kept before.
+func TestConnection_HooksHearOfKeptStatements(t *testing.T) {
+	t.Parallel()
+	_, db := openCounted(t)
+	conn, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	const empty = "delete from note"
+	heard := 0
+	for _, text := range []string{"create table note (text text)", empty} {
+		_, err := conn.ExecContext(t.Context(), text)
+		require.NoError(t, err)
+	}
+	require.NoError(t, conn.Raw(func(driver any) error {
+		driver.(sqlite.HookRegisterer).RegisterPreUpdateHook(func(sqlite.SQLitePreUpdateData) { heard++ })
+		return nil
+	}))
+	for _, text := range []string{"insert into note values ('a'), ('b')", empty} {
+		_, err := conn.ExecContext(t.Context(), text)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 4, heard)
+}
