@@ -139,8 +139,7 @@ func TestStop_TakesNothingFromTheNextStart(t *testing.T) {
 		go func() {
 			_, _ = c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "only", Attempt: 1}.Delivery())
 		}()
-		synctest.Wait()
-		time.Sleep(time.Minute) // of the bubble's clock
+		time.Sleep(2 * time.Second) // of the bubble's clock, and within the lease
 		stopped := make(chan error)
 		go func() { stopped <- c.rt.Stop(t.Context()) }()
 		synctest.Wait()
