@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
@@ -334,14 +335,14 @@ func Example_graph() {
 
 // A step that fails is tried again by its policy; Fail and RetryAfter let the function say otherwise.
 func ExampleRetryAfter() {
-	tries := 0
+	var tries atomic.Int32
 	rt, stop := start(squidmesh.Workflow{
 		Name:     "call",
 		Triggers: []squidmesh.Trigger{squidmesh.Manual("due", squidmesh.Payload[Order]())},
 		Steps: []squidmesh.Step{{
 			Name: "pay", Retry: squidmesh.Exponential(5, time.Minute, time.Hour),
 			Do: squidmesh.Effect(func(context.Context, Order) error {
-				if tries++; tries < 3 {
+				if tries.Add(1) < 3 {
 					return squidmesh.RetryAfter(20*time.Millisecond, errors.New("429 Too Many Requests"))
 				}
 				return nil
@@ -356,7 +357,7 @@ func ExampleRetryAfter() {
 		panic(err)
 	}
 	ended, _ := rt.AwaitRun(ctx, run.ID)
-	fmt.Println(ended.Status, "after", tries, "tries")
+	fmt.Println(ended.Status, "after", tries.Load(), "tries")
 	// Output:
 	// completed after 3 tries
 }

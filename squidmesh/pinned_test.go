@@ -67,7 +67,7 @@ func (b *shapeBench) age() {
 // inTx is a caller's transaction, in which nothing may wait for long.
 func (b *shapeBench) inTx(fn func(ctx context.Context, tx pgx.Tx)) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	require.NoError(b, pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 		fn(ctx, tx)

@@ -112,7 +112,7 @@ func TestExplainRun_WhoseJobWasDiscarded(t *testing.T) {
 		}
 		ex, err := p.ExplainRun(t.Context(), id)
 		return err == nil && ex.Code != squidmesh.ReasonJobDiscarded
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	ex = requireExplained(t, p, id, squidmesh.ReasonQueuedNoWorker, "Step work is due and waits in queue quiet, which no process works.")
 	require.NotEqual(t, lost, ex.Evidence.Steps[0].JobID)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,12 +165,16 @@ func TestObserver_HearsNothingOfWhatRollsBack(t *testing.T) {
 	run, err := p.StartRun(t.Context(), params)
 	require.NoError(t, err)
 	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
-	require.Eventually(t, func() bool {
-		all := observed.of(run.ID)
-		return len(all) > 0 && all[len(all)-1].Run.Status == squidmesh.RunCompleted
-	}, time.Minute, time.Millisecond)
-	require.Empty(t, observed.of(gone.ID))
-	require.Len(t, observed.all, len(observed.of(run.ID)), "of the refused run nobody knows the id")
+	in, err := p.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(observed.of(run.ID)) == in.Run.Seq }, time.Minute, time.Millisecond)
+	all := observed.snapshot()
+	for _, one := range all {
+		require.Equal(t, run.ID, one.Run.ID, "of the refused run nobody knows the id; of the one that is gone: %s", gone.ID)
+	}
+	require.True(t, slices.ContainsFunc(all, func(one squidmesh.Observation) bool {
+		return one.Entry.Seq == in.Run.Seq && one.Run.Status == squidmesh.RunCompleted
+	}))
 }
 
 // observations keeps what an observer hears.
@@ -184,10 +189,14 @@ func (o *observations) Observe(_ context.Context, one squidmesh.Observation) {
 	o.all = append(o.all, one)
 }
 
-func (o *observations) of(id squidmesh.RunID) (all []squidmesh.Observation) {
+func (o *observations) snapshot() []squidmesh.Observation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, one := range o.all {
+	return slices.Clone(o.all)
+}
+
+func (o *observations) of(id squidmesh.RunID) (all []squidmesh.Observation) {
+	for _, one := range o.snapshot() {
 		if one.Run.ID == id {
 			all = append(all, one)
 		}

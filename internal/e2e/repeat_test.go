@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -28,8 +29,8 @@ func TestFuncTx_RunsAgainWhenTheDatabaseGivesItUp(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		fail  func(ctx context.Context, tx pgx.Tx) error
-		until int // the call from which on the body succeeds
-		calls int
+		until int32 // the call from which on the body succeeds
+		calls int32
 		ends  squidmesh.RunStatus
 	}{
 		"deadlocks":          {deadlock, 3, 3, squidmesh.RunCompleted},
@@ -46,12 +47,12 @@ func TestFuncTx_RunsAgainWhenTheDatabaseGivesItUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			calls := 0
+			var calls atomic.Int32
 			book := func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
 				if _, err := tx.Exec(ctx, "insert into booking values (1)"); err != nil {
 					return err
 				}
-				if calls++; calls < tt.until {
+				if calls.Add(1) < tt.until {
 					return tt.fail(ctx, tx)
 				}
 				return nil
@@ -64,7 +65,7 @@ func TestFuncTx_RunsAgainWhenTheDatabaseGivesItUp(t *testing.T) {
 			run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "book"})
 			require.NoError(t, err)
 			awaitStatus(t, p, run.ID, tt.ends)
-			require.Equal(t, tt.calls, calls)
+			require.Equal(t, tt.calls, calls.Load())
 
 			var rows int
 			require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from booking").Scan(&rows))

@@ -12,6 +12,7 @@ import (
 // workflows are those that the scripts speak of.
 func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 	write := squidmeshtest.EffectTx[TTx](p, nil)
+	const aWhile = time.Minute // the bodies of write wait for the script: longer than SQLite would lend them its transaction
 	manual := []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})}
 	once, twice := squidmesh.Constant(1, 0), squidmesh.Constant(2, time.Second)
 
@@ -22,7 +23,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 	return []squidmesh.Workflow{
 		{Name: "sequence", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "first", Do: p.Func(), Output: "first", Next: "second"},
-			{Name: "second", Do: write, Next: "note"},
+			{Name: "second", Do: write, Timeout: aWhile, Next: "note"},
 			{Name: "note", Do: squidmesh.Log(slog.LevelDebug, "nearly there"), Next: "third"},
 			{Name: "third", Do: p.Effect()},
 		}},
@@ -37,7 +38,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "give_up", Do: p.Effect()},
 		}},
 		{Name: "routed", Triggers: manual, Steps: []squidmesh.Step{
-			{Name: "charge", Do: write, Retry: twice, Next: "ship", OnError: "decline", Recovery: squidmesh.RecoveryCompensation, Undo: p.Effect()},
+			{Name: "charge", Do: write, Timeout: aWhile, Retry: twice, Next: "ship", OnError: "decline", Recovery: squidmesh.RecoveryCompensation, Undo: p.Effect()},
 			{Name: "ship", Do: p.Effect(), OnError: squidmesh.Complete},
 			{Name: "decline", Do: p.Func(), Output: "decline"},
 		}},
@@ -61,7 +62,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "top", Do: p.Effect()},
 			{Name: "left", Do: p.Effect(), After: []string{"top"}},
 			{Name: "right", Do: p.Effect(), After: []string{"top"}},
-			{Name: "bottom", Do: write, After: []string{"left", "right"}},
+			{Name: "bottom", Do: write, Timeout: aWhile, After: []string{"left", "right"}},
 		}},
 		{Name: "uneven", Triggers: manual, Steps: []squidmesh.Step{
 			{Name: "slow", Do: p.Effect()},
@@ -109,7 +110,7 @@ func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
 			{Name: "last", Do: p.Effect()},
 		}},
 		{Name: "saga", Triggers: manual, Steps: []squidmesh.Step{
-			{Name: "reserve", Do: p.Effect(), Undo: write, UndoRetry: twice, Next: "prepare"},
+			{Name: "reserve", Do: p.Effect(), Undo: write, Timeout: aWhile, UndoRetry: twice, Next: "prepare"},
 			{Name: "prepare", Next: "charge", Parallel: []squidmesh.Step{
 				{Name: "pick", Do: p.Effect(), Undo: p.Effect(), UndoRetry: once},
 				{Name: "pack", Do: p.Effect(), Undo: p.Effect(), Retry: twice},
