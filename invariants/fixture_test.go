@@ -32,7 +32,7 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	t.Helper()
 	f := &fixture[TTx]{runs: map[string]squidmesh.RunID{}, going: make(chan struct{}), let: make(chan struct{})}
 	var err error
-	f.rt, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: &f.queue, Workflows: f.workflows()})
+	f.rt, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: &f.queue, Workflows: f.workflows(), ManualTick: true})
 	require.NoError(t, err)
 	require.NoError(t, f.rt.Start(t.Context()))
 	t.Cleanup(func() {

@@ -47,7 +47,7 @@ func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
 	t.Run("no bug", func(t *testing.T) {
 		t.Parallel()
 		takeSlot(t)
-		found, output := properties(t, core, overlay(t, core, mutant{}))
+		found, output := properties(t, core, overlay(t, core, mutant{}), "10m") // a busy machine is no bug
 		require.False(t, found, "the properties fail without any bug:\n%s", output)
 	})
 	for i, m := range mutants {
@@ -57,7 +57,7 @@ func TestMutants_PropertiesFindEachPlantedBug(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			takeSlot(t)
-			found, output := properties(t, core, overlay(t, core, m))
+			found, output := properties(t, core, overlay(t, core, m), "2m")
 			require.True(t, found, "no property finds this bug in %s:\n%s\nbecomes\n%s", m.file, m.from, m.to)
 			if said := verdict.FindStringSubmatch(output); said != nil {
 				t.Log(said[1])
@@ -115,8 +115,9 @@ func replacement(t *testing.T, files map[string]string) string {
 	return overlay
 }
 
-// properties compiles the core's properties with the overlay and runs them, in rounds. It reports whether one failed.
-func properties(t *testing.T, core, overlay string) (failed bool, output string) {
+// properties compiles the core's properties with the overlay and runs them, in rounds. It reports whether one failed, or
+// did not end within timeout.
+func properties(t *testing.T, core, overlay, timeout string) (failed bool, output string) {
 	binary := filepath.Join(t.TempDir(), "properties.test")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-p", "1", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w",
 		"-overlay", overlay, "-o", binary, ".") // fast to compile, not to run
@@ -125,7 +126,7 @@ func properties(t *testing.T, core, overlay string) (failed bool, output string)
 	require.NoError(t, err, "it does not compile:\n%s", said)
 
 	for _, checks := range rounds {
-		run := exec.CommandContext(t.Context(), binary, "-test.run=^TestProperty_", "-test.timeout=2m", "-test.failfast",
+		run := exec.CommandContext(t.Context(), binary, "-test.run=^TestProperty_", "-test.timeout="+timeout, "-test.failfast",
 			"-rapid.checks="+checks, "-rapid.seed="+seed, "-rapid.shrinktime=0s", "-rapid.nofailfile")
 		run.Dir = core
 		run.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", 1))

@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long the suites wait for what has to come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // ExecutorBundle is an executor with its surroundings, as [ExerciseExecutor] needs them.
 type ExecutorBundle[TTx any] struct {
@@ -68,9 +68,10 @@ func ExerciseExecutor[TTx any](t *testing.T, setup func(t *testing.T) ExecutorBu
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			bundle := setup(t) // takes the time that it takes
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			t.Cleanup(cancel)
-			test(&executorSuite[TTx]{ExecutorBundle: setup(t), t: t, ctx: ctx})
+			test(&executorSuite[TTx]{ExecutorBundle: bundle, t: t, ctx: ctx})
 		})
 	}
 }

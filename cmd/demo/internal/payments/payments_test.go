@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -234,11 +235,22 @@ func TestServer_SlowCaptureIsDoneBeforeItIsAnswered(t *testing.T) {
 	p.config.Slow = time.Hour
 	p.restart()
 	in := p.authorized("a", visa, map[string]string{MetadataSandbox: SlowCapture})
-	p.Client = NewClient(p.server.URL(), 50*time.Millisecond)
-	_, err := p.Capture(t.Context(), "c", in.ID)
-	require.Error(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	client, answered := NewClient(p.server.URL(), time.Hour), make(chan error, 1)
+	go func() {
+		_, err := client.Capture(ctx, "c", in.ID)
+		answered <- err
+	}()
+	require.Eventually(t, func() bool {
+		book, err := ReadLedger(p.config.Path)
+		return err == nil && book.Captures[in.ID] == 1
+	}, time.Minute, time.Millisecond)
+	p.authorized("b", visa, nil) // meanwhile the answer would have come
+	cancel()
+	require.ErrorIs(t, <-answered, context.Canceled)
 	p.restart()
-	in, err = p.Capture(t.Context(), "c", in.ID)
+	in, err := p.Capture(t.Context(), "c", in.ID)
 	require.NoError(t, err)
 	require.Equal(t, Succeeded, in.Status)
 }
