@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,6 +20,8 @@ func TestForesee(t *testing.T) {
 		tl.claim(2, "left")
 		tl.fail("right")
 	}
+	gate := Step{Name: "gate", Do: Pause(), Timeout: time.Minute, Next: "end", OnError: "mend"}
+	end := Step{Name: "end", Do: Pause()}
 	cancel := func(tl *tale) { tl.decide(Cancelled{Decision: Decision{Actor: "ann"}, Compensate: true}) }
 	for name, c := range map[string]struct {
 		steps, today []Step
@@ -67,11 +70,20 @@ func TestForesee(t *testing.T) {
 			[]Step{doing("work", "")}, []Step{doing("labour", "")}, func(tl *tale) { tl.claim(1, "work") }, OutlookMayWait, []Lack{do("work")},
 		},
 		"a wait cannot fail": {
-			[]Step{{Name: "rest", Do: Wait(1), Next: "end", OnError: "mend"}, {Name: "end", Do: Pause()}, doing("mend", "")},
-			[]Step{{Name: "end", Do: Pause()}},
+			[]Step{{Name: "rest", Do: Wait(1), Next: "end", OnError: "mend"}, end, doing("mend", "")},
+			[]Step{end},
 			func(*tale) {},
 			OutlookFinishes,
 			nil,
+		},
+		"an open decision may expire": {
+			[]Step{gate, end, doing("mend", "")}, []Step{end}, func(*tale) {}, OutlookMayWait, []Lack{do("mend")},
+		},
+		"one to come may expire too": {
+			[]Step{doing("work", "gate"), gate, end, doing("mend", "")},
+			[]Step{doing("work", "gate"), gate, end, {Name: "mend", Do: Pause()}},
+			func(*tale) {}, OutlookMayWait,
+			[]Lack{do("mend")},
 		},
 		"an ended run needs nothing": {
 			[]Step{doing("work", "")}, []Step{doing("labour", "")}, func(tl *tale) { tl.succeed("work") }, OutlookFinishes, nil,
