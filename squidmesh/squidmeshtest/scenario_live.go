@@ -13,7 +13,7 @@ import (
 )
 
 // liveTimeout bounds every wait for the program.
-const liveTimeout = 30 * time.Second
+const liveTimeout = 2 * time.Minute
 
 // liveDriver runs scripts on a whole program, whose queue delivers by itself and whose clock goes. The core runs along as a
 // model: the program's functions are let go in the order in which the model executes them, commands of operators come when
