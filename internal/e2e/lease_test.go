@@ -75,19 +75,19 @@ func TestLease_ThatCannotBeProvenEndsTheSteps(t *testing.T) {
 	direct := dbtest.Postgres(t, dbtest.River)
 	proxy, pool := dbtest.Proxied(t, direct)
 	begun, told := make(chan struct{}, 1), make(chan error, 1)
+	workflows := []squidmesh.Workflow{{Name: "wait", Triggers: byHand, Steps: []squidmesh.Step{
+		{Name: "wait", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
+			if info, _ := squidmesh.Info(ctx); info.Attempt > 1 {
+				return nil
+			}
+			begun <- struct{}{}
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			return context.Cause(ctx)
+		})},
+	}}}
 	p := startProgram(t, &squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, &pgstore.Options{Lease: lease}), Heartbeat: lease / 5,
-		Workflows: []squidmesh.Workflow{{Name: "wait", Triggers: byHand, Steps: []squidmesh.Step{
-			{Name: "wait", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
-				if info, _ := squidmesh.Info(ctx); info.Attempt > 1 {
-					return nil
-				}
-				begun <- struct{}{}
-				<-ctx.Done()
-				told <- context.Cause(ctx)
-				return context.Cause(ctx)
-			})},
-		}}},
+		Store: pgstore.New(pool, &pgstore.Options{Lease: lease}), Heartbeat: lease / 5, Workflows: workflows,
 	}, riverpgxv5.New(pool))
 	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "wait"})
 	require.NoError(t, err)
@@ -101,8 +101,11 @@ func TestLease_ThatCannotBeProvenEndsTheSteps(t *testing.T) {
 	}
 	proxy.Away(false)
 
-	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
-	in, err := p.InspectRun(t.Context(), run.ID, nil)
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(direct, nil), Executor: noQueue[pgx.Tx]{}, Workflows: workflows})
+	require.NoError(t, err)
+	reader := program[pgx.Tx]{Runtime: rt} // whose connections are not broken
+	awaitStatus(t, reader, run.ID, squidmesh.RunCompleted)
+	in, err := reader.InspectRun(t.Context(), run.ID, nil)
 	require.NoError(t, err)
 	require.Equal(t, 2, in.Steps[0].Do.Attempt)
 	require.Zero(t, in.Steps[0].Do.Failures+in.Steps[0].Do.Losses)
