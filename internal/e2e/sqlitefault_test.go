@@ -130,7 +130,7 @@ func TestSQLiteFault(t *testing.T) {
 			close(leave)
 			select {
 			case <-notYet:
-			case <-time.After(30 * time.Second):
+			case <-time.After(5 * time.Minute):
 				require.Fail(t, "nobody says that the end of the step cannot be recorded")
 			}
 			heal()
