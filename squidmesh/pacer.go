@@ -114,14 +114,14 @@ func (rt *Runtime[TTx]) paced(run RunID, jobs []Dispatched) {
 // lookAfter sends late deliveries again whose jobs will not come. Those that are only held up, in a queue that is paused or has much to do,
 // are left alone, and so are those that another process has claimed, or that were not committed.
 func (rt *Runtime[TTx]) lookAfter(late []StepState) {
-	svc := rt.started()
+	svc := rt.join()
 	if svc == nil {
 		return
 	}
-	if _, ok := svc.enter(); !ok {
+	defer svc.leave()
+	if _, ok := svc.holder(); !ok {
 		return
 	}
-	defer svc.leave()
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
 	lost, err := rt.lost(ctx, late)

@@ -18,11 +18,12 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	if err := outsideTx(ctx); err != nil {
 		return Outcome{}, err
 	}
-	if svc := rt.started(); svc != nil && svc.join() {
+	svc := rt.join()
+	if svc != nil {
 		defer svc.leave()
 	}
 	began := time.Now()
-	outcome, err := rt.perform(ctx, d)
+	outcome, err := rt.perform(ctx, svc, d)
 	if outcome.Kind == Again && outcome.After <= soonest {
 		rt.wakeElsewhere(outcome.After)
 	}
@@ -30,11 +31,11 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	return outcome, err
 }
 
-func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error) {
+// perform is Perform for a service that waits for it; nil for none.
+func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (Outcome, error) {
 	if err := d.validate(); err != nil {
 		return rt.drop(d, OutcomeBadDelivery, err), nil
 	}
-	svc := rt.started()
 	if svc == nil {
 		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeNotStarted}, nil
 	}
@@ -42,11 +43,10 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, d Delivery) (Outcome, error
 		return rt.performCron(ctx, d)
 	}
 	id := uuid.MustParse(d.RunID)
-	worker, ok := svc.enter()
+	worker, ok := svc.holder()
 	if !ok {
 		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeWorkerLost}, nil
 	}
-	defer svc.leave()
 	work, cancel := svc.work(ctx)
 	defer cancel()
 

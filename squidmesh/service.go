@@ -48,26 +48,12 @@ func (s *service) saw(now time.Time) {
 	s.latest = now
 }
 
-// join has the end of the service wait for a delivery, until it leaves, if the service has not ended.
-func (s *service) join() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.busy.Add(1)
-	}
-	return !s.ended
-}
-
-// enter is join for what needs the lease. It says which worker has it.
-func (s *service) enter() (WorkerID, bool) {
+// holder is the worker that has the lease, if this process can prove it.
+func (s *service) holder() (WorkerID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	worker := WorkerID(s.worker.Load())
-	if s.ended || worker == 0 || !s.trusted() {
-		return 0, false
-	}
-	s.busy.Add(1)
-	return worker, true
+	return worker, !s.ended && worker != 0 && s.trusted()
 }
 
 // left says why a worker does not go on: it was stopped, or cannot prove its lease. Nil if it does.
@@ -101,6 +87,21 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 
 // started is the running service; nil when there is none.
 func (rt *Runtime[TTx]) started() *service { return rt.service.Load() }
+
+// join is the running service, whose end waits until the caller leaves it; nil when there is none.
+func (rt *Runtime[TTx]) join() *service {
+	svc := rt.started()
+	if svc == nil {
+		return nil
+	}
+	svc.mu.Lock()
+	defer svc.mu.Unlock()
+	if svc.ended {
+		return nil
+	}
+	svc.busy.Add(1)
+	return svc
+}
 
 // change makes the caller the only one that starts or stops the runtime, until it calls done. An ended context does not keep a caller
 // from it who need not wait: Stop has things to do then, too.

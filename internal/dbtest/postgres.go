@@ -33,13 +33,15 @@ const (
 // without a server fails: `make test` starts one.
 func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 	tb.Helper()
-	url := databaseURL(tb)
+	var url string
 	if slices.Contains(options, Alone) {
 		url = Cluster(tb, pgcluster.Options{}).URL("postgres")
+	} else {
+		url = databaseURL(tb)
 	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		tb.Fatalf("TEST_DATABASE_URL: %v", err)
+		tb.Fatalf("URL of the server: %v", err)
 	}
 	schema := newSchema(tb, config.ConnConfig)
 	config.ConnConfig.RuntimeParams["search_path"] = schema
