@@ -29,12 +29,8 @@ type options struct {
 
 func parseOptions(args []string) (options, error) {
 	o := options{
+		url:  os.Getenv("TEST_DATABASE_URL"),
 		json: os.Getenv("BENCH_JSON"), rounds: 3, warm: 400 * time.Millisecond, window: 1200 * time.Millisecond, patient: 8 * time.Second,
-	}
-	for _, name := range []string{"TEST_DATABASE_URL", "DATABASE_URL"} {
-		if o.url == "" {
-			o.url = os.Getenv(name)
-		}
 	}
 	if q := os.Getenv("BENCH_QUICK"); q != "" && q != "0" {
 		o.quick, o.rounds, o.warm, o.window, o.patient = true, 1, 250*time.Millisecond, 700*time.Millisecond, 1500*time.Millisecond
@@ -65,7 +61,7 @@ func parseOptions(args []string) (options, error) {
 		}
 	}
 	if o.url == "" {
-		return o, errors.New("no server: set DATABASE_URL, or run make bench, which starts one")
+		return o, errors.New("no server: set TEST_DATABASE_URL, or run make bench, which starts one")
 	}
 	return o, nil
 }

@@ -42,8 +42,8 @@ func newOutage(t *testing.T) *outage {
 	require.NoError(t, migrations.UpAllPostgres(t.Context(), o.admin, nil))
 	o.exec(`
 		create table mark (step text);
-		create role other login;
-		create role program login;
+		create role other login password '` + cluster.Password() + `';
+		create role program login password '` + cluster.Password() + `';
 		grant all on all tables in schema public to program;
 		grant all on all sequences in schema public to program`)
 	pool := openPool(t, cluster, "program", 8)

@@ -4,9 +4,11 @@ package pgcluster
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +31,7 @@ type Options struct {
 type Cluster struct {
 	bin, dir string
 	port     int
+	password string
 	options  Options
 
 	mu      sync.Mutex
@@ -47,11 +50,11 @@ func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 		return nil, err
 	}
 	options.MaxConnections = cmp.Or(options.MaxConnections, 200)
-	c := &Cluster{bin: bin, dir: dir, options: options}
+	c := &Cluster{bin: bin, dir: dir, password: rand.Text(), options: options}
 	if err := lend(dir, serverUser()); err != nil {
 		return nil, err
 	}
-	if err := c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"); err != nil {
+	if err := c.initialize(ctx); err != nil {
 		return nil, err
 	}
 	for tries := 1; ; tries++ { // somebody may take the port meanwhile
@@ -69,6 +72,20 @@ func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 	}
 }
 
+// initialize makes the cluster's data. Every user of this machine reaches the server's port, so all roles need the password.
+func (c *Cluster) initialize(ctx context.Context) error {
+	password := filepath.Join(c.dir, "password")
+	if err := os.WriteFile(password, []byte(c.password), 0o600); err != nil {
+		return err
+	}
+	err := lend(password, serverUser())
+	if err == nil {
+		err = c.command(ctx, "initdb", "-D", c.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile="+password,
+			"-E", "UTF8", "--locale=C", "--no-sync")
+	}
+	return errors.Join(err, os.Remove(password))
+}
+
 func taken(address string) bool {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -83,9 +100,18 @@ func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 // Address is where the server listens, host:port.
 func (c *Cluster) Address() string { return fmt.Sprintf("127.0.0.1:%d", c.port) }
 
+// Password is that of the role postgres, and of every other that is to connect with a URL of this cluster.
+func (c *Cluster) Password() string { return c.password }
+
 // URL is what a role connects with.
-func (c *Cluster) URL(role string) string {
-	return fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable", role, c.Address())
+func (c *Cluster) URL(role string) string { return c.URLBy(c.Address(), role) }
+
+// URLBy is what a role connects with by way of a proxy's address, host:port.
+func (c *Cluster) URLBy(address, role string) string {
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(role, c.password), Host: address, Path: "postgres", RawQuery: "sslmode=disable",
+	}
+	return u.String()
 }
 
 func (c *Cluster) start(ctx context.Context) error {
@@ -145,8 +171,11 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) erro
 	return nil
 }
 
-// findPostgres finds the programs of the newest server that is installed.
+// findPostgres finds the programs of the server that scripts/with-postgres was told to use, or the newest that is installed.
 func findPostgres() (string, error) {
+	if bin := os.Getenv("WITH_POSTGRES_BIN"); bin != "" {
+		return bin, nil
+	}
 	candidates, _ := filepath.Glob("/usr/lib/postgresql/*/bin/pg_ctl")
 	for _, pattern := range []string{"/usr/pgsql-*/bin/pg_ctl", "/opt/homebrew/opt/postgresql*/bin/pg_ctl", "/usr/local/opt/postgresql*/bin/pg_ctl"} {
 		more, _ := filepath.Glob(pattern)

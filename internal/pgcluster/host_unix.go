@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// serverUser is who PostgreSQL runs as: it refuses root, so root lends it another user. Nil is the present one.
+// serverUser is who PostgreSQL runs as: it refuses root, so root lends it another user, and that of the machine's real servers only
+// where there is no other. Nil is the present one.
 func serverUser() *syscall.Credential {
 	if os.Getuid() != 0 {
 		return nil
 	}
-	for _, name := range []string{"postgres", "nobody"} {
+	for _, name := range []string{"nobody", "postgres"} {
 		u, err := user.Lookup(name)
 		if err != nil {
 			continue

@@ -35,10 +35,9 @@ type options struct {
 	verbose  bool
 
 	// Of processes that the orchestrator starts.
-	role     string
-	name     string
-	database string
-	ledger   string
+	role   string
+	name   string
+	ledger string
 }
 
 func main() {
@@ -54,7 +53,6 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "tell what is done to the system")
 	flag.StringVar(&o.role, "role", "", "worker, client or drain: set by the orchestrator")
 	flag.StringVar(&o.name, "name", "", "of the process: set by the orchestrator")
-	flag.StringVar(&o.database, "database", "", "set by the orchestrator")
 	flag.StringVar(&o.ledger, "ledger", "", "set by the orchestrator")
 	flag.Parse()
 

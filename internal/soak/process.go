@@ -27,6 +27,9 @@ type death struct {
 	at      time.Time
 }
 
+// databaseEnv tells a process of the crew where the database is. The URL has a password, which a command line would show to everybody.
+const databaseEnv = "SOAK_DATABASE_URL"
+
 // crew keeps the processes: one per slot, replaced when it ends.
 type crew struct {
 	options
@@ -59,9 +62,9 @@ func (c *crew) spawn(slot, role, faults string) error {
 	if err != nil {
 		return err
 	}
-	p.cmd = exec.Command(program, "-role", role, "-name", p.name, "-database", c.database,
+	p.cmd = exec.Command(program, "-role", role, "-name", p.name,
 		"-ledger", filepath.Join(c.dir, p.name+".ledger"), "-seed", fmt.Sprint(c.seed), "-rate", fmt.Sprint(c.rate))
-	p.cmd.Env = append(os.Environ(), "SQUIDMESH_FAULTS="+faults, fmt.Sprintf("SQUIDMESH_FAULT_SEED=%d-%s", c.seed, p.name))
+	p.cmd.Env = append(os.Environ(), databaseEnv+"="+c.database, "SQUIDMESH_FAULTS="+faults, fmt.Sprintf("SQUIDMESH_FAULT_SEED=%d-%s", c.seed, p.name))
 	apart(p.cmd)
 	log, err := os.Create(filepath.Join(c.dir, p.name+".log"))
 	if err != nil {

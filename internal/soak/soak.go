@@ -74,7 +74,7 @@ func (s *soak) open(ctx context.Context) (err error) {
 	if s.proxy, err = wirecut.New(s.cluster.Address()); err != nil {
 		return err
 	}
-	if s.admin, err = pgxpool.New(ctx, databaseURL(s.cluster.Address())); err != nil {
+	if s.admin, err = pgxpool.New(ctx, s.databaseURL(s.cluster.Address())); err != nil {
 		return err
 	}
 	if err := migrations.UpAllPostgres(ctx, s.admin, nil); err != nil {
@@ -83,15 +83,15 @@ func (s *soak) open(ctx context.Context) (err error) {
 	_, err = s.admin.Exec(ctx, `create table soak_effect (run_id text, step text, phase text, attempt integer, key text)`)
 	faults := &faultPlan{random: rand.New(rand.NewPCG(s.seed, 0)), dealt: map[string]int{}}
 	s.crew = &crew{
-		options: s.options, database: databaseURL(s.proxy.Address()), dir: s.dir, faults: faults, say: s.tell,
+		options: s.options, database: s.databaseURL(s.proxy.Address()), dir: s.dir, faults: faults, say: s.tell,
 		slots: map[string]*process{}, points: map[string]int{},
 	}
 	s.nemesis = &nemesis{crew: s.crew, cluster: s.cluster, proxy: s.proxy, admin: s.admin, seed: s.seed, say: s.tell}
 	return err
 }
 
-func databaseURL(address string) string {
-	return "postgres://postgres@" + address + "/postgres?sslmode=disable&connect_timeout=5"
+func (s *soak) databaseURL(address string) string {
+	return s.cluster.URLBy(address, "postgres") + "&connect_timeout=5"
 }
 
 func (s *soak) close() error {

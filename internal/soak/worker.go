@@ -27,7 +27,7 @@ type member struct {
 
 // join builds a member as a program of a user would. With a queue it works.
 func join(ctx context.Context, o options, works bool) (*member, error) {
-	config, err := pgxpool.ParseConfig(o.database)
+	config, err := pgxpool.ParseConfig(os.Getenv(databaseEnv))
 	if err != nil {
 		return nil, err
 	}
