@@ -30,24 +30,24 @@ type DeployOptions struct {
 // DeployReport says how the unfinished runs of a database will fare with this program's workflows.
 type DeployReport struct {
 	// Counts are the runs by outlook.
-	Counts map[OutlookCode]int
+	Counts map[OutlookCode]int `json:"counts"`
 
 	// Groups are the runs by workflow, shape and outlook; within a workflow the worst outlook first.
-	Groups []DeployGroup
+	Groups []DeployGroup `json:"groups"`
 }
 
 // DeployGroup are the runs of a shape that have the same outlook.
 type DeployGroup struct {
-	Workflow string
-	Shape    string
-	Code     OutlookCode
-	Count    int
+	Workflow string      `json:"workflow"`
+	Shape    string      `json:"shape"`
+	Code     OutlookCode `json:"code"`
+	Count    int         `json:"count"`
 
 	// Lacks are the functions that one or more of the runs lack, in the order in which they were found.
-	Lacks []Lack
+	Lacks []Lack `json:"lacks,omitzero"`
 
 	// Runs are the newest of them, at most as many as [DeployOptions.Named].
-	Runs []Outlook
+	Runs []Outlook `json:"runs"`
 }
 
 // CheckDeploy compares the workflows of this runtime with every unfinished run in the database, and says of each whether it
@@ -75,7 +75,7 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 	if len(workflows) == 0 {
 		workflows = []string{""}
 	}
-	report := &DeployReport{Counts: map[OutlookCode]int{}}
+	report := &DeployReport{Counts: map[OutlookCode]int{}, Groups: []DeployGroup{}}
 	for _, workflow := range workflows {
 		if err := rt.foresee(ctx, workflow, o, report); err != nil {
 			return nil, fmt.Errorf("check deploy: %w", err)

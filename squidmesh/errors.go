@@ -14,6 +14,10 @@ var (
 	ErrUnknownWorkflow = newSentinel("unknown_workflow", "unknown workflow")
 	// ErrUnknownTrigger: the workflow has no trigger of that name.
 	ErrUnknownTrigger = newSentinel("unknown_trigger", "unknown trigger")
+	// ErrUnknownStep: the definition that the run is pinned to has no step of that name.
+	ErrUnknownStep = newSentinel("unknown_step", "unknown step")
+	// ErrNoOutput: the step has no result: it has not completed, or its function returns none.
+	ErrNoOutput = newSentinel("no_output", "step has no output")
 	// ErrUnknownShape: the run is pinned to a definition that the database does not hold.
 	ErrUnknownShape = newSentinel("unknown_shape", "unknown shape")
 	// ErrKeyConflict: the idempotency key belongs to a run with a different payload or trigger.

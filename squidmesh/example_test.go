@@ -98,6 +98,36 @@ func ExampleRuntime_StartRunTx() {
 	// completed
 }
 
+// Start a run, wait for its end, and read the result of a step.
+func ExampleRuntime_Output() {
+	type Parcel struct {
+		Grams int `json:"grams"`
+	}
+	type Quote struct {
+		Cents int `json:"cents"`
+	}
+	rt, stop := start(squidmesh.Workflow{
+		Name:     "ship",
+		Triggers: []squidmesh.Trigger{squidmesh.Manual("ship", squidmesh.Payload[Parcel]())},
+		Steps: []squidmesh.Step{
+			{Name: "price", Do: squidmesh.Func(func(_ context.Context, p Parcel) (Quote, error) {
+				return Quote{Cents: 300 + p.Grams/10}, nil
+			})},
+		},
+	})
+	defer stop()
+
+	ctx := context.Background()
+	run, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "ship", Payload: Parcel{Grams: 1200}})
+	check(err)
+	_, err = rt.AwaitRun(ctx, run.ID)
+	check(err)
+	var quote Quote
+	check(rt.Output(ctx, run.ID, "price", &quote))
+	fmt.Println(quote.Cents)
+	// Output: 420
+}
+
 // What a FuncTx step writes commits together with the step's result: for the database it happens exactly once.
 func ExampleFuncTx() {
 	type receipt struct {

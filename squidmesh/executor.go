@@ -144,22 +144,22 @@ type Prober[TTx any] interface {
 // JobState is what a queue knows about a job.
 type JobState struct {
 	// State is the queue's own word for it, such as "available" or "discarded".
-	State string
+	State string `json:"state"`
 
 	// Deliverable says that the queue will still hand the job out, or has just done so.
-	Deliverable bool
+	Deliverable bool `json:"deliverable"`
 
 	// At is when the queue will hand the job out, if that is in the future, as of one that was sent back. Zero means now, or unknown.
-	At time.Time
+	At time.Time `json:"at,omitzero"`
 
 	// Paused says that the job's queue is paused.
-	Paused bool
+	Paused bool `json:"paused,omitzero"`
 
 	// Unattended says that no process has worked the job's queue lately.
-	Unattended bool
+	Unattended bool `json:"unattended,omitzero"`
 
 	// Ahead is how many jobs the queue would hand out first. ProbeJobs leaves it zero; see [LineProber].
-	Ahead int
+	Ahead int `json:"ahead,omitzero"`
 }
 
 // LineProber is a [Prober] that can tell how long a job still has to stand in line.

@@ -8,8 +8,8 @@ import (
 
 // Explanation says why a run stands where it stands and what would work now.
 type Explanation struct {
-	Run    RunID
-	Status RunStatus
+	Run    RunID     `json:"run_id"`
+	Status RunStatus `json:"status"`
 
 	// Reason is why the run is not further: of the reasons of its steps the one that needs most attention. Its Step is empty if
 	// it is about the whole run.
@@ -17,29 +17,29 @@ type Explanation struct {
 
 	// Steps are the reasons of all steps and undos that the run waits for, in the order of the spec; those that only wait for other
 	// steps are among them.
-	Steps []Reason
+	Steps []Reason `json:"steps,omitzero"`
 
 	// Error is the failure that it is about, if any.
-	Error *StepError
+	Error *StepError `json:"error,omitzero"`
 
 	// Evidence is what it was concluded from.
-	Evidence Evidence
+	Evidence Evidence `json:"evidence,omitzero"`
 
 	// Actions are what Decide would accept now, and nothing else. Of replays only those are listed that today's definition takes.
-	Actions []RunAction
+	Actions []RunAction `json:"actions,omitzero"`
 }
 
 // Evidence is what an explanation was concluded from.
 type Evidence struct {
 	// Steps are the rows that are open, or of the step that failed.
-	Steps []StepState
+	Steps []StepState `json:"steps,omitzero"`
 
 	// Workers are those that execute one of Steps. If one of them is not claimed since nobody works its queue or has its function,
 	// they are also all that live: what they have and work instead.
-	Workers []Worker
+	Workers []Worker `json:"workers,omitzero"`
 
 	// Jobs are what the queue says of the jobs of Steps that are due, by their ids. Nil if it cannot be asked.
-	Jobs map[string]JobState
+	Jobs map[string]JobState `json:"jobs,omitzero"`
 }
 
 // Explain is the twin of [Decide]: it says why a run stands where it stands. The snapshot must hold every row, and says more if it

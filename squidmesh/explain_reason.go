@@ -50,15 +50,16 @@ const (
 
 // Reason is why a step, or a run as a whole, stands where it stands.
 type Reason struct {
-	Code     ReasonCode
-	Sentence string
+	Code     ReasonCode `json:"code"`
+	Sentence string     `json:"sentence"`
 
 	// Step and Phase say which row it is about.
-	Step  string
-	Phase Phase
+	Step  string `json:"step,omitzero"`
+	Phase Phase  `json:"phase,omitzero"`
 
 	// Since is when this began, Until when it ends by itself; zero where that is not known.
-	Since, Until time.Time
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // attention ranks the reasons of steps: what stands still though it should move, what moves, what is about to, and what waits.

@@ -24,14 +24,14 @@ func (c OutlookCode) Waits() bool { return c == OutlookMayWait || c == OutlookWi
 
 // Outlook is how a run will fare with the functions of today's definition.
 type Outlook struct {
-	Run      RunID
-	Workflow string
-	Shape    string // that the run is pinned to
-	Status   RunStatus
-	Code     OutlookCode
+	Run      RunID       `json:"run_id"`
+	Workflow string      `json:"workflow"`
+	Shape    string      `json:"shape"` // that the run is pinned to
+	Status   RunStatus   `json:"status"`
+	Code     OutlookCode `json:"code"`
 
 	// Lacks are the functions that the run may still need and that cannot be called, in the order of the spec.
-	Lacks []Lack
+	Lacks []Lack `json:"lacks,omitzero"`
 }
 
 // Lack is a function that a run may need and that cannot be called.
@@ -39,10 +39,10 @@ type Lack struct {
 	StepKey // empty if the definition itself is missing
 
 	// Reason is [ReasonFunctionUnknown], [ReasonFunctionIncompatible] or [ReasonDefinitionUnknown].
-	Reason ReasonCode
+	Reason ReasonCode `json:"reason"`
 
 	// Differs says what keeps a function that is there from being called.
-	Differs string
+	Differs string `json:"differs,omitzero"`
 }
 
 func (l Lack) String() string {

@@ -21,37 +21,38 @@ type InspectOptions struct {
 
 // Inspection is a run as one consistent read found it.
 type Inspection struct {
-	Run  Run // with its payload
-	Spec *Spec
+	Run  Run   `json:"run"` // with its payload
+	Spec *Spec `json:"spec"`
 
 	// Steps are all steps of the run's pinned definition, children behind their block, reached or not.
-	Steps []StepInspection
+	Steps []StepInspection `json:"steps"`
 
 	// Attempts that ended otherwise than by success at the first try, oldest first. Only with History.
-	Attempts []AttemptRecord
+	Attempts []AttemptRecord `json:"attempts,omitzero"`
 
 	// Audit in its order. Only with History.
-	Audit []AuditEntry
+	Audit []AuditEntry `json:"audit,omitzero"`
 }
 
 // StepInspection is one step of an inspected run.
 type StepInspection struct {
-	Name  string
-	Kind  Kind
-	Block string
+	Name  string `json:"name"`
+	Kind  Kind   `json:"kind"`
+	Block string `json:"block,omitzero"`
 
 	// Status is a [StepStatus]; of a step without a row "waiting", or "skipped" once the run has ended. A row that waits
 	// for other steps is waiting too.
-	Status string
+	Status string `json:"status"`
 
 	// Do and Undo are the rows of the step's phases; nil where there is none.
-	Do, Undo *StepState
+	Do   *StepState `json:"do,omitzero"`
+	Undo *StepState `json:"undo,omitzero"`
 
 	// Output is the step's result. Only with History.
-	Output json.RawMessage
+	Output json.RawMessage `json:"output,omitzero"`
 
 	// Error is the latest failure of an attempt of Do. Only with History.
-	Error *StepError
+	Error *StepError `json:"error,omitzero"`
 }
 
 // Statuses of inspected steps besides those of rows.
@@ -185,10 +186,10 @@ type ListParams struct {
 
 // RunPage is one page of runs, newest first, without payloads.
 type RunPage struct {
-	Runs []Run
+	Runs []Run `json:"runs"`
 
 	// Next is the cursor of the following page; empty on the last one.
-	Next string
+	Next string `json:"next,omitzero"`
 }
 
 // ListRuns lists runs, newest first. Errors: [*InputError], [ErrInsideTransaction].
@@ -207,6 +208,9 @@ func (rt *Runtime[TTx]) ListRuns(ctx context.Context, params ListParams) (RunPag
 	})
 	if err != nil {
 		return RunPage{}, fmt.Errorf("list runs: %w", err)
+	}
+	if page.Runs == nil {
+		page.Runs = []Run{} // in JSON an empty list
 	}
 	if len(page.Runs) == q.Limit { // one more than asked for
 		page.Runs = page.Runs[:q.Limit-1]

@@ -29,9 +29,11 @@ type Retention struct {
 
 // Pruned counts what was deleted, or would be.
 type Pruned struct {
-	Completed, Failed, Cancelled int // runs
-	Fires                        int // that started no run
-	Shapes                       int // definitions
+	Completed int `json:"completed"` // runs
+	Failed    int `json:"failed"`    // runs
+	Cancelled int `json:"cancelled"` // runs
+	Fires     int `json:"fires"`     // that started no run
+	Shapes    int `json:"shapes"`    // definitions
 }
 
 // Runs counts those of every status.

@@ -69,8 +69,8 @@ const (
 
 // StepKey names a step row within its run.
 type StepKey struct {
-	Name  string
-	Phase Phase
+	Name  string `json:"step,omitzero"`
+	Phase Phase  `json:"phase,omitzero"`
 }
 
 // Verdict is how a run will end once it has drained.
@@ -90,53 +90,53 @@ const (
 // due, until its first claim or decision. Terminal means: no open rows, no further events.
 type Run struct {
 	// Written once, at the start.
-	ID           RunID
-	Workflow     string
-	Trigger      string
-	Shape        string    // the pinned Spec
-	Key          string    // idempotency key; empty for none
-	KeyHash      string    // what the payload was under that key: for stores, empty in what the runtime returns and tells
-	WindowAt     time.Time // of a cron run: the start of its window
-	WindowEnd    time.Time // the next window; zero if there is none
-	ReceivedAt   time.Time // when the cron delivery arrived that started it
-	SignalID     string    // of what fired
-	ReplayedFrom RunID
-	Payload      json.RawMessage
-	CreatedAt    time.Time
+	ID           RunID           `json:"id"`
+	Workflow     string          `json:"workflow"`
+	Trigger      string          `json:"trigger"`
+	Shape        string          `json:"shape"`                // the pinned Spec
+	Key          string          `json:"key,omitzero"`         // idempotency key; empty for none
+	KeyHash      string          `json:"-"`                    // what the payload was under that key: for stores, empty in what the runtime returns and tells
+	WindowAt     time.Time       `json:"window_at,omitzero"`   // of a cron run: the start of its window
+	WindowEnd    time.Time       `json:"window_end,omitzero"`  // the next window; zero if there is none
+	ReceivedAt   time.Time       `json:"received_at,omitzero"` // when the cron delivery arrived that started it
+	SignalID     string          `json:"signal_id,omitzero"`   // of what fired
+	ReplayedFrom RunID           `json:"replayed_from,omitzero"`
+	Payload      json.RawMessage `json:"payload,omitzero"`
+	CreatedAt    time.Time       `json:"created_at"`
 
 	// Written by transitions.
-	Status     RunStatus
-	Verdict    Verdict
-	Compensate bool // what completed is to be undone before the verdict is taken
-	Version    int  // rises by one with each transition
-	Seq        int  // of the newest audit entry
-	LastAt     time.Time
-	Open       int        // rows that are due, claimed or paused; blocks and rows that wait for others do not count
-	Retrying   int        // how many of those wait for a retry
-	Reason     *StepError // the latest final failure of a step, routed or not
-	FinishedAt time.Time
+	Status     RunStatus  `json:"status"`
+	Verdict    Verdict    `json:"verdict,omitzero"`
+	Compensate bool       `json:"compensate,omitzero"` // what completed is to be undone before the verdict is taken
+	Version    int        `json:"version"`             // rises by one with each transition
+	Seq        int        `json:"seq"`                 // of the newest audit entry
+	LastAt     time.Time  `json:"last_at,omitzero"`
+	Open       int        `json:"open"`              // rows that are due, claimed or paused; blocks and rows that wait for others do not count
+	Retrying   int        `json:"retrying,omitzero"` // how many of those wait for a retry
+	Reason     *StepError `json:"reason,omitzero"`   // the latest final failure of a step, routed or not
+	FinishedAt time.Time  `json:"finished_at,omitzero"`
 }
 
 // StepState is the row of one phase of a step.
 type StepState struct {
-	Run RunID
+	Run RunID `json:"run_id,omitzero"`
 	StepKey
 
-	Status   StepStatus
-	Attempt  int // the attempt that is scheduled or running: the fence. It rises after every claim and is never reset
-	Failures int // failed attempts, which count towards Retry
-	Losses   int // attempts that died with their worker
-	Missing  int // dependencies that have not completed
+	Status   StepStatus `json:"status"`
+	Attempt  int        `json:"attempt"`           // the attempt that is scheduled or running: the fence. It rises after every claim and is never reset
+	Failures int        `json:"failures,omitzero"` // failed attempts, which count towards Retry
+	Losses   int        `json:"losses,omitzero"`   // attempts that died with their worker
+	Missing  int        `json:"missing,omitzero"`  // dependencies that have not completed
 
-	Worker     WorkerID  // who runs it, or ran it last
-	Cause      string    // the step whose final failure led here
-	DueAt      time.Time // of a delivery; zero when no delivery is awaited
-	DeadlineAt time.Time // when the running attempt times out, or the open decision expires; zero is never
-	JobID      string    // of the delivery that was enqueued last
-	Queue      string
-	StartedAt  time.Time // of the current or last attempt
-	FinishedAt time.Time
-	DoneSeq    int // audit entry of its completion, which also holds the output
+	Worker     WorkerID  `json:"worker,omitzero"`      // who runs it, or ran it last
+	Cause      string    `json:"cause,omitzero"`       // the step whose final failure led here
+	DueAt      time.Time `json:"due_at,omitzero"`      // of a delivery; zero when no delivery is awaited
+	DeadlineAt time.Time `json:"deadline_at,omitzero"` // when the running attempt times out, or the open decision expires; zero is never
+	JobID      string    `json:"job_id,omitzero"`      // of the delivery that was enqueued last
+	Queue      string    `json:"queue,omitzero"`
+	StartedAt  time.Time `json:"started_at,omitzero"` // of the current or last attempt
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+	DoneSeq    int       `json:"done_seq,omitzero"` // audit entry of its completion, which also holds the output
 }
 
 // open reports whether the row counts in [Run.Open].
@@ -170,14 +170,14 @@ const (
 
 // AttemptRecord is the row of an attempt that ended otherwise than by success at the first try.
 type AttemptRecord struct {
-	Run RunID
+	Run RunID `json:"run_id,omitzero"`
 	StepKey
-	Attempt   int
-	Worker    WorkerID
-	Outcome   AttemptOutcome
-	StartedAt time.Time
-	EndedAt   time.Time
-	Error     *StepError
+	Attempt   int            `json:"attempt"`
+	Worker    WorkerID       `json:"worker,omitzero"`
+	Outcome   AttemptOutcome `json:"outcome"`
+	StartedAt time.Time      `json:"started_at,omitzero"`
+	EndedAt   time.Time      `json:"ended_at,omitzero"`
+	Error     *StepError     `json:"error,omitzero"`
 }
 
 // AuditKind says what an audit entry records.
@@ -206,15 +206,15 @@ const (
 
 // AuditEntry records one transition of a run: append-only, at most one per commit and run, numbered without gaps.
 type AuditEntry struct {
-	Run RunID
-	Seq int
+	Run RunID `json:"run_id,omitzero"`
+	Seq int   `json:"seq"`
 	StepKey
-	Kind    AuditKind
-	Attempt int
-	At      time.Time // never earlier than the entry before it
-	Actor   string
-	Data    json.RawMessage // an AuditData
-	Output  json.RawMessage // of a step that completed
+	Kind    AuditKind       `json:"kind"`
+	Attempt int             `json:"attempt,omitzero"`
+	At      time.Time       `json:"at"` // never earlier than the entry before it
+	Actor   string          `json:"actor,omitzero"`
+	Data    json.RawMessage `json:"data,omitzero"`   // an AuditData
+	Output  json.RawMessage `json:"output,omitzero"` // of a step that completed
 }
 
 // AuditData is what an audit entry tells besides its columns.

@@ -37,7 +37,7 @@ type StartResult struct {
 	Run
 
 	// Existing says that the run was there before, under the same key.
-	Existing bool
+	Existing bool `json:"existing"`
 }
 
 // StartRun starts a run in a transaction of its own: the run, its first steps and their jobs are written together or not at

@@ -275,16 +275,17 @@ type StepPlace struct {
 
 // Worker is the row of a process that executes.
 type Worker struct {
-	ID   WorkerID
-	Name string
+	ID   WorkerID `json:"id"`
+	Name string   `json:"name"`
 	// Queues are those that its definitions use. Which of them its process works, the queue's own client knows; that it works them all
 	// is for the program to see to.
-	Queues    []string
-	Functions []string // workflow/step
-	Shapes    []string // of the definitions that its functions were written for; their specs are saved
+	Queues    []string `json:"queues,omitzero"`
+	Functions []string `json:"functions,omitzero"` // workflow/step
+	Shapes    []string `json:"shapes,omitzero"`    // of the definitions that its functions were written for; their specs are saved
 
 	// Kept by the store: when the lease ends, and when the worker was declared lost, zero for never.
-	LeaseUntil, LostAt time.Time
+	LeaseUntil time.Time `json:"lease_until,omitzero"`
+	LostAt     time.Time `json:"lost_at,omitzero"`
 }
 
 // WorkerReport is what a tick found.

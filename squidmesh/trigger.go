@@ -39,8 +39,8 @@ const maxCatchUp = 1000
 
 // TriggerKey names a trigger.
 type TriggerKey struct {
-	Workflow string
-	Trigger  string
+	Workflow string `json:"workflow"`
+	Trigger  string `json:"trigger"`
 }
 
 func (k TriggerKey) String() string { return k.Workflow + "/" + k.Trigger }
@@ -49,22 +49,22 @@ func (k TriggerKey) String() string { return k.Workflow + "/" + k.Trigger }
 // definition written last holds for all.
 type TriggerState struct {
 	TriggerKey
-	Expression string
-	TimeZone   string
-	Missed     Missed
-	CatchUp    int
-	Overlap    Overlap
+	Expression string  `json:"expression"`
+	TimeZone   string  `json:"time_zone"`
+	Missed     Missed  `json:"missed"`
+	CatchUp    int     `json:"catch_up,omitzero"`
+	Overlap    Overlap `json:"overlap"`
 
 	// NextAt is the next window; zero if there is none.
-	NextAt time.Time
-	Paused bool
+	NextAt time.Time `json:"next_at,omitzero"`
+	Paused bool      `json:"paused"`
 	// ChangedAt is when the trigger was paused or resumed last, Actor and Comment are what [TriggerParams] said then. All are zero if
 	// nobody has done either since migration 009.
-	ChangedAt time.Time
-	Actor     string
-	Comment   string
+	ChangedAt time.Time `json:"changed_at,omitzero"`
+	Actor     string    `json:"actor,omitzero"`
+	Comment   string    `json:"comment,omitzero"`
 	// PrunedTo is the newest window whose fire or run has been deleted; zero if none has.
-	PrunedTo time.Time
+	PrunedTo time.Time `json:"pruned_to,omitzero"`
 }
 
 // FireState says what became of a window.
@@ -88,27 +88,27 @@ type Fire struct {
 
 	// Key is unique in the trigger: the wall-clock minute of the window with its zone; for "@every" and fires by hand the
 	// instant.
-	Key      string
-	SignalID string // unique in the trigger, too
+	Key      string `json:"key"`
+	SignalID string `json:"signal_id"` // unique in the trigger, too
 
-	WindowAt  time.Time
-	WindowEnd time.Time // the next window; zero if there is none
-	State     FireState
-	Reason    string // why it was skipped, refused or queued
-	RunID     RunID  // of the run that it started
-	FiredAt   time.Time
+	WindowAt  time.Time `json:"window_at"`
+	WindowEnd time.Time `json:"window_end,omitzero"` // the next window; zero if there is none
+	State     FireState `json:"state"`
+	Reason    string    `json:"reason,omitzero"` // why it was skipped, refused or queued
+	RunID     RunID     `json:"run_id,omitzero"` // of the run that it started
+	FiredAt   time.Time `json:"fired_at"`
 
 	// Actor and Comment are what [TriggerParams] said of a fire by hand.
-	Actor   string
-	Comment string
+	Actor   string `json:"actor,omitzero"`
+	Comment string `json:"comment,omitzero"`
 
 	// RunStatus is where the run stands; empty if there is none, or no more.
-	RunStatus RunStatus
+	RunStatus RunStatus `json:"run_status,omitzero"`
 
 	// LookAt is when the sweep looks after a fire that is open; Sent counts its deliveries, JobID is the last one.
-	LookAt time.Time
-	Sent   int
-	JobID  string
+	LookAt time.Time `json:"look_at,omitzero"`
+	Sent   int       `json:"sent,omitzero"`
+	JobID  string    `json:"job_id,omitzero"`
 }
 
 // TriggerQuery selects trigger rows.

@@ -194,14 +194,14 @@ type TriggerInspection struct {
 	TriggerState
 
 	// Registered says that this process has the trigger, so that it fires it. A trigger that no process has stands still.
-	Registered bool
+	Registered bool `json:"registered"`
 
 	// Next are the windows to come. A window in the past is about to fire, or nobody is there to fire it. Of a paused trigger
 	// there are none.
-	Next []time.Time
+	Next []time.Time `json:"next,omitzero"`
 
 	// Fires are the newest ones, newest window first.
-	Fires []Fire
+	Fires []Fire `json:"fires,omitzero"`
 }
 
 // ListTriggers lists the cron triggers that started processes have registered, by workflow and name. Errors: [*InputError],

@@ -89,19 +89,12 @@ func (k *Kit[TTx]) explain(id squidmesh.RunID) *squidmesh.Explanation {
 	return ex
 }
 
-// Output decodes the output of a step into a variable. It fails the test if the step has none.
+// Output decodes the output of a step into a variable; see [squidmesh.Runtime.Output]. It fails the test if the step has none.
 func (r *Run[TTx]) Output(step string, into any) {
 	r.kit.t.Helper()
-	for _, st := range r.Inspect().Steps {
-		if st.Name != step || st.Output == nil {
-			continue
-		}
-		if err := json.Unmarshal(st.Output, into); err != nil {
-			r.kit.t.Fatalf("squidmeshtest: output of %s: %v", step, err)
-		}
-		return
+	if err := r.kit.Runtime().Output(r.kit.ctx, r.ID, step, into); err != nil {
+		r.kit.t.Fatalf("squidmeshtest: %v", err)
 	}
-	r.kit.t.Fatalf("squidmeshtest: step %s has no output", step)
 }
 
 // History is what happened to the run, a line for each entry of its audit, with the time since its start:

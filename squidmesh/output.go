@@ -1,0 +1,79 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
+)
+
+// Output decodes the result of a completed step of a run into the variable that into points to, as encoding/json does. Of an
+// approval that is an [ApprovalResult]. A step's output can be read as soon as it has completed, and as long as the run is kept.
+//
+// Errors: [ErrNotFound]; [ErrUnknownStep]; [ErrNoOutput] of a step that has not completed or whose function returns nothing;
+// [ErrUnreadable] if the output is sealed with a key that this process does not have; [*InputError] for an into that is no pointer;
+// that of encoding/json for a variable of another type; [ErrUnknownShape], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) Output(ctx context.Context, id RunID, step string, into any) error {
+	if err := firstError(checkCall(ctx), checkInto(into)); err != nil {
+		return err
+	}
+	var output json.RawMessage
+	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+		output, err = rt.readOutput(ctx, tx, id, step)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(output, into); err != nil {
+		return fmt.Errorf("decode output of step %s of run %s: %w", step, id, err)
+	}
+	return nil
+}
+
+func checkInto(into any) error {
+	if v := reflect.ValueOf(into); v.Kind() != reflect.Pointer || v.IsNil() {
+		return &InputError{Field: "into", Code: "required", Detail: "is not a pointer to a variable"}
+	}
+	return nil
+}
+
+func (rt *Runtime[TTx]) readOutput(ctx context.Context, tx TTx, id RunID, step string) (json.RawMessage, error) {
+	run, err := rt.findRun(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	p, err := rt.pin(ctx, tx, run)
+	if err != nil {
+		return nil, err
+	}
+	if p.spec.step(step) == nil {
+		var names []string
+		for i := range p.spec.steps {
+			names = append(names, p.spec.steps[i].Name)
+		}
+		return nil, fmt.Errorf("output of run %s: %w %s of workflow %q%s", id, ErrUnknownStep, echo.Quote(step), run.Workflow, didYouMean(step, names))
+	}
+	key := StepKey{step, PhaseDo}
+	loaded, err := rt.loadRun(ctx, tx, id, Reads{Steps: []StepKey{key}, Outputs: []string{step}})
+	if err != nil {
+		return nil, err
+	}
+	output, ok := loaded.Outputs[step]
+	switch row, reached := loaded.Steps[key]; {
+	case ok && isSealed(output):
+		return nil, fmt.Errorf("output of step %s of run %s: %w", step, id, unreadable(output))
+	case ok:
+		return output, nil
+	case reached && row.Status == StepCompleted:
+		return nil, fmt.Errorf("output of step %s of run %s: %w: it completed without one", step, id, ErrNoOutput)
+	default:
+		var do *StepState
+		if reached {
+			do = &row
+		}
+		return nil, fmt.Errorf("output of step %s of run %s: %w: it is %s, and the run is %s", step, id, ErrNoOutput, inspectedStatus(run, do), run.Status)
+	}
+}
