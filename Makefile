@@ -11,11 +11,19 @@ PACKAGES     ?= ./...
 
 .PHONY: help
 help: ## Print what can be made
-	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 .PHONY: test
 test: ## Run all tests with the race detector, on SQLite and on a throw-away PostgreSQL
 	scripts/with-postgres $(GO) test -race -timeout $(TEST_TIMEOUT) $(PACKAGES)
+
+# The oldest and the newest that are supported, at the versions of the npm packages that have them.
+POSTGRES_VERSIONS ?= 14.23.0-beta.17 18.4.0-beta.17
+
+.PHONY: test/versions
+test/versions: ## Run what depends on PostgreSQL's version on the oldest and the newest, where npm brings them
+	scripts/each-postgres '$(POSTGRES_VERSIONS)' $(GO) test -count=1 -timeout 5m \
+		./squidmesh/pgstore ./riveradapter ./migrations ./invariants
 
 .PHONY: mutants
 mutants: ## Plant every bug of the lists, and require that a property or a test finds it (make test plants some of them)

@@ -35,10 +35,15 @@ from unnest(
 on conflict (id) do nothing;
 
 -- name: Taken
--- A statement of its own, so that it sees the row that InsertRun waited for.
+-- A statement of its own, so that it sees the row that InsertRun waited for. One probe for each index: of an "or" of both some
+-- planners make a scan of the whole table, if they plan while it is small, and a connection keeps the plan.
 select /* include Run */, null::json as payload
 from /* schema */squidmesh_run
-where id = $1 or workflow = $2 and key = $3;
+where id = $1
+union all
+select /* include Run */, null::json as payload
+from /* schema */squidmesh_run
+where workflow = $2 and key = $3 and id <> $1;
 
 -- name: Filter
 -- What all listings share. Open ends are infinite values rather than nulls, so that a generic plan can still use the index
