@@ -127,7 +127,7 @@ func Choose[In any](f func(context.Context, In) (string, error)) Action {
 	}
 }
 
-// Wait makes a step that is over once d, at most ten years, has passed since it was reached. Nothing runs meanwhile; it survives restarts.
+// Wait makes a step that is over once d, from a millisecond to ten years, has passed since it was reached. Nothing runs meanwhile; it survives restarts.
 func Wait(d time.Duration) Action { return Action{kind: KindWait, wait: d} }
 
 // Log makes a step that writes message, of at most 4 KiB, to the runtime's logger.

@@ -164,7 +164,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		},
 		"options of a block": {
 			of(Step{
-				Name: "a", Parallel: []Step{step("b")}, Retry: Constant(1, 0), Timeout: 1, Undo: undo, Input: []string{"x"}, Output: "x",
+				Name: "a", Parallel: []Step{step("b")}, Retry: Constant(1, 0), Timeout: time.Second, Undo: undo, Input: []string{"x"}, Output: "x",
 				Queue: "q", Priority: 1, Irreversible: true,
 			}),
 			[]string{
@@ -174,7 +174,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 			},
 		},
 		"retry of a wait": {
-			of(step("a", do(Wait(1)), func(st *Step) { st.Retry, st.Timeout = Constant(2, 0), 1 })),
+			of(step("a", do(Wait(time.Second)), func(st *Step) { st.Retry, st.Timeout = Constant(2, 0), time.Second })),
 			[]string{`not_applicable @ step "a": Retry`, `not_applicable @ step "a": Timeout`},
 		},
 		"undo of a choice": {
@@ -191,9 +191,14 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 			of(retried(Retry{MaxAttempts: 1001})),
 			[]string{`bad_retry @ step "a": Retry`},
 		},
-		"delay without attempts": {of(retried(Retry{Base: 1})), []string{`bad_retry @ step "a": Retry`}},
+		"base in nanoseconds":    {of(retried(Exponential(5, 1, 60))), []string{`bad_retry @ step "a": Retry`}},
+		"max in nanoseconds":     {of(retried(Exponential(5, 0, 60))), []string{`bad_retry @ step "a": Retry`}},
+		"delay in nanoseconds":   {of(retried(Constant(5, 30))), []string{`bad_retry @ step "a": Retry`}},
+		"timeout in nanoseconds": {of(step("a", func(st *Step) { st.Timeout = 30 })), []string{`bad_timeout @ step "a": Timeout`}},
+		"wait in nanoseconds":    {of(step("a", do(Wait(999_999)))), []string{`bad_wait @ step "a": Do`}},
+		"delay without attempts": {of(retried(Retry{Base: time.Second})), []string{`bad_retry @ step "a": Retry`}},
 		"negative base":          {of(retried(Retry{MaxAttempts: 2, Base: -1})), []string{`bad_retry @ step "a": Retry`}},
-		"max below base":         {of(retried(Retry{MaxAttempts: 2, Base: 2, Max: 1})), []string{`bad_retry @ step "a": Retry`}},
+		"max below base":         {of(retried(Retry{MaxAttempts: 2, Base: 2 * time.Second, Max: time.Second})), []string{`bad_retry @ step "a": Retry`}},
 		"negative max":           {of(retried(Retry{MaxAttempts: 2, Max: -1})), []string{`bad_retry @ step "a": Retry`}},
 		"jitter":                 {of(retried(Retry{MaxAttempts: 2, Jitter: 1.1})), []string{`bad_retry @ step "a": Retry`}},
 		"jitter is no number":    {of(retried(Retry{MaxAttempts: 2, Jitter: math.NaN()})), []string{`bad_retry @ step "a": Retry`}},
@@ -212,7 +217,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 			[]string{`excluding_marks @ step "a": Undo`},
 		},
 		"policy without undo": {
-			of(step("a", func(st *Step) { st.UndoTimeout = 1 })),
+			of(step("a", func(st *Step) { st.UndoTimeout = time.Second })),
 			[]string{`no_undo @ step "a": Undo`},
 		},
 
@@ -314,14 +319,14 @@ func TestCompile_AcceptsWhatIsRight(t *testing.T) {
 	for name, w := range map[string]Workflow{
 		"one step":          of(step("a")),
 		"error to the end":  of(step("a", onError("complete"))),
-		"wait in a block":   of(block("a", step("b", do(Wait(1))), step("c", do(Log(slog.LevelDebug, "x")), after("b")))),
+		"wait in a block":   of(block("a", step("b", do(Wait(time.Millisecond))), step("c", do(Log(slog.LevelDebug, "x")), after("b")))),
 		"two ways to one":   of(step("a", next("c"), onError("b")), step("b", next("c")), step("c")),
 		"zone for today":    on(Trigger{Name: "s", TimeZone: "Europe/Vienna", Payload: Payload[order](Defaults{"order_id": Today})}),
 		"cron in a zone":    on(Cron("c", "30 6 * * 1-5", "Europe/Vienna", Payload[order](Defaults{"order_id": Now, "total": 1}))),
 		"cron by interval":  on(Cron("c", "@every 90s", "", Contract{})),
 		"leap day":          on(Cron("c", "0 0 29 2 *", "", Contract{})),
 		"pointer to struct": of(step("a", do(Effect(does[*order]())))),
-		"retry for ever":    of(retried(Retry{MaxAttempts: 1000, Base: 1, Jitter: 1})),
+		"retry for ever":    of(retried(Retry{MaxAttempts: 1000, Base: time.Millisecond, Jitter: 1})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,15 @@ import (
 // maxTimeout leaves River, which gives our jobs 24 hours, the time to hear of a timeout.
 const maxTimeout = 23 * time.Hour
 
+// minDuration is the least that a duration of a definition or a configuration may be, besides zero. What is below was meant in another
+// unit: a bare number is nanoseconds.
+const minDuration = time.Millisecond
+
+// tooShort says what is wrong with a duration below minDuration.
+func tooShort(d time.Duration) string {
+	return fmt.Sprintf("%s is below %s: a bare number is nanoseconds, so give it its unit, as in 30*time.Second", d, minDuration)
+}
+
 // maxDecisionTimeout is ten years: nothing runs while a decision is open.
 const maxDecisionTimeout = 10 * 365 * 24 * time.Hour
 
@@ -182,7 +191,9 @@ func (c *compiler) checkDecision(i int) {
 			c.report("no_deadline", c.place(i, "OnError"), "a pause fails only when its Timeout has passed, and it has none")
 		}
 	case KindWait:
-		if n.Do.wait <= 0 || n.Do.wait > maxWait {
+		if d := n.Do.wait; d > 0 && d < minDuration {
+			c.report("bad_wait", c.place(i, "Do"), "a wait of %s", tooShort(d))
+		} else if d <= 0 || d > maxWait {
 			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is not above zero and at most %s", n.Do.wait, maxWait)
 		}
 	case KindLog:
@@ -282,6 +293,14 @@ func (c *compiler) checkRetry(place string, r Retry) {
 	case r.MaxAttempts == 0 && r != Retry{}:
 		c.report("bad_retry", place, "without MaxAttempts there is one attempt, and nothing to delay")
 	}
+	if r.Base > 0 && r.Base < minDuration {
+		c.report("bad_retry", place, "Base %s", tooShort(r.Base))
+		return // what is said of one holds for the others
+	}
+	if r.Max > 0 && r.Max < minDuration {
+		c.report("bad_retry", place, "Max %s", tooShort(r.Max))
+		return
+	}
 	if r.Base < 0 || r.Base > maxWait {
 		c.report("bad_retry", place, "Base %s is not from 0 to %s", r.Base, maxWait)
 	}
@@ -296,7 +315,9 @@ func (c *compiler) checkRetry(place string, r Retry) {
 }
 
 func (c *compiler) checkTimeout(place string, d, longest time.Duration) {
-	if d < 0 || d > longest {
+	if d > 0 && d < minDuration {
+		c.report("bad_timeout", place, "%s", tooShort(d))
+	} else if d < 0 || d > longest {
 		c.report("bad_timeout", place, "%s is not from 0 to %s", d, longest)
 	}
 }

@@ -70,7 +70,7 @@ func TestForesee(t *testing.T) {
 			[]Step{doing("work", "")}, []Step{doing("labour", "")}, func(tl *tale) { tl.claim(1, "work") }, OutlookMayWait, []Lack{do("work")},
 		},
 		"a wait cannot fail": {
-			[]Step{{Name: "rest", Do: Wait(1), Next: "end", OnError: "mend"}, end, doing("mend", "")},
+			[]Step{{Name: "rest", Do: Wait(time.Second), Next: "end", OnError: "mend"}, end, doing("mend", "")},
 			[]Step{end},
 			func(*tale) {},
 			OutlookFinishes,

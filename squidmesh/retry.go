@@ -13,10 +13,11 @@ type Retry struct {
 	// Zero means 1.
 	MaxAttempts int
 
-	// Base is the delay after the first failure; it doubles with each further one. Zero retries at once.
+	// Base is the delay after the first failure; it doubles with each further one. Zero retries at once; else it is at least a
+	// millisecond.
 	Base time.Duration
 
-	// Max caps the delay. Zero means no cap.
+	// Max caps the delay. Zero means no cap; else it is at least a millisecond.
 	Max time.Duration
 
 	// Jitter spreads each delay evenly over [1-Jitter, 1+Jitter] of itself, so that what failed together does not come

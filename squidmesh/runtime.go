@@ -145,8 +145,14 @@ func (c *Config[TTx]) check() []error {
 	if c.TimeSlice < 0 {
 		report("TimeSlice", "out_of_range", "%s is negative", c.TimeSlice)
 	}
+	if c.TimeSlice > 0 && c.TimeSlice < minDuration {
+		report("TimeSlice", "out_of_range", "%s", tooShort(c.TimeSlice))
+	}
 	if c.Heartbeat < 0 {
 		report("Heartbeat", "out_of_range", "%s is negative", c.Heartbeat)
+	}
+	if c.Heartbeat > 0 && c.Heartbeat < minDuration {
+		report("Heartbeat", "out_of_range", "%s", tooShort(c.Heartbeat))
 	}
 	if c.Store != nil {
 		if lease := c.Store.Traits().Lease; lease < 3*c.Heartbeat {

@@ -37,6 +37,8 @@ func TestBadConfig(t *testing.T) {
 		"name of two lines":   {func(c *config) { c.Name = "a\nb" }, "Name", "invalid_text"},
 		"name with NUL":       {func(c *config) { c.Name = "a\x00" }, "Name", "invalid_text"},
 		"name is no UTF-8":    {func(c *config) { c.Name = "\xff" }, "Name", "invalid_text"},
+		"time slice, no unit": {func(c *config) { c.TimeSlice = 5 }, "TimeSlice", "out_of_range"},
+		"heartbeat, no unit":  {func(c *config) { c.Heartbeat = 1 }, "Heartbeat", "out_of_range"},
 		"time slice":          {func(c *config) { c.TimeSlice = -1 }, "TimeSlice", "out_of_range"},
 		"output":              {func(c *config) { c.MaxOutput = -1 }, "MaxOutput", "out_of_range"},
 		"retention":           {func(c *config) { c.Retention.Completed = time.Minute - 1 }, "Retention.Completed", "out_of_range"},
