@@ -97,7 +97,7 @@ type decision struct {
 	worker    Attempted // who may continue with a successor
 	executing *StepSpec // the step that just ended: a successor must share its queue
 	ended     bool      // the attempt of the event is over, and with it its hold
-	claims    bool      // something was claimed
+	begun     bool      // something was claimed, or a timer set: the run is not pending any more
 	pausing   bool      // a decision was opened
 	terminal  RunStatus
 }
@@ -215,7 +215,7 @@ func (d *decision) status() RunStatus {
 		return RunRetrying
 	case d.pausing:
 		return RunPaused
-	case d.run.Status == RunPending && !d.claims:
+	case d.run.Status == RunPending && !d.begun:
 		return RunPending
 	default:
 		return RunRunning

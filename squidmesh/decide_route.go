@@ -33,7 +33,9 @@ func (d *decision) reach(target, cause string) {
 
 // ready schedules the first attempt of a row: at once, or at the end of a wait.
 func (d *decision) ready(row StepState) {
-	row.Status, row.DueAt = StepScheduled, d.due(d.spec.step(row.Name).Policy.Wait)
+	st := d.spec.step(row.Name)
+	row.Status, row.DueAt = StepScheduled, d.due(st.Policy.Wait)
+	d.begun = d.begun || st.Kind == KindWait
 	d.put(row)
 }
 

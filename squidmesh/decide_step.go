@@ -43,7 +43,6 @@ func (d *decision) claimed(e Claimed) {
 	d.worker, d.executing = e.Attempted, st
 	d.t.Queued = d.now.Sub(row.DueAt)
 	if st.Kind == KindWait {
-		d.claims = true
 		row.StartedAt = d.at
 		d.complete(st, row, "")
 		return
@@ -84,7 +83,7 @@ func (d *decision) claim(row StepState) {
 	row.StartedAt, row.DueAt = d.at, time.Time{}
 	row.DeadlineAt = d.now.Add(st.policy(row.Phase).Timeout)
 	d.put(row)
-	d.claims = true
+	d.begun = true
 	d.data.Worker = d.worker.Worker
 
 	var cause *StepError

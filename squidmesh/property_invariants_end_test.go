@@ -211,6 +211,9 @@ func ruleStatus(m *moment) string {
 	if e, ok := m.event.(Claimed); ok {
 		began = began || m.isWait(e.StepKey)
 	}
+	for _, c := range m.t.Steps {
+		began = began || c.New && c.Status == StepScheduled && c.Missing == 0 && m.isWait(c.StepKey)
+	}
 	switch {
 	case live+due+decisions+retries+undos == 0:
 		if !run.Status.Terminal() {

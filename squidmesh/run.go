@@ -87,7 +87,7 @@ const (
 //
 // Its status follows from its rows, by precedence: cancelling (cancelled, not drained), compensating, running (something
 // claimed or due, timers included), retrying (only retries to come), paused (only decisions open). A run is pending, whatever is
-// due, until its first claim or decision. Terminal means: no open rows, no further events.
+// due, until its first claim, wait or decision begins. Terminal means: no open rows, no further events.
 type Run struct {
 	// Written once, at the start.
 	ID           RunID           `json:"id"`

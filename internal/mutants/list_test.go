@@ -372,8 +372,13 @@ var mutants = []mutant{
 	},
 	{
 		"runs stay pending", "decide.go",
-		`case d.run.Status == RunPending && !d.claims:`,
+		`case d.run.Status == RunPending && !d.begun:`,
 		`case d.run.Status == RunPending:`,
+	},
+	{
+		"a run that only waits stays pending", "decide_route.go",
+		`d.begun = d.begun || st.Kind == KindWait`,
+		`_ = st`,
 	},
 	{
 		"retries count as running", "decide.go",
@@ -397,7 +402,7 @@ var mutants = []mutant{
 	},
 	{
 		"waits are over at once", "decide_route.go",
-		`d.due(d.spec.step(row.Name).Policy.Wait)`,
+		`d.due(st.Policy.Wait)`,
 		`d.due(0)`,
 	},
 	{
