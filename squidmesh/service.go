@@ -120,11 +120,11 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// Start registers this process as a worker, takes over what dead workers left, and starts the background tick. It writes the
-// specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are, and are fired by the
-// processes that know them. Start before the queue's own client. It fails if the database does not answer. Errors: [ErrStarted],
-// [ErrInsideTransaction].
-func (rt *Runtime[TTx]) Start(ctx context.Context) error {
+// Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
+// background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
+// and are fired by the processes that know them. Start before the queue's own client. It fails if the database does not answer. Errors:
+// [ErrStarted], [ErrInsideTransaction].
+func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err := checkCall(ctx); err != nil {
 		return err
 	}
@@ -143,21 +143,25 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 		rt.live.cancelAll(ErrLeaseLost)
 	})
 	svc.doubt.Stop() // until the lease has a beginning
+	line := rt.newLine()
+	defer func() {
+		if err != nil {
+			svc.doubt.Stop()
+			svc.cancel()
+			line.close()
+		}
+	}()
 	if err := rt.saveSpecs(ctx, 0, rt.Workflows()...); err != nil {
-		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	sent := time.Now()
-	report, err := rt.registerWorker(ctx, rt.store.InTx, true)
+	report, err := rt.registerWorker(ctx, line.InTx, true)
 	if err != nil {
-		svc.cancel()
-		return fmt.Errorf("start runtime: %w", err)
+		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
 	}
 	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
 	if err := joinTroubles(rt.takeOver(ctx, report.Orphans)); err != nil {
-		svc.doubt.Stop()
-		svc.cancel()
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	rt.service.Store(svc)
@@ -166,7 +170,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 		close(svc.pruned)
 		return nil
 	}
-	go rt.tickLoop(svc)
+	go rt.tickLoop(svc, line)
 	go rt.pruneLoop(svc)
 	return nil
 }
@@ -274,10 +278,9 @@ func (rt *Runtime[TTx]) resign(ctx context.Context, worker WorkerID) error {
 
 // tickLoop renews the lease until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool
 // keeps the next heartbeat waiting.
-func (rt *Runtime[TTx]) tickLoop(svc *service) {
+func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 	defer close(svc.ticked)
-	inTx, hangUp := rt.line(svc)
-	defer hangUp()
+	defer line.close()
 	var care sync.WaitGroup
 	defer care.Wait()
 	ticker := time.NewTicker(rt.config.Heartbeat)
@@ -288,7 +291,7 @@ func (rt *Runtime[TTx]) tickLoop(svc *service) {
 			return
 		case <-ticker.C:
 		}
-		report, err := rt.tick(svc, inTx)
+		report, err := rt.tick(svc, line.InTx)
 		if err != nil {
 			if svc.ctx.Err() == nil {
 				rt.complain("squidmesh: tick", []trouble{{what: "heartbeat", err: err}})
@@ -327,23 +330,6 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	}
 	return joinTroubles(rt.care(svc, report))
 }
-
-// line is the tick's way to the database, and what ends it: a connection of its own where the store has such.
-func (rt *Runtime[TTx]) line(svc *service) (inTx inTxFunc[TTx], hangUp func()) {
-	d, ok := rt.config.Store.(Dedicator[TTx]) // not rt.store, which seals and has only the methods of a Store
-	if !ok {
-		return rt.store.InTx, func() {}
-	}
-	line := d.Dedicate()
-	return line.InTx, func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(svc.ctx), time.Second)
-		defer cancel()
-		_ = line.Close(ctx)
-	}
-}
-
-// inTxFunc is InTx of a [Store].
-type inTxFunc[TTx any] func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 
 // tick renews the lease. One that hangs is given up while the lease still has time for another.
 func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, error) {

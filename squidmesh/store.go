@@ -92,15 +92,20 @@ type Pipeliner[TTx any] interface {
 // Dedicator is a [Store] that can keep a connection apart from those that users' code may use up. The tick has one, so that a worker
 // whose steps hold every connection keeps its lease.
 type Dedicator[TTx any] interface {
-	// Dedicate touches no database: the connection is opened when it is first used, and anew after it broke.
+	// Dedicate touches no database.
 	Dedicate() Dedicated[TTx]
 }
 
-// Dedicated is a connection of its own. One goroutine uses it at a time, and closes it in the end.
+// Dedicated is a connection of its own, which finds the tables where the store's other connections find them. One goroutine uses it at a
+// time, and closes it in the end.
 type Dedicated[TTx any] interface {
-	// InTx is as that of [Store].
+	// Open opens the connection, or anew if it is known to have broken; otherwise it does nothing. The caller who gets an error may
+	// use InTx of the store instead.
+	Open(ctx context.Context) error
+	// InTx is as that of [Store]. It opens the connection if need be.
 	InTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
-	Close(ctx context.Context) error
+	// Close waits no longer than a moment.
+	Close()
 }
 
 // StoreTraits are the facts about a store that the runtime must know.

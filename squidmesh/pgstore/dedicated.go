@@ -6,61 +6,95 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Dedicate implements squidmesh.Dedicator: the connection is made as the pool makes its own, and is one more than the pool's.
-func (s *Store) Dedicate() squidmesh.Dedicated[pgx.Tx] { return &dedicated{store: s} }
+// Dedicate implements squidmesh.Dedicator: the connection is one more than the store's pool has, and comes from a pool of its own with the
+// same configuration, so that the program's hooks do to it what they do to the others.
+func (s *Store) Dedicate() squidmesh.Dedicated[pgx.Tx] {
+	config := s.pool.Config()
+	config.MaxConns, config.MinConns, config.MinIdleConns = 1, 0, 0
+	// A ping before each use would double what a heartbeat costs, which finds out by itself.
+	config.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	if connect := &config.ConnConfig.ConnectTimeout; *connect <= 0 || *connect > s.lease {
+		*connect = s.lease
+	}
+	return &dedicated{config: config, settings: s.settings}
+}
 
 // dedicated is a connection that nobody else uses.
 type dedicated struct {
-	store  *Store
-	conn   *pgx.Conn
-	opened time.Time
+	config   *pgxpool.Config
+	settings string
+	pool     *pgxpool.Pool // of one; nil until it is needed
+}
+
+// Open implements squidmesh.Dedicated.
+func (d *dedicated) Open(ctx context.Context) error {
+	conn, err := d.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	conn.Release()
+	return nil
 }
 
 // InTx implements squidmesh.Dedicated. BEGIN travels with the first statements. When ctx ends in the middle of one, pgx closes the
 // connection, and the next call makes a new one.
 func (d *dedicated) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	if err := d.connect(ctx); err != nil {
+	conn, err := d.acquire(ctx)
+	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	return pipeline(ctx, &pipelined{conn: d.conn, settings: d.store.settings}, fn)
+	defer func() {
+		broken := conn.Conn().IsClosed()
+		conn.Release()
+		if broken {
+			d.abandon()
+		}
+	}()
+	return pipeline(ctx, &pipelined{conn: conn.Conn(), settings: d.settings}, fn)
 }
 
-func (d *dedicated) connect(ctx context.Context) error {
-	config := d.store.pool.Config()
-	if d.conn != nil && !d.conn.IsClosed() {
-		if config.MaxConnLifetime <= 0 || time.Since(d.opened) < config.MaxConnLifetime {
-			return nil
+func (d *dedicated) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	if d.pool == nil {
+		pool, err := pgxpool.NewWithConfig(ctx, d.config)
+		if err != nil {
+			return nil, err
 		}
-		_ = d.Close(ctx)
+		d.pool = pool
 	}
-	d.conn = nil
-	if config.BeforeConnect != nil {
-		if err := config.BeforeConnect(ctx, config.ConnConfig); err != nil {
-			return err
-		}
-	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	conn, err := d.pool.Acquire(ctx)
 	if err != nil {
-		return err
+		d.abandon()
 	}
-	if config.AfterConnect != nil {
-		if err := config.AfterConnect(ctx, conn); err != nil {
-			_ = conn.Close(ctx)
-			return err
-		}
-	}
-	d.conn, d.opened = conn, time.Now()
-	return nil
+	return conn, err
+}
+
+// abandon has the next use begin with a new pool. In this one the place of a connection that broke in silence is taken for as long as
+// pgx tries to take leave of it, or to make it.
+func (d *dedicated) abandon() {
+	pool := d.pool
+	d.pool = nil
+	go pool.Close()
 }
 
 // Close implements squidmesh.Dedicated.
-func (d *dedicated) Close(ctx context.Context) error {
-	if d.conn == nil {
-		return nil
+func (d *dedicated) Close() {
+	if d.pool == nil {
+		return
 	}
-	return d.conn.Close(ctx)
+	pool := d.pool
+	d.pool = nil
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(time.Second): // of a silent network: pgx ends it by itself
+	}
 }

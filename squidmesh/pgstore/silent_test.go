@@ -75,7 +75,7 @@ func TestDedicate_WorksBesideAnExhaustedPool(t *testing.T) {
 
 	n := newNotes(t)
 	line := n.store.Dedicate()
-	defer func() { require.NoError(t, line.Close(context.Background())) }()
+	defer line.Close()
 	for range n.pool.Config().MaxConns {
 		conn, err := n.pool.Acquire(t.Context())
 		require.NoError(t, err)

@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+// logbook keeps what is logged.
+type logbook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logbook) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logbook) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// lodger is a program without a queue, on a pool of its own in the schema of direct.
+func lodger(t *testing.T, config *pgxpool.Config, logged *logbook) (*squidmesh.Runtime[pgx.Tx], *pgxpool.Pool) {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{nap()},
+		Logger: slog.New(slog.NewTextHandler(logged, nil)),
+	})
+	require.NoError(t, err)
+	return rt, pool
+}
+
+func requireHeartbeats(t *testing.T, direct *pgxpool.Pool, logged *logbook) {
+	t.Helper()
+	renewed := func(than time.Time) (until time.Time) {
+		require.Eventually(t, func() bool {
+			err := direct.QueryRow(t.Context(), "select lease_until from squidmesh_worker where lost_at is null").Scan(&until)
+			return err == nil && until.After(than)
+		}, time.Minute, 20*time.Millisecond, "the lease is not renewed: %s", logged)
+		return until
+	}
+	renewed(renewed(renewed(time.Time{})))
+}
+
+// The hooks of the program's pool lead the heartbeat to the tables too.
+func TestHeartbeat_ComesAsThePoolsHooksHaveIt(t *testing.T) {
+	t.Parallel()
+
+	hooks := map[string]func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error){
+		"BeforeConnect": func(config *pgxpool.Config, _ func(context.Context, *pgx.Conn) error) {
+			path := config.ConnConfig.RuntimeParams["search_path"]
+			config.BeforeConnect = func(_ context.Context, conn *pgx.ConnConfig) error {
+				conn.RuntimeParams["search_path"] = path
+				return nil
+			}
+		},
+		"AfterConnect": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
+			config.AfterConnect = settle
+		},
+		"PrepareConn": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
+			config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) { return true, settle(ctx, conn) }
+		},
+		"BeforeAcquire": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
+			config.BeforeAcquire = func(ctx context.Context, conn *pgx.Conn) bool { return settle(ctx, conn) == nil }
+		},
+		"PrepareConn, and AfterRelease takes it back": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
+			config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) { return true, settle(ctx, conn) }
+			config.AfterRelease = func(conn *pgx.Conn) bool {
+				_, err := conn.Exec(context.Background(), "reset all")
+				return err == nil
+			}
+		},
+	}
+	for name, hook := range hooks {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			direct, logged := dbtest.Postgres(t), &logbook{}
+			config := direct.Config()
+			hook(config, func(ctx context.Context, conn *pgx.Conn) error {
+				_, err := conn.Exec(ctx, "set search_path to "+dbtest.Schema(direct))
+				return err
+			})
+			delete(config.ConnConfig.RuntimeParams, "search_path")
+			rt, _ := lodger(t, config, logged)
+			require.NoError(t, rt.Start(t.Context()))
+			requireHeartbeats(t, direct, logged)
+			require.NoError(t, rt.Stop(t.Context()))
+			require.Empty(t, logged.String())
+		})
+	}
+}
+
+// Connections that the program has set up by hand say nothing of the next one: Start finds out, and not the heartbeats after it.
+func TestStart_FailsIfTheHeartbeatWouldNotFindTheTables(t *testing.T) {
+	t.Parallel()
+
+	direct, logged := dbtest.Postgres(t), &logbook{}
+	config := direct.Config()
+	delete(config.ConnConfig.RuntimeParams, "search_path")
+	config.MaxConns = 2
+	rt, pool := lodger(t, config, logged)
+	var conns []*pgxpool.Conn
+	for range config.MaxConns {
+		conn, err := pool.Acquire(t.Context())
+		require.NoError(t, err)
+		_, err = conn.Exec(t.Context(), "set search_path to "+dbtest.Schema(direct))
+		require.NoError(t, err)
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		conn.Release()
+	}
+	err := rt.Start(t.Context())
+	require.ErrorIs(t, err, squidmesh.ErrNotMigrated)
+	require.ErrorContains(t, err, "heartbeat's connection")
+}
+
+// A server that lets the program have no more connections than its pool has lends the heartbeat one of those.
+func TestHeartbeat_SharesThePoolOfARoleThatMayHaveNoMore(t *testing.T) {
+	t.Parallel()
+
+	direct, logged := dbtest.Postgres(t), &logbook{}
+	role := "limited_" + dbtest.Schema(direct)
+	exec := func(ctx context.Context, sql string) {
+		_, err := direct.Exec(ctx, sql)
+		require.NoError(t, err)
+	}
+	exec(t.Context(), fmt.Sprintf(`
+		create role %[1]s login connection limit 3;
+		grant usage on schema %[2]s to %[1]s;
+		grant all on all tables in schema %[2]s to %[1]s;
+		grant all on all sequences in schema %[2]s to %[1]s`, role, dbtest.Schema(direct)))
+	t.Cleanup(func() { exec(context.Background(), fmt.Sprintf("drop owned by %[1]s; drop role %[1]s", role)) })
+
+	config := direct.Config()
+	config.ConnConfig.User, config.ConnConfig.Password = role, ""
+	config.MaxConns, config.MinConns = 3, 3
+	rt, pool := lodger(t, config, logged)
+	t.Cleanup(pool.Close) // before the role goes
+	require.Eventually(t, func() bool { return pool.Stat().TotalConns() == 3 }, time.Minute, time.Millisecond)
+	for _, conn := range pool.AcquireAllIdle(t.Context()) {
+		conn.Release()
+	}
+	require.NoError(t, rt.Start(t.Context()))
+	require.Contains(t, logged.String(), "shares the pool")
+	require.Contains(t, logged.String(), "53300")
+	requireHeartbeats(t, direct, logged)
+	require.NoError(t, rt.Stop(t.Context()))
+	require.Equal(t, 1, strings.Count(logged.String(), "\n"), "it is said once: %s", logged)
+}
