@@ -47,8 +47,8 @@ type Options[TTx any] struct {
 	Start time.Time
 }
 
-// New makes a kit on a store in memory. FuncTx steps are lent a [memstore.Tx], so workflows that have some must be generic over the
-// transaction; see [NewOn] for those that need a database. It stops at the test's end.
+// New makes a kit on a store in memory. FuncTx steps are lent a [memstore.Tx]. A workflow that has some is generic over the transaction, or
+// has them stubbed ([Stub]), or runs on its database ([NewOn]). It stops at the test's end.
 func New(t testing.TB, workflows ...squidmesh.Workflow) *Kit[*memstore.Tx] {
 	t.Helper()
 	return NewOn(t, Options[*memstore.Tx]{
