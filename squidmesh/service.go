@@ -122,8 +122,11 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 
 // Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
 // background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
-// and are fired by the processes that know them. Start before the queue's own client. It fails if the database does not answer. Errors:
-// [ErrStarted], [ErrInsideTransaction].
+// and are fired by the processes that know them. Start before the queue's own client. It fails if the database does not answer.
+//
+// The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
+// nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
+// context's.
 func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err := checkCall(ctx); err != nil {
 		return err

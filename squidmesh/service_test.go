@@ -54,6 +54,25 @@ func TestStart_HoldsUpNobodyElse(t *testing.T) {
 	require.NoError(t, c.rt.Stop(t.Context()))
 }
 
+// The end of Start's context stops nothing once Start has returned: an hour later the lease is still renewed.
+func TestStart_OutlivesItsContext(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = &drowsyQueue{} })
+		ctx, cancel := context.WithCancel(t.Context())
+		require.NoError(t, c.rt.Start(ctx))
+		cancel()
+		time.Sleep(time.Hour) // of the bubble's clock
+		run, err := c.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+		require.NoError(t, err)
+		outcome, err := c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "only", Attempt: 1}.Delivery())
+		require.NoError(t, err)
+		require.Equal(t, squidmesh.Done, outcome.Kind)
+		require.NoError(t, c.rt.Stop(t.Context()))
+	})
+}
+
 // A Stop that may not wait stops nevertheless.
 func TestStop_WithAContextThatHasEnded(t *testing.T) {
 	t.Parallel()
