@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 // assembleInput builds the input of a step from the run's data: of the payload and of the outputs of the sources, in their
@@ -86,14 +88,11 @@ func plain(s string) bool {
 	return true
 }
 
-// quote writes a string as JSON, without the escapes that only HTML needs.
+// quote writes a string as JSON.
 func quote(s string) []byte {
 	if plain(s) {
 		return []byte(`"` + s + `"`)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(s) // a string always encodes
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	quoted, _ := encode.JSON(s) // a string always encodes
+	return quoted
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 // ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
@@ -82,7 +83,7 @@ func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (
 	if e.Sealed.Key, e.Sealed.Data, err = s.codec.Seal(ctx, place, value); err != nil {
 		return nil, fmt.Errorf("seal %s: %w: %w", place, ErrSeal, err)
 	}
-	return json.Marshal(e)
+	return encode.JSON(e)
 }
 
 // open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is.
@@ -131,7 +132,7 @@ func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepEr
 	case s.codec == nil:
 		return e, nil
 	}
-	plain, err := json.Marshal(e)
+	plain, err := encode.JSON(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode error of step %s: %w", e.Step, err)
 	}

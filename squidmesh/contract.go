@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 // Contract says what a run's input must be. The zero Contract accepts only the empty object. See [Payload].
@@ -56,13 +57,13 @@ func (d Defaults) MarshalJSON() ([]byte, error) {
 			out[key] = defaultJSON{Dynamic: dynamic}
 			continue
 		}
-		raw, err := json.Marshal(value)
+		raw, err := encode.JSON(value)
 		if err != nil {
 			return nil, err
 		}
 		out[key] = defaultJSON{Value: raw}
 	}
-	return json.Marshal(out)
+	return encode.JSON(out)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote. Literal defaults become json.RawMessage.
@@ -77,7 +78,7 @@ func (d *Defaults) UnmarshalJSON(data []byte) error {
 			(*d)[key] = value.Dynamic
 			continue
 		}
-		doc, problems := parseJSON(value.Value) // json.Marshal has escaped what only HTML needs
+		doc, problems := parseJSON(value.Value)
 		if len(problems) > 0 {
 			return fmt.Errorf("default of %s: %w", echo.Quote(key), problems[0])
 		}

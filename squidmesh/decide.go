@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 // maxLosses is how many workers a step may take down before it fails for good, unless its policy says fewer.
@@ -191,7 +193,7 @@ func (d *decision) transition() Transition {
 	d.run.Version++
 	d.run.Seq, d.run.LastAt = d.entry.Seq, d.at
 
-	data, err := json.Marshal(d.data)
+	data, err := encode.JSON(&d.data)
 	if err != nil {
 		panic(fmt.Sprintf("squidmesh: encode audit entry: %v", err)) // plain data, and metadata that was checked above
 	}

@@ -1,9 +1,10 @@
 package squidmesh
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 func (d *decision) refuse(command string, err error, detail string) error {
@@ -64,7 +65,7 @@ func (d *decision) approved(e Approved) error {
 		return err
 	}
 	d.decided(AuditApproved, row, e.Decision)
-	d.entry.Output, err = json.Marshal(ApprovalResult{
+	d.entry.Output, err = encode.JSON(ApprovalResult{
 		Decision: "approved", Actor: e.Actor, Comment: e.Comment, Metadata: e.Metadata, DecidedAt: d.at,
 	})
 	if err != nil {

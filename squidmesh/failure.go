@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
 // StepError is the recorded failure of an attempt. Its texts are valid UTF-8 without control characters (those that a function's
@@ -176,14 +178,14 @@ func encodeDetails(details any) json.RawMessage {
 	return doc.cleaned().canonical() // which mends the others
 }
 
-// marshal is json.Marshal, for values whose own methods may panic.
+// marshal encodes values whose own methods may panic.
 func marshal(v any) (data []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%T panicked: %s", v, printed(r))
 		}
 	}()
-	return json.Marshal(v)
+	return encode.JSON(v)
 }
 
 // clean makes text that any database, log and terminal takes: control characters and what is not UTF-8 become escapes such as \x00.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -115,7 +116,7 @@ func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*squidmesh.Spec, 
 		return false, err
 	}
 	for _, spec := range specs {
-		body, err := json.Marshal(spec)
+		body, err := encode.JSON(spec)
 		if err != nil {
 			return false, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -42,7 +43,7 @@ func failure(e *squidmesh.StepError) pgtype.Text {
 	if e == nil {
 		return pgtype.Text{}
 	}
-	data, err := json.Marshal(e)
+	data, err := encode.JSON(e)
 	if err != nil {
 		panic(fmt.Sprintf("encode StepError: %v", err)) // it has no field that could fail
 	}

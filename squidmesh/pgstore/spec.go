@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -14,7 +15,7 @@ import (
 func (s *Store) SaveSpecs(ctx context.Context, tx pgx.Tx, specs []*squidmesh.Spec, note bool) (known bool, err error) {
 	bodies := make([]string, len(specs))
 	for i, spec := range specs {
-		body, err := json.Marshal(spec)
+		body, err := encode.JSON(spec)
 		if err != nil {
 			return false, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}

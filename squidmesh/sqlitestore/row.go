@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -75,7 +76,7 @@ func failure(e *squidmesh.StepError) any {
 	if e == nil {
 		return nil
 	}
-	data, err := json.Marshal(e)
+	data, err := encode.JSON(e)
 	if err != nil {
 		panic(fmt.Sprintf("encode StepError: %v", err)) // it has no field that could fail
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -13,7 +14,7 @@ import (
 func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*squidmesh.Spec, _ bool) (known bool, err error) {
 	var rows [][]any
 	for _, spec := range specs {
-		body, err := json.Marshal(spec)
+		body, err := encode.JSON(spec)
 		if err != nil {
 			return false, fmt.Errorf("encode spec %s: %w", spec.Shape(), err)
 		}
