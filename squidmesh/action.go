@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -50,10 +51,11 @@ type result struct {
 // Func makes a step of a plain function. Its input is read from the run's data by the JSON keys of In; its result joins the run's
 // data. It runs outside any transaction, at least once: give [IdempotencyKey] to whatever it calls.
 func Func[In, Out any](f func(context.Context, In) (Out, error)) Action {
+	decode := decoder[In]()
 	return Action{
 		kind: KindFunc, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](), missing: f == nil,
 		call: func(ctx context.Context, _ any, input json.RawMessage) (result, error) {
-			in, err := decodeInput[In](input)
+			in, err := decode(input)
 			if err != nil {
 				return result{}, err
 			}
@@ -65,10 +67,11 @@ func Func[In, Out any](f func(context.Context, In) (Out, error)) Action {
 
 // Effect is [Func] for functions without a result.
 func Effect[In any](f func(context.Context, In) error) Action {
+	decode := decoder[In]()
 	return Action{
 		kind: KindFunc, in: reflect.TypeFor[In](), missing: f == nil,
 		call: func(ctx context.Context, _ any, input json.RawMessage) (result, error) {
-			in, err := decodeInput[In](input)
+			in, err := decode(input)
 			if err != nil {
 				return result{}, err
 			}
@@ -84,10 +87,11 @@ func Effect[In any](f func(context.Context, In) error) Action {
 // When it returns an error with which the database gave up the transaction, such as a deadlock, it runs again within the same
 // attempt, up to five times more, whatever the step's Retry.
 func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Action {
+	decode := decoder[In]()
 	return Action{
 		kind: KindFuncTx, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](), tx: reflect.TypeFor[TTx](), missing: f == nil,
 		call: func(ctx context.Context, tx any, input json.RawMessage) (result, error) {
-			in, err := decodeInput[In](input)
+			in, err := decode(input)
 			if err != nil {
 				return result{}, err
 			}
@@ -99,10 +103,11 @@ func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Act
 
 // EffectTx is [FuncTx] for functions without a result.
 func EffectTx[TTx, In any](f func(context.Context, TTx, In) error) Action {
+	decode := decoder[In]()
 	return Action{
 		kind: KindFuncTx, in: reflect.TypeFor[In](), tx: reflect.TypeFor[TTx](), missing: f == nil,
 		call: func(ctx context.Context, tx any, input json.RawMessage) (result, error) {
-			in, err := decodeInput[In](input)
+			in, err := decode(input)
 			if err != nil {
 				return result{}, err
 			}
@@ -114,10 +119,11 @@ func EffectTx[TTx, In any](f func(context.Context, TTx, In) error) Action {
 // Choose makes a step of a function that answers with the name of one of the step's Routes. Any other answer is a final
 // failure. A choice has no output.
 func Choose[In any](f func(context.Context, In) (string, error)) Action {
+	decode := decoder[In]()
 	return Action{
 		kind: KindChoose, in: reflect.TypeFor[In](), missing: f == nil,
 		call: func(ctx context.Context, _ any, input json.RawMessage) (result, error) {
-			in, err := decodeInput[In](input)
+			in, err := decode(input)
 			if err != nil {
 				return result{}, err
 			}
@@ -153,15 +159,28 @@ type ApprovalResult struct {
 	DecidedAt time.Time       `json:"decided_at"`
 }
 
-// decodeInput turns a step's assembled input into its type. Compile has proved that it fits, so an error means that the
-// data was written by other code than this.
-func decodeInput[In any](input json.RawMessage) (In, error) {
-	var in In
-	if len(input) == 0 {
+// decoder turns a step's assembled input into its type. Compile has proved that it fits, so an error means that the data was written by
+// other code than this. A number whose type is left open keeps its digits: it is a json.Number.
+func decoder[In any]() func(input json.RawMessage) (In, error) {
+	typ := readType(reflect.TypeFor[In]())
+	unmarshal := json.Unmarshal
+	if typ.leavesOpen() {
+		unmarshal = unmarshalDigits
+	}
+	return func(input json.RawMessage) (in In, err error) {
+		if len(input) == 0 {
+			return in, nil
+		}
+		if err := unmarshal(input, &in); err != nil {
+			return in, Fail(WithCode(CodeInvalidInput, fmt.Errorf("decode input: %w", err)))
+		}
 		return in, nil
 	}
-	if err := json.Unmarshal(input, &in); err != nil {
-		return in, Fail(WithCode(CodeInvalidInput, fmt.Errorf("decode input: %w", err)))
-	}
-	return in, nil
+}
+
+// unmarshalDigits decodes one JSON value.
+func unmarshalDigits(data []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	return dec.Decode(into)
 }

@@ -120,15 +120,15 @@ func newNode(st Step, block int) node {
 		n.kind = KindBlock
 	}
 	if st.Do.in != nil {
-		in := typeOf(st.Do.in)
+		in := readType(st.Do.in)
 		n.in = &in
 	}
 	if st.Do.out != nil {
-		out := typeOf(st.Do.out)
+		out := writtenType(st.Do.out)
 		n.out = &out
 	}
 	if st.Undo.in != nil {
-		in := typeOf(st.Undo.in)
+		in := readType(st.Undo.in)
 		n.undoIn = &in
 	}
 	return n

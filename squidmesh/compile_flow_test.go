@@ -12,6 +12,7 @@ type (
 	keyX      struct{ X int }
 	keyXText  struct{ X string }
 	keyXFloat struct{ X float64 }
+	keyXSmall struct{ X int8 }
 	keyY      struct{ Y string }
 	keyXY     struct {
 		X int
@@ -54,18 +55,22 @@ func TestCompile_ProvesTheDataFlow(t *testing.T) {
 		workflow Workflow
 		want     []string
 	}{
-		"written before":        {of(writes[keyX]("a", next("b")), reads[keyX]("b")), nil},
-		"of the payload":        {of(reads[keyTotal]("a")), nil},
-		"written after":         {of(reads[keyX]("a", next("b")), writes[keyX]("b")), missing("a")},
-		"by itself":             {of(step("a", do(Func(returns[keyX, keyY]())))), missing("a")},
-		"never":                 {of(reads[keyX]("a")), missing("a")},
-		"never, optional":       {of(reads[maybeX]("a")), []string{`never_written @ step "a": Input`}},
-		"optional, afterwards":  {of(reads[maybeX]("a", next("b")), writes[keyX]("b")), missing("a")},
-		"never, selected":       {of(selects("zzz")), []string{`never_written @ step "a": Input`}},
-		"selected":              {of(selects("total")), nil},
-		"optional left unread":  {of(step("a", do(Effect(does[struct{ X, Z *int }]())), input("X"))), []string{`never_written @ step "a": Input`}},
-		"another type":          {of(writes[keyXText]("a", next("b")), reads[keyX]("b")), mismatch("b")},
-		"integer as number":     {of(writes[keyX]("a", next("b")), reads[keyXFloat]("b")), nil},
+		"written before":       {of(writes[keyX]("a", next("b")), reads[keyX]("b")), nil},
+		"of the payload":       {of(reads[keyTotal]("a")), nil},
+		"written after":        {of(reads[keyX]("a", next("b")), writes[keyX]("b")), missing("a")},
+		"by itself":            {of(step("a", do(Func(returns[keyX, keyY]())))), missing("a")},
+		"never":                {of(reads[keyX]("a")), missing("a")},
+		"never, optional":      {of(reads[maybeX]("a")), []string{`never_written @ step "a": Input`}},
+		"optional, afterwards": {of(reads[maybeX]("a", next("b")), writes[keyX]("b")), missing("a")},
+		"never, selected":      {of(selects("zzz")), []string{`never_written @ step "a": Input`}},
+		"selected":             {of(selects("total")), nil},
+		"optional left unread": {of(step("a", do(Effect(does[struct{ X, Z *int }]())), input("X"))), []string{`never_written @ step "a": Input`}},
+		"another type":         {of(writes[keyXText]("a", next("b")), reads[keyX]("b")), mismatch("b")},
+		"integer as number":    {of(writes[keyX]("a", next("b")), reads[keyXFloat]("b")), mismatch("b")},
+		"payload of width": {Workflow{
+			Name: "w", Triggers: []Trigger{Manual("t", Payload[keyX]())}, Steps: []Step{reads[keyXSmall]("a")},
+		}, mismatch("a")},
+		"width in the undo":     {of(writes[keyX]("a", undo(Effect(does[keyXSmall]())))), []string{`type_mismatch @ step "a": Undo`}},
 		"number as integer":     {of(writes[keyXFloat]("a", next("b")), reads[keyX]("b")), mismatch("b")},
 		"pointer as value":      {of(writes[pointerX]("a", next("b")), reads[keyX]("b")), uncertain("b")},
 		"pointer as optional":   {of(writes[pointerX]("a", next("b")), reads[maybeX]("b")), nil},

@@ -1,9 +1,11 @@
 package squidmesh
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -236,7 +238,15 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		},
 		"channel in the input": {
 			of(step("a", do(Effect(does[struct{ C chan int }]())))),
-			[]string{`unencodable_type @ step "a": Input`, `missing_key @ step "a": Input`},
+			[]string{`unreadable_type @ step "a": Input`, `missing_key @ step "a": Input`},
+		},
+		"context as input":  {of(step("a", do(Effect(does[context.Context]())))), []string{`unreadable_type @ step "a": Input`}},
+		"error in the undo": {of(step("a", func(st *Step) { st.Undo = Effect(does[struct{ Err error }]()) })), []string{`unreadable_type @ step "a": Undo`, `missing_key @ step "a": Undo`}},
+		"error as result":   {of(step("a", do(Func(returns[none, error]())))), []string{`unreadable_type @ step "a": Do`}},
+		"error in a result": {of(step("a", do(Func(returns[none, struct{ Err error }]())))), []string{`unreadable_type @ step "a": Do`}},
+		"big.Int in a map": {
+			of(step("a", do(Func(returns[none, struct{ M map[string]big.Int }]())))),
+			[]string{`unencodable_type @ step "a": Do`},
 		},
 		"function as result": {of(step("a", do(Func(returns[none, func()]())))), []string{`unencodable_type @ step "a": Do`}},
 		"channel in the result": {
@@ -251,7 +261,14 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"payload is no struct":      {on(Manual("s", Payload[map[string]int]())), []string{`payload_not_struct @ trigger "s": Payload`}},
 		"payload is a pointer":      {on(Manual("s", Payload[*order]())), []string{`payload_not_struct @ trigger "s": Payload`}},
 		"payload marshals itself":   {on(Manual("s", Payload[time.Time]())), []string{`payload_not_struct @ trigger "s": Payload`}},
-		"payload holds a channel":   {on(Manual("s", Payload[struct{ C chan int }]())), []string{`unencodable_type @ trigger "s": Payload`}},
+		"payload holds a channel":   {on(Manual("s", Payload[struct{ C chan int }]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload holds an error":    {on(Manual("s", Payload[struct{ Err error }]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload that is a context": {on(Manual("s", Payload[context.Context]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload not read back":     {on(Manual("s", Payload[struct{ T textOut }]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload not written": {
+			on(Manual("s", Payload[struct{ M map[string]big.Int }]())),
+			[]string{`unencodable_type @ trigger "s": Payload`},
+		},
 		"default of no field":       {on(Manual("s", Payload[order](Defaults{"totl": 1}))), []string{`unknown_default @ trigger "s": Defaults`}},
 		"default of another type":   {on(Manual("s", Payload[order](Defaults{"total": "1"}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"default that has no JSON":  {on(Manual("s", Payload[order](Defaults{"total": math.NaN()}))), []string{`bad_default @ trigger "s": Defaults`}},

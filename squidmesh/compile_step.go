@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -243,12 +244,7 @@ func (c *compiler) checkTypes(i int) {
 		if n.Output != "" && (n.kind == KindFunc || n.kind == KindFuncTx) {
 			c.report("no_result", c.place(i, "Output"), "the function returns no result that could be kept")
 		}
-	case n.out.Kind == kindNone:
-		c.report("unencodable_type", c.place(i, "Do"), "the result has no JSON form")
-	default:
-		if path, found := n.out.unencodable(); found {
-			c.report("unencodable_type", c.place(i, "Do"), "%s of the result has no JSON form", path)
-		}
+	case c.checkFits(c.place(i, "Do"), "the result", n.out) || n.out.Kind != kindNone:
 		if n.Output == "" && (n.out.Kind != kindObject || n.out.Open) {
 			c.report("output_needs_name", c.place(i, "Output"), "the result's type (%s) has no keys of its own: name it with Output", n.out)
 		}
@@ -256,13 +252,19 @@ func (c *compiler) checkTypes(i int) {
 }
 
 func (c *compiler) checkInputType(place string, in *Type) {
-	if in.Kind != kindObject && in.Kind != kindAny {
+	if c.checkFits(place, "the input", in) && in.Kind != kindObject && in.Kind != kindAny {
 		c.report("input_not_object", place, "a step reads keys of the run's data, so its input is a struct, not %s", in)
-		return
 	}
-	if path, found := in.unencodable(); found {
-		c.report("unencodable_type", place, "%s has no JSON form", path)
+}
+
+// checkFits reports whether all parts of a type can be written or read.
+func (c *compiler) checkFits(place, what string, t *Type) bool {
+	path, part := t.unfit()
+	if part == nil {
+		return true
 	}
+	c.report(part.problem, place, "%s: %s", cmp.Or(path, what), part.why)
+	return false
 }
 
 func (c *compiler) checkPolicy(i int) {

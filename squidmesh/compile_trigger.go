@@ -72,15 +72,15 @@ func (c *compiler) payloadType(place string, contract Contract) Type {
 	if contract.typ == nil {
 		return Type{Kind: kindObject}
 	}
-	t := typeOf(contract.typ)
-	if t.Kind != kindObject || t.Open || t.Nullable {
+	read, written := readType(contract.typ), writtenType(contract.typ)
+	_ = c.checkFits(place+": Payload", contract.typ.String(), &read) && c.checkFits(place+": Payload", contract.typ.String(), &written)
+	switch {
+	case read.Kind == kindObject && !read.Open && !read.Nullable:
+		return read
+	case read.Kind != kindNone:
 		c.report("payload_not_struct", place+": Payload", "%s is not a struct that encoding/json reads field by field", contract.typ)
-		return Type{Kind: kindObject}
 	}
-	if path, ok := t.unencodable(); ok {
-		c.report("unencodable_type", place+": Payload", "%s: field %s has no JSON form", contract.typ, path)
-	}
-	return t
+	return Type{Kind: kindObject}
 }
 
 // compileDefaults checks the defaults against the payload's fields and encodes the literal ones.

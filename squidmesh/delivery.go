@@ -62,7 +62,7 @@ func (w *Window) complete() bool { return w != nil && !w.StartAt.IsZero() && !w.
 // maxDelivery bounds the text of a delivery, which carries ids only.
 const maxDelivery = 4 << 10
 
-var deliveryType = typeOf(reflect.TypeFor[Delivery]())
+var deliveryType = readType(reflect.TypeFor[Delivery]())
 
 // ParseDelivery reads what [Delivery] marshals to, and nothing else: its fields and no others, each once. The error is an
 // [*InputError]; a delivery that does not parse will never do so, so its job is to be dropped.

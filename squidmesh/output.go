@@ -9,8 +9,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
-// Output decodes the result of a completed step of a run into the variable that into points to, as encoding/json does. Of an
-// approval that is an [ApprovalResult]. A step's output can be read as soon as it has completed, and as long as the run is kept.
+// Output decodes the result of a completed step of a run into the variable that into points to, as a step's input is
+// decoded: a number whose type is open becomes a json.Number. Of an approval that is an [ApprovalResult]. A step's output can be read as soon as it has completed, and as long as the run is kept.
 //
 // Errors: [ErrNotFound]; [ErrUnknownStep]; [ErrNoOutput] of a step that has not completed or whose function returns nothing;
 // [ErrUnreadable] if the output is sealed with a key that this process does not have; [*InputError] for an into that is no pointer;
@@ -27,7 +27,7 @@ func (rt *Runtime[TTx]) Output(ctx context.Context, id RunID, step string, into 
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(output, into); err != nil {
+	if err := unmarshalDigits(output, into); err != nil {
 		return fmt.Errorf("decode output of step %s of run %s: %w", step, id, err)
 	}
 	return nil

@@ -117,7 +117,7 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 		_, err = strconv.ParseFloat(text, t.bits())
 	case strings.ContainsAny(text, ".eE"):
 		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", clean(text, echo.Max))}}
-	case strings.HasPrefix(t.Format, "uint"):
+	case t.unsigned():
 		_, err = strconv.ParseUint(text, 10, t.bits())
 	default:
 		_, err = strconv.ParseInt(text, 10, t.bits())
@@ -132,8 +132,10 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	}
 }
 
+func (t *Type) unsigned() bool { return strings.HasPrefix(t.Format, "uint") }
+
 // bits is the width that the format of a number ends in.
-func (t Type) bits() int {
+func (t *Type) bits() int {
 	if bits, err := strconv.Atoi(strings.TrimLeft(t.Format, "abcdefghijklmnopqrstuvwxyz")); err == nil {
 		return bits
 	}

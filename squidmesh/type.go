@@ -1,5 +1,7 @@
 package squidmesh
 
+import "slices"
+
 // Type describes a JSON value as far as Go types tell. It is what the data-flow proof compares and what payloads are checked
 // against.
 type Type struct {
@@ -12,10 +14,12 @@ type Type struct {
 	Open   bool    `json:"open,omitempty"`
 	// Elem of an array, or of the values of an open object.
 	Elem *Type `json:"elem,omitempty"`
-	// Format narrows a kind. Of strings: "date-time" for time.Time, "byte" for base64, and integer, number, boolean or
-	// string for values that a ",string" tag puts in quotes. Of integers: the width, such as "int32", where it is not
-	// that of int64. Of numbers: "float32". Empty otherwise.
+	// Format narrows a kind. Of strings: "date-time" for time.Time, "byte" for base64, and the kind or format of values that a
+	// ",string" tag puts in quotes. Of integers: the width, such as "int32", where it is not that of int64. Of numbers: "float32", and
+	// "decimal" for json.Number, which has as many digits as it likes. Empty otherwise.
 	Format string `json:"format,omitempty"`
+
+	problem, why string // of kindNone: the code of the problem, and what stands in the way
 }
 
 // Field is one key of an object.
@@ -38,10 +42,12 @@ const (
 	kindNone    = "none"
 )
 
-// The formats of strings.
+// The formats of strings and numbers. Those of integers are their widths.
 const (
 	formatDateTime = "date-time"
 	formatByte     = "byte"
+	formatFloat32  = "float32"
+	formatDecimal  = "decimal"
 )
 
 // field finds a field by its exact name.
@@ -63,22 +69,22 @@ func (t *Type) names() []string {
 	return names
 }
 
-// unencodable finds a part of the type that has no JSON form.
-func (t *Type) unencodable() (path string, found bool) {
+// unfit finds a part of the type that cannot be written or read; nil if there is none.
+func (t *Type) unfit() (path string, part *Type) {
 	if t.Kind == kindNone {
-		return "", true
+		return "", t
 	}
-	for _, f := range t.Fields {
-		if path, found := f.Type.unencodable(); found {
-			return joinPath(f.Name, path), true
+	for i := range t.Fields {
+		if path, part := t.Fields[i].Type.unfit(); part != nil {
+			return joinPath(t.Fields[i].Name, path), part
 		}
 	}
 	if t.Elem != nil {
-		if path, found := t.Elem.unencodable(); found {
-			return joinPath("[]", path), true
+		if path, part := t.Elem.unfit(); part != nil {
+			return joinPath("[]", path), part
 		}
 	}
-	return "", false
+	return "", nil
 }
 
 // joinPath puts a field or index in front of a path.
@@ -92,6 +98,12 @@ func joinPath(first, rest string) string {
 // opaque reports whether the type does not say which keys its objects have.
 func (t *Type) opaque() bool {
 	return t.Kind == kindAny || t.Kind == kindObject && t.Open
+}
+
+// leavesOpen reports whether any part of the type is opaque as a whole.
+func (t *Type) leavesOpen() bool {
+	return t.Kind == kindAny || t.Elem != nil && t.Elem.leavesOpen() ||
+		slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Type.leavesOpen() })
 }
 
 // String is the type in a problem's words.

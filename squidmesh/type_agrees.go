@@ -4,12 +4,13 @@ import "fmt"
 
 // agrees reports whether every value of type out reads as a value of type in, and means the same.
 //
-//   - Kinds are equal, or out is an integer and in a number.
+//   - Kinds are equal, or out is an integer and in a number. Every value of a number's width fits into the other one, without being
+//     rounded.
 //   - What is opaque is read by what is opaque alone: nothing is known of it. Anything can be read as opaque.
 //   - What may be null is not read as what cannot: encoding/json would pass over the null and leave a zero value. It is
 //     where the reader does without the key anyhow, for it cannot tell null from absent.
 //   - An object has the fields that the other requires; what else it has is ignored. A map has no field for certain.
-//   - A string with a format is a string, not the reverse. Widths of numbers are not compared.
+//   - A string with a format is a string, not the reverse.
 func agrees(out, in Type) bool {
 	return disagreement("", out, in) == ""
 }
@@ -17,16 +18,24 @@ func agrees(out, in Type) bool {
 // disagreement says what stands in the way of agrees; empty for nothing. Path is the place within the value.
 func disagreement(path string, out, in Type) string {
 	switch {
-	case in.Kind == kindAny:
+	case in.Kind == kindAny, in.Kind == kindNone, out.Kind == kindNone: // of which the last are problems by themselves
 		return ""
 	case out.Kind == kindAny:
 		return fmt.Sprintf("%s is opaque, read as %s", pathOr(path), in)
 	case out.Nullable && !in.Nullable:
 		return fmt.Sprintf("%s may be null, read as %s", pathOr(path), in)
-	case out.Kind == kindInteger && in.Kind == kindNumber:
+	case out.numeric() && in.numeric():
+		if why := narrower(out, in); why != "" {
+			return fmt.Sprintf("%s is %s, read as %s%s", pathOr(path), out, in, why)
+		}
 		return ""
-	case out.Kind != in.Kind, out.Kind == kindString && in.Format != "" && out.Format != in.Format:
+	case out.Kind != in.Kind:
 		return fmt.Sprintf("%s is %s, read as %s", pathOr(path), out, in)
+	case out.Kind == kindString:
+		if !formatAgrees(out.Format, in.Format) {
+			return fmt.Sprintf("%s is %s, read as %s", pathOr(path), out, in)
+		}
+		return ""
 	case out.Kind == kindArray:
 		return disagreement(path+"[]", *out.Elem, *in.Elem)
 	case out.Kind == kindObject:
@@ -34,6 +43,54 @@ func disagreement(path string, out, in Type) string {
 	default:
 		return ""
 	}
+}
+
+func (t *Type) numeric() bool { return t.Kind == kindInteger || t.Kind == kindNumber }
+
+// narrower says why numbers of out may not be what in makes of them; empty if all are.
+func narrower(out, in Type) string {
+	switch {
+	case out.Kind == kindNumber && in.Kind == kindInteger:
+		return ", which has no fractions"
+	case in.Format == formatDecimal:
+		return ""
+	case out.Format == formatDecimal:
+		return ", which does not hold every number: read it as json.Number"
+	case in.Kind == kindInteger:
+		switch {
+		case !out.unsigned() && in.unsigned():
+			return ", which is never negative"
+		case out.unsigned() && !in.unsigned() && out.bits() == in.bits(), out.bits() > in.bits():
+			return ", which does not hold every one"
+		}
+		return ""
+	case out.digits() > in.digits():
+		return ", which rounds: read it as an integer or json.Number"
+	default:
+		return ""
+	}
+}
+
+// digits are the binary digits of a number, of which an integer of 32 bits fits into a float64.
+func (t *Type) digits() int {
+	switch {
+	case t.Kind == kindInteger:
+		return t.bits()
+	case t.Format == formatFloat32:
+		return 24
+	default:
+		return 53
+	}
+}
+
+// formatAgrees compares the formats of strings.
+func formatAgrees(out, in string) bool {
+	if in == "" || out == in {
+		return true
+	}
+	was, quoted := inQuotes(out)
+	is, reads := inQuotes(in)
+	return quoted && reads && agrees(was, is)
 }
 
 func disagreeingObject(path string, out, in Type) string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,22 +21,29 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// typeOf describes the JSON form of a Go type by the rules of encoding/json. What these leave open is any: interfaces,
-// custom marshalers, and a type within itself.
-func typeOf(t reflect.Type) Type {
-	return typing{}.of(t)
+// writtenType describes what encoding/json writes of values of a Go type, and readType what it reads into them, which differ where a type
+// has methods for one of the two only. What these leave open is any: interfaces, custom marshalers, and a type within itself. What
+// encoding/json cannot write, or cannot read again, is none.
+func writtenType(t reflect.Type) Type { return typing{written: true}.of(t) }
+
+func readType(t reflect.Type) Type { return typing{}.of(t) }
+
+// typing is the description of a type, on its way from the outside in.
+type typing struct {
+	written bool
+	// inMap says that a written value stands in a map: encoding/json cannot take its address, and so passes over methods of its pointer.
+	inMap bool
+	types []reflect.Type // that are being described
 }
 
-// typing is the types that are being described, from the outside in.
-type typing []reflect.Type
-
-func (in typing) of(t reflect.Type) Type {
-	if t.Kind() == reflect.Pointer && !slices.Contains(in, t) {
-		elem := append(slices.Clip(in), t).of(t.Elem())
+func (d typing) of(t reflect.Type) Type {
+	if t.Kind() == reflect.Pointer && !slices.Contains(d.types, t) {
+		d.inMap = false
+		elem := d.within(t).of(t.Elem())
 		elem.Nullable = true
 		return elem
 	}
-	if known, ok := knownType(t); ok {
+	if known, ok := d.known(t); ok {
 		return known
 	}
 	switch t.Kind() {
@@ -45,62 +53,130 @@ func (in typing) of(t reflect.Type) Type {
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		return Type{Kind: kindInteger, Format: integerFormat(t.Kind())}
 	case reflect.Float32:
-		return Type{Kind: kindNumber, Format: "float32"}
+		return Type{Kind: kindNumber, Format: formatFloat32}
 	case reflect.Float64:
 		return Type{Kind: kindNumber}
 	case reflect.String:
 		return Type{Kind: kindString}
-	case reflect.Interface:
-		return Type{Kind: kindAny, Nullable: true}
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map, reflect.Struct:
-		if slices.Contains(in, t) {
-			return Type{Kind: kindAny, Nullable: true}
+		if slices.Contains(d.types, t) {
+			return anyType
 		}
-		return append(slices.Clip(in), t).composite(t)
+		return d.within(t).composite(t)
 	default: // channels, functions, complex numbers
-		return Type{Kind: kindNone}
+		return d.formless("%s has no JSON form", t)
 	}
 }
 
+// formless is what can be neither written nor read.
+func (d typing) formless(format string, args ...any) Type {
+	if d.written {
+		return cannotWrite(format, args...)
+	}
+	return cannotRead(format, args...)
+}
+
+func (d typing) within(t reflect.Type) typing {
+	d.types = append(slices.Clip(d.types), t)
+	return d
+}
+
 // composite describes a type that has others inside; it is the last one of the receiver.
-func (in typing) composite(t reflect.Type) Type {
+func (d typing) composite(t reflect.Type) Type {
 	switch t.Kind() {
 	case reflect.Slice:
 		if isByte(t.Elem()) {
 			return Type{Kind: kindString, Format: formatByte, Nullable: true}
 		}
-		elem := in.of(t.Elem())
+		d.inMap = false
+		elem := d.of(t.Elem())
 		return Type{Kind: kindArray, Nullable: true, Elem: &elem}
 	case reflect.Array:
-		elem := in.of(t.Elem())
+		elem := d.of(t.Elem())
 		return Type{Kind: kindArray, Elem: &elem}
 	case reflect.Map:
-		if !isMapKey(t.Key()) {
-			return Type{Kind: kindNone}
+		if !d.isMapKey(t.Key()) {
+			return d.formless("keys of type %s have no JSON form", t.Key())
 		}
-		elem := in.of(t.Elem())
+		d.inMap = true
+		elem := d.of(t.Elem())
 		return Type{Kind: kindObject, Nullable: true, Open: true, Elem: &elem}
 	default:
-		return Type{Kind: kindObject, Fields: in.fields(t)}
+		return Type{Kind: kindObject, Fields: d.fields(t)}
 	}
 }
 
-// knownType describes the types whose JSON form does not follow from their kind.
-func knownType(t reflect.Type) (Type, bool) {
+// known describes the types whose JSON form does not follow from their kind.
+func (d typing) known(t reflect.Type) (Type, bool) {
 	switch {
 	case t == timeType:
 		return Type{Kind: kindString, Format: formatDateTime}, true
 	case t == numberType:
-		return Type{Kind: kindNumber}, true
+		return Type{Kind: kindNumber, Format: formatDecimal}, true
 	case t.Kind() == reflect.Interface:
-		return Type{}, false
-	case has(t, marshaler) || has(t, unmarshaler):
-		return Type{Kind: kindAny, Nullable: true}, true
-	case has(t, textMarshaler) || has(t, textUnmarshaler):
+		return d.knownInterface(t), true
+	case d.written:
+		return d.writesItself(t)
+	default:
+		return readsItself(t)
+	}
+}
+
+// knownInterface describes an interface. One that has methods takes no value that is read.
+func (d typing) knownInterface(t reflect.Type) Type {
+	switch {
+	case t.NumMethod() == 0, d.written && t.Implements(marshaler):
+		return anyType
+	case d.written && t.Implements(textMarshaler):
+		return Type{Kind: kindString, Nullable: true}
+	default:
+		return cannotRead("what is in an interface with methods such as %s does not read back: use a struct, a string or json.RawMessage", t)
+	}
+}
+
+func (d typing) writesItself(t reflect.Type) (Type, bool) {
+	for _, form := range []struct {
+		methods reflect.Type
+		typ     Type
+	}{{marshaler, anyType}, {textMarshaler, Type{Kind: kindString}}} {
+		switch {
+		case t.Implements(form.methods):
+			return form.typ, true
+		case !reflect.PointerTo(t).Implements(form.methods):
+		case d.inMap:
+			return cannotWrite("%s writes itself by methods of its pointer, which encoding/json does not call for values in a map: make it a map of *%s", t, t), true
+		default:
+			return form.typ, true
+		}
+	}
+	return Type{}, false
+}
+
+func readsItself(t reflect.Type) (Type, bool) {
+	pointer := reflect.PointerTo(t)
+	switch {
+	case pointer.Implements(unmarshaler):
+		return anyType, true
+	case pointer.Implements(textUnmarshaler):
 		return Type{Kind: kindString}, true
+	case has(t, marshaler):
+		return cannotRead("%s has MarshalJSON and no UnmarshalJSON, so what it writes does not read back", t), true
+	case has(t, textMarshaler):
+		return cannotRead("%s has MarshalText and no UnmarshalText, so what it writes does not read back", t), true
 	default:
 		return Type{}, false
 	}
+}
+
+var anyType = Type{Kind: kindAny, Nullable: true}
+
+// cannotWrite and cannotRead make the types of what Compile refuses, with the reason.
+func cannotWrite(format string, args ...any) Type {
+	return Type{Kind: kindNone, problem: "unencodable_type", why: fmt.Sprintf(format, args...)}
+}
+
+func cannotRead(format string, args ...any) Type {
+	return Type{Kind: kindNone, problem: "unreadable_type", why: fmt.Sprintf(format, args...)}
 }
 
 // has reports whether values of the type, or pointers to them, have the methods of the interface.
@@ -113,9 +189,17 @@ func isByte(t reflect.Type) bool {
 	return t.Kind() == reflect.Uint8 && !has(t, marshaler) && !has(t, textMarshaler)
 }
 
-// isMapKey reports whether encoding/json turns such keys of maps into strings.
-func isMapKey(t reflect.Type) bool {
-	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr || t.Kind() == reflect.String || has(t, textMarshaler)
+// isMapKey reports whether encoding/json makes such keys of maps from strings, or strings from them.
+func (d typing) isMapKey(t reflect.Type) bool {
+	number := t.Kind() >= reflect.Int && t.Kind() <= reflect.Uintptr
+	switch {
+	case t.Kind() == reflect.String:
+		return true
+	case d.written:
+		return number || t.Implements(textMarshaler)
+	default:
+		return reflect.PointerTo(t).Implements(textUnmarshaler) || number && !t.Implements(textMarshaler)
+	}
 }
 
 func integerFormat(k reflect.Kind) string {
@@ -144,9 +228,9 @@ func (c candidate) rank() int {
 	return 1
 }
 
-func (in typing) fields(t reflect.Type) []Field {
+func (d typing) fields(t reflect.Type) []Field {
 	var candidates []candidate
-	in.collect(t, nil, false, nil, &candidates)
+	d.collect(t, nil, false, nil, &candidates)
 	slices.SortStableFunc(candidates, func(a, b candidate) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), len(a.index)-len(b.index), a.rank()-b.rank())
 	})
@@ -172,7 +256,7 @@ func (in typing) fields(t reflect.Type) []Field {
 
 // collect gathers the candidates of a struct and of the structs embedded in it. Optional says that the struct stands
 // behind an embedded pointer, which may be nil.
-func (in typing) collect(t reflect.Type, index []int, optional bool, within []reflect.Type, into *[]candidate) {
+func (d typing) collect(t reflect.Type, index []int, optional bool, within []reflect.Type, into *[]candidate) {
 	if slices.Contains(within, t) {
 		return
 	}
@@ -196,15 +280,17 @@ func (in typing) collect(t reflect.Type, index []int, optional bool, within []re
 				continue
 			}
 			if name == "" && elem.Kind() == reflect.Struct {
-				in.collect(elem, at, optional || sf.Type.Kind() == reflect.Pointer, within, into)
+				embedded, behind := d, sf.Type.Kind() == reflect.Pointer
+				embedded.inMap = d.inMap && !behind
+				embedded.collect(elem, at, optional || behind, within, into)
 				continue
 			}
 		} else if !sf.IsExported() {
 			continue
 		}
-		typ := in.of(sf.Type)
+		typ := d.of(sf.Type)
 		if hasOption(options, "string") {
-			typ = quoted(typ, elem.Kind())
+			typ = d.quoted(typ, elem)
 		}
 		omitted := hasOption(options, "omitempty") || hasOption(options, "omitzero")
 		*into = append(*into, candidate{
@@ -219,15 +305,36 @@ func (in typing) collect(t reflect.Type, index []int, optional bool, within []re
 	}
 }
 
-// quoted is the form of a scalar under the ",string" option. Other kinds ignore it.
-func quoted(t Type, k reflect.Kind) Type {
-	switch k {
+// quoted is the form of a scalar under the ",string" option. Other kinds ignore it, and so do types that write themselves; those that
+// read themselves are handed what is in the quotes, which is not what they wrote.
+func (d typing) quoted(typ Type, t reflect.Type) Type {
+	switch t.Kind() {
 	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return Type{Kind: kindString, Nullable: t.Nullable, Format: t.Kind}
 	default:
-		return t
+		return typ
+	}
+	if _, own := d.known(t); own && t != numberType {
+		if d.written || typ.Kind == kindNone {
+			return typ
+		}
+		return cannotRead(`%s reads itself, which the option ",string" would hinder: leave the option out`, t)
+	}
+	return Type{Kind: kindString, Nullable: typ.Nullable, Format: cmp.Or(typ.Format, typ.Kind)}
+}
+
+// inQuotes is the scalar that a format of strings puts in quotes.
+func inQuotes(format string) (Type, bool) {
+	switch format {
+	case "", formatDateTime, formatByte:
+		return Type{}, false
+	case kindBoolean, kindString, kindInteger, kindNumber:
+		return Type{Kind: format}, true
+	case formatFloat32, formatDecimal:
+		return Type{Kind: kindNumber, Format: format}, true
+	default:
+		return Type{Kind: kindInteger, Format: format}, true
 	}
 }
 

@@ -1,6 +1,8 @@
 package squidmesh
 
 import (
+	"context"
+	"encoding"
 	"encoding/json"
 	"math/big"
 	"reflect"
@@ -35,8 +37,27 @@ type (
 )
 
 func (opaque) MarshalJSON() ([]byte, error) { return []byte("1"), nil }
+func (*opaque) UnmarshalJSON([]byte) error  { return nil }
 
-func fieldsOf[T any]() []Field { return typeOf(reflect.TypeFor[T]()).Fields }
+// Types that have methods for one way only.
+type (
+	jsonOut    struct{ A int }
+	jsonIn     struct{ A int }
+	textOut    string
+	textIn     string
+	pointerOut struct{ a int }
+	keyOut     int
+)
+
+func (jsonOut) MarshalJSON() ([]byte, error)       { return []byte("1"), nil }
+func (*jsonIn) UnmarshalJSON([]byte) error         { return nil }
+func (t textOut) MarshalText() ([]byte, error)     { return []byte("t-" + t), nil }
+func (*textIn) UnmarshalText([]byte) error         { return nil }
+func (p *pointerOut) MarshalJSON() ([]byte, error) { return json.Marshal(p.a) }
+func (p *pointerOut) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &p.a) }
+func (keyOut) MarshalText() ([]byte, error)        { return []byte("k"), nil }
+
+func fieldsOf[T any]() []Field { return readType(reflect.TypeFor[T]()).Fields }
 
 func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 	t.Parallel()
@@ -46,29 +67,27 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 	for name, tc := range map[string]struct {
 		got, want any
 	}{
-		"string":      {typeOf(reflect.TypeFor[string]()), str},
-		"bool":        {typeOf(reflect.TypeFor[bool]()), Type{Kind: "boolean"}},
-		"int":         {typeOf(reflect.TypeFor[int]()), integer},
-		"int8":        {typeOf(reflect.TypeFor[int8]()), Type{Kind: "integer", Format: "int8"}},
-		"uint":        {typeOf(reflect.TypeFor[uint]()), Type{Kind: "integer", Format: "uint64"}},
-		"duration":    {typeOf(reflect.TypeFor[time.Duration]()), integer},
-		"float":       {typeOf(reflect.TypeFor[float64]()), Type{Kind: "number"}},
-		"json.Number": {typeOf(reflect.TypeFor[json.Number]()), Type{Kind: "number"}},
-		"time":        {typeOf(reflect.TypeFor[time.Time]()), Type{Kind: "string", Format: "date-time"}},
-		"bytes":       {typeOf(reflect.TypeFor[[]byte]()), Type{Kind: "string", Format: "byte", Nullable: true}},
-		"raw":         {typeOf(reflect.TypeFor[json.RawMessage]()), anything},
-		"any":         {typeOf(reflect.TypeFor[any]()), anything},
-		"marshaler":   {typeOf(reflect.TypeFor[opaque]()), anything},
-		"big.Int":     {typeOf(reflect.TypeFor[big.Int]()), anything},
-		"text":        {typeOf(reflect.TypeFor[uuid.UUID]()), str},
-		"itself":      {typeOf(reflect.TypeFor[itself]()), anything},
-		"list":        {typeOf(reflect.TypeFor[list]()), Type{Kind: "array", Nullable: true, Elem: &anything}},
-		"pointer":     {typeOf(reflect.TypeFor[**int]()), Type{Kind: "integer", Nullable: true}},
-		"slice":       {typeOf(reflect.TypeFor[[]int]()), Type{Kind: "array", Nullable: true, Elem: &integer}},
-		"array":       {typeOf(reflect.TypeFor[[2]int]()), Type{Kind: "array", Elem: &integer}},
-		"map":         {typeOf(reflect.TypeFor[map[int]string]()), Type{Kind: "object", Open: true, Nullable: true, Elem: &str}},
-		"bad map":     {typeOf(reflect.TypeFor[map[struct{}]string]()), Type{Kind: "none"}},
-		"channel":     {typeOf(reflect.TypeFor[chan int]()), Type{Kind: "none"}},
+		"string":      {readType(reflect.TypeFor[string]()), str},
+		"bool":        {readType(reflect.TypeFor[bool]()), Type{Kind: "boolean"}},
+		"int":         {readType(reflect.TypeFor[int]()), integer},
+		"int8":        {readType(reflect.TypeFor[int8]()), Type{Kind: "integer", Format: "int8"}},
+		"uint":        {readType(reflect.TypeFor[uint]()), Type{Kind: "integer", Format: "uint64"}},
+		"duration":    {readType(reflect.TypeFor[time.Duration]()), integer},
+		"float":       {readType(reflect.TypeFor[float64]()), Type{Kind: "number"}},
+		"json.Number": {readType(reflect.TypeFor[json.Number]()), Type{Kind: "number", Format: "decimal"}},
+		"time":        {readType(reflect.TypeFor[time.Time]()), Type{Kind: "string", Format: "date-time"}},
+		"bytes":       {readType(reflect.TypeFor[[]byte]()), Type{Kind: "string", Format: "byte", Nullable: true}},
+		"raw":         {readType(reflect.TypeFor[json.RawMessage]()), anything},
+		"any":         {readType(reflect.TypeFor[any]()), anything},
+		"marshaler":   {readType(reflect.TypeFor[opaque]()), anything},
+		"big.Int":     {readType(reflect.TypeFor[big.Int]()), anything},
+		"text":        {readType(reflect.TypeFor[uuid.UUID]()), str},
+		"itself":      {readType(reflect.TypeFor[itself]()), anything},
+		"list":        {readType(reflect.TypeFor[list]()), Type{Kind: "array", Nullable: true, Elem: &anything}},
+		"pointer":     {readType(reflect.TypeFor[**int]()), Type{Kind: "integer", Nullable: true}},
+		"slice":       {readType(reflect.TypeFor[[]int]()), Type{Kind: "array", Nullable: true, Elem: &integer}},
+		"array":       {readType(reflect.TypeFor[[2]int]()), Type{Kind: "array", Elem: &integer}},
+		"map":         {readType(reflect.TypeFor[map[int]string]()), Type{Kind: "object", Open: true, Nullable: true, Elem: &str}},
 
 		"tags": {
 			fieldsOf[struct {
@@ -80,7 +99,8 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 				E string `json:"-,"`
 				F *int
 				g int
-				H int `json:"h,string"`
+				H int   `json:"h,string"`
+				J uint8 `json:"j,string"`
 				//lint:ignore SA5008 encoding/json goes by the field's name then
 				I int `json:"a\"b"`
 			}](),
@@ -91,6 +111,7 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 				{"-", true, str},
 				{"F", false, Type{Kind: "integer", Nullable: true}},
 				{"h", true, Type{Kind: "string", Format: "integer"}},
+				{"j", true, Type{Kind: "string", Format: "uint8"}},
 				{"I", true, integer},
 			},
 		},
@@ -120,7 +141,7 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 			fieldsOf[tree](),
 			[]Field{{"Name", true, str}, {"Children", true, Type{Kind: "array", Nullable: true, Elem: &anything}}},
 		},
-		"embedding a marshaler": {typeOf(reflect.TypeFor[struct {
+		"embedding a marshaler": {readType(reflect.TypeFor[struct {
 			time.Time
 			X int
 		}]()), anything},
@@ -128,6 +149,57 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, tc.want, tc.got)
+		})
+	}
+}
+
+// Where a type has methods for one way only, what is written is not what is read.
+func TestTypeOf_AsWrittenAndAsRead(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		typ           reflect.Type
+		written, read string // the kind, or the code of the problem
+	}{
+		"both":                       {reflect.TypeFor[opaque](), "any", "any"},
+		"MarshalJSON alone":          {reflect.TypeFor[jsonOut](), "any", "unreadable_type"},
+		"UnmarshalJSON alone":        {reflect.TypeFor[jsonIn](), "object", "any"},
+		"MarshalText alone":          {reflect.TypeFor[textOut](), "string", "unreadable_type"},
+		"UnmarshalText alone":        {reflect.TypeFor[textIn](), "string", "string"},
+		"of the pointer":             {reflect.TypeFor[pointerOut](), "any", "any"},
+		"in a slice":                 {reflect.TypeFor[[]big.Int](), "array", "array"},
+		"in a map":                   {reflect.TypeFor[map[string]big.Int](), "unencodable_type", "object"},
+		"in an array in a map":       {reflect.TypeFor[map[string][2]pointerOut](), "unencodable_type", "object"},
+		"in a struct in a map":       {reflect.TypeFor[map[string]struct{ N big.Float }](), "unencodable_type", "object"},
+		"embedded in a map":          {reflect.TypeFor[map[string]struct{ big.Rat }](), "unencodable_type", "object"},
+		"pointer in a map":           {reflect.TypeFor[map[string]*big.Int](), "object", "object"},
+		"slice in a map":             {reflect.TypeFor[map[string][]big.Int](), "object", "object"},
+		"embedded pointer in a map":  {reflect.TypeFor[map[string]struct{ *base }](), "object", "object"},
+		"error":                      {reflect.TypeFor[error](), "unreadable_type", "unreadable_type"},
+		"context":                    {reflect.TypeFor[context.Context](), "unreadable_type", "unreadable_type"},
+		"interface that is written":  {reflect.TypeFor[json.Marshaler](), "any", "unreadable_type"},
+		"interface that has text":    {reflect.TypeFor[encoding.TextMarshaler](), "string", "unreadable_type"},
+		"error inside":               {reflect.TypeFor[[]struct{ Err error }](), "unreadable_type", "unreadable_type"},
+		"channel":                    {reflect.TypeFor[chan int](), "unencodable_type", "unreadable_type"},
+		"function":                   {reflect.TypeFor[func()](), "unencodable_type", "unreadable_type"},
+		"complex number":             {reflect.TypeFor[complex128](), "unencodable_type", "unreadable_type"},
+		"map by struct":              {reflect.TypeFor[map[struct{}]string](), "unencodable_type", "unreadable_type"},
+		"map by text":                {reflect.TypeFor[map[uuid.UUID]string](), "object", "object"},
+		"map by text that stays out": {reflect.TypeFor[map[keyOut]string](), "object", "unreadable_type"},
+		"own text in quotes": {reflect.TypeFor[struct {
+			A textIn `json:",string"`
+		}](), "object", "unreadable_type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kind := func(typ Type) string {
+				if _, part := typ.unfit(); part != nil {
+					require.NotEmpty(t, part.why)
+					return part.problem
+				}
+				return typ.Kind
+			}
+			require.Equal(t, tc.written, kind(writtenType(tc.typ)), "written")
+			require.Equal(t, tc.read, kind(readType(tc.typ)), "read")
 		})
 	}
 }
@@ -161,7 +233,7 @@ func TestTypeOf_KeysAreThoseOfTheEncoder(t *testing.T) {
 		require.NoError(t, err)
 		var object map[string]any
 		require.NoError(t, json.Unmarshal(data, &object))
-		typ := typeOf(reflect.TypeOf(v))
+		typ := writtenType(reflect.TypeOf(v))
 		require.ElementsMatch(t, typ.names(), sortedKeys(object), "%s", data)
 
 		doc, problems := parseJSON(data)
@@ -177,7 +249,6 @@ func TestAgrees(t *testing.T) {
 		Qty  int `json:",omitempty"`
 	}
 	type needy struct{ Qty int }
-	of := func(v any) Type { return typeOf(reflect.TypeOf(v)) }
 	for name, tc := range map[string]struct {
 		out, in any
 		want    string
@@ -185,9 +256,12 @@ func TestAgrees(t *testing.T) {
 		"same":                  {line{}, line{}, ""},
 		"anything as opaque":    {line{}, json.RawMessage{}, ""},
 		"opaque as anything":    {opaque{}, "", "it is opaque, read as string"},
-		"integer as number":     {1, 1.5, ""},
-		"number as integer":     {1.5, 1, "it is number, read as integer"},
-		"widths":                {int64(1), int8(1), ""},
+		"number as integer":     {1.5, 1, "it is number, read as integer, which has no fractions"},
+		"text, one way":         {textOut(""), "", ""},
+		"text, the other way":   {"", textIn(""), ""},
+		"JSON, one way":         {jsonOut{}, json.RawMessage{}, ""},
+		"JSON as its fields":    {jsonOut{}, struct{ A int }{}, "it is opaque, read as object"},
+		"fields as JSON":        {jsonIn{}, jsonIn{}, ""},
 		"time as string":        {time.Time{}, "", ""},
 		"string as time":        {"", time.Time{}, "it is string, read as string (date-time)"},
 		"string as text":        {"", uuid.UUID{}, ""},
@@ -215,8 +289,61 @@ func TestAgrees(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, tc.want, disagreement("", of(tc.out), of(tc.in)))
-			require.Equal(t, tc.want == "", agrees(of(tc.out), of(tc.in)))
+			out, in := writtenType(reflect.TypeOf(tc.out)), readType(reflect.TypeOf(tc.in))
+			require.Equal(t, tc.want, disagreement("", out, in))
+			require.Equal(t, tc.want == "", agrees(out, in))
 		})
+	}
+}
+
+// Numbers read as what they were, whatever their type, or the types do not agree.
+func TestAgrees_Numbers(t *testing.T) {
+	t.Parallel()
+	types := []reflect.Type{
+		reflect.TypeFor[int8](), reflect.TypeFor[int16](), reflect.TypeFor[int32](), reflect.TypeFor[int64](), reflect.TypeFor[int](),
+		reflect.TypeFor[uint8](), reflect.TypeFor[uint16](), reflect.TypeFor[uint32](), reflect.TypeFor[uint64](), reflect.TypeFor[uint](),
+		reflect.TypeFor[float32](), reflect.TypeFor[float64](), reflect.TypeFor[json.Number](),
+	}
+	limits := map[string][]string{
+		"int8": {"-128", "127"}, "int16": {"-32768", "32767"}, "int32": {"-2147483648", "2147483647"},
+		"int64": {"-9223372036854775808", "9223372036854775807"}, "int": {"-9223372036854775808", "9223372036854775807"},
+		"uint8": {"0", "255"}, "uint16": {"0", "65535"}, "uint32": {"0", "4294967295"},
+		"uint64": {"0", "18446744073709551615"}, "uint": {"0", "18446744073709551615"},
+		"float32": {"1.5", "16777217", "3e38"}, "float64": {"1.5", "9007199254740993", "1e300"}, "Number": {"1.5", "1e400", "123456789012345678901234567890"},
+	}
+	// keeps reports whether each of the extreme values of out is the same number when it has been written and read as in.
+	keeps := func(out, in reflect.Type) bool {
+		for _, text := range limits[out.Name()] {
+			written := reflect.New(out)
+			require.NoError(t, json.Unmarshal([]byte(text), written.Interface()))
+			data, err := json.Marshal(written.Interface())
+			require.NoError(t, err)
+			read := reflect.New(in)
+			if json.Unmarshal(data, read.Interface()) != nil {
+				return false
+			}
+			again, err := json.Marshal(read.Interface())
+			require.NoError(t, err)
+			was, _ := new(big.Rat).SetString(string(data))
+			is, _ := new(big.Rat).SetString(string(again))
+			if was.Cmp(is) != 0 {
+				return false
+			}
+		}
+		return true
+	}
+	type quotedInt struct {
+		N int `json:",string"`
+	}
+	type quotedByte struct {
+		N byte `json:",string"`
+	}
+	require.True(t, agrees(writtenType(reflect.TypeFor[quotedByte]()), readType(reflect.TypeFor[quotedInt]())))
+	require.False(t, agrees(writtenType(reflect.TypeFor[quotedInt]()), readType(reflect.TypeFor[quotedByte]())))
+	for _, out := range types {
+		for _, in := range types {
+			require.Equal(t, keeps(out, in), agrees(writtenType(out), readType(in)), "%s as %s: %s", out, in,
+				disagreement("", writtenType(out), readType(in)))
+		}
 	}
 }
