@@ -25,11 +25,28 @@ func UpAllSQLite(ctx context.Context, db *sql.DB, options *Options) error {
 	if err != nil {
 		return fmt.Errorf("river migrations: %w", err)
 	}
-	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+	if err := riverUp(ctx, db, river); err != nil {
 		return fmt.Errorf("river migrations: %w", err)
 	}
 	_, err = m.Migrate(ctx, Up, nil)
 	return err
+}
+
+// riverUp runs all that is missing of River's in one transaction. River takes no lock of its own, so two processes could collide.
+func riverUp(ctx context.Context, db *sql.DB, river *rivermigrate.Migrator[*sql.Tx]) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // of one that has ended, it does nothing
+	// Begun anew as in exclusive, since database/sql cannot be told to.
+	if _, err := tx.ExecContext(ctx, "rollback; begin immediate"); err != nil {
+		return err
+	}
+	if _, err := river.MigrateTx(ctx, tx, rivermigrate.DirectionUp, nil); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 type sqlite struct{ db *sql.DB }
