@@ -37,7 +37,7 @@ const (
 // Options say where the tables are. The zero Options are the defaults.
 type Options struct {
 	// Schema holds the tables in PostgreSQL; it must exist. Empty is the first one on the connection's search_path. It must be 1
-	// to 46 lower-case letters, digits and underscores. SQLite has none.
+	// to 46 lower-case letters, digits and underscores, and not one of PostgreSQL's own. SQLite has none.
 	Schema string
 
 	// Logger is told of every migration that is applied. Nil is silent.

@@ -165,11 +165,13 @@ func TestMigrate_RefusesBadArguments(t *testing.T) {
 		_, err = m.SQL(1, migrations.Up)
 		refused(err, "Schema", "bad_name")
 	}
+	_, err := migrations.Postgres(pool, &migrations.Options{Schema: "pg_temp"}).Migrate(ctx, migrations.Up, nil)
+	refused(err, "Schema", "reserved_name")
 	for _, schema := range []string{fits, fits[1:]} {
 		_, err := migrations.Postgres(pool, &migrations.Options{Schema: schema}).SQL(1, migrations.Up)
 		require.NoError(t, err)
 	}
-	_, err := migrations.SQLite(db, &migrations.Options{Schema: "app"}).Migrate(ctx, migrations.Up, nil)
+	_, err = migrations.SQLite(db, &migrations.Options{Schema: "app"}).Migrate(ctx, migrations.Up, nil)
 	refused(err, "Schema", "not_applicable")
 
 	for _, m := range []*migrations.Migrator{migrations.Postgres(pool, nil), migrations.SQLite(db, nil)} {

@@ -15,7 +15,7 @@ import (
 // SchemaMark stands before each identifier that lives in a schema. It is a comment, so the files are valid SQL as they are.
 const SchemaMark = "/* schema */"
 
-// Schemas are interpolated into SQL, so their names are narrower than PostgreSQL's: no quoting is ever needed.
+// Schemas are interpolated into SQL, so their names are narrower than PostgreSQL's.
 var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,45}$`)
 
 // CheckSchema refuses names that cannot be interpolated, with an [*squidmesh.InputError]. Empty is no schema: the connection's
@@ -26,15 +26,20 @@ func CheckSchema(schema string) error {
 			"%s must be 1 to 46 lower-case letters, digits and underscores, and not begin with a digit", echo.Quote(schema),
 		)}
 	}
+	if strings.HasPrefix(schema, "pg_") || schema == "information_schema" {
+		return &squidmesh.InputError{Field: "Schema", Code: "reserved_name", Detail: fmt.Sprintf(
+			"%s is PostgreSQL's own: choose a name that does not begin with pg_", echo.Quote(schema),
+		)}
+	}
 	return nil
 }
 
-// WithSchema puts a checked schema before every marked identifier.
+// WithSchema puts a checked schema before every marked identifier, in quotes, since it may be a word of SQL, such as user.
 func WithSchema(sql, schema string) string {
 	if schema == "" {
 		return strings.ReplaceAll(sql, SchemaMark, "")
 	}
-	return strings.ReplaceAll(sql, SchemaMark, schema+".")
+	return strings.ReplaceAll(sql, SchemaMark, `"`+schema+`".`)
 }
 
 // include stands for the text of another statement, such as a list of columns.

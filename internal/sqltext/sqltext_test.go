@@ -19,7 +19,7 @@ func TestStatements_SplitsIncludesAndPlaces(t *testing.T) {
 	got, err := sqltext.Statements(files("-- A file.\n\n-- name: Columns\n-- Why.\na,\n    b\n\n-- name: One\nselect /* include Columns */\n"+
 		"-- why\nfrom /* schema */x;\n"), "app")
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"Columns": "a,\n    b", "One": "select a,\n    b\nfrom app.x"}, got)
+	require.Equal(t, map[string]string{"Columns": "a,\n    b", "One": "select a,\n    b\nfrom \"app\".x"}, got)
 
 	got, err = sqltext.Statements(files("-- name: One\nselect 1 from /* schema */x;"), "")
 	require.NoError(t, err)
@@ -39,4 +39,12 @@ func TestStatements_RefusesMistakes(t *testing.T) {
 	}
 	_, err := sqltext.Statements(files(""), "A-b")
 	require.ErrorContains(t, err, `Schema: "A-b" must be`)
+	for _, schema := range []string{"pg_temp", "pg_catalog", "pg_toast_temp_1", "pg_", "information_schema"} {
+		_, err := sqltext.Statements(files(""), schema)
+		require.ErrorContains(t, err, "choose a name", schema)
+	}
+	for _, schema := range []string{"pg", "pgx", "information_schemata", "_pg_temp"} {
+		_, err := sqltext.Statements(files(""), schema)
+		require.NoError(t, err, schema)
+	}
 }

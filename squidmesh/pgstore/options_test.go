@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/invariants"
+	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
@@ -53,8 +55,44 @@ func TestOptions_Schema(t *testing.T) {
 	elsewhere, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	defer elsewhere.Close()
-	store := pgstore.New(elsewhere, &pgstore.Options{Schema: dbtest.Schema(pool)})
+	requireWorksIn(t, elsewhere, dbtest.Schema(pool))
+}
 
+// A schema may have a name that is a word of SQL, as every service that is called user or order has it.
+func TestOptions_SchemaThatIsAWordOfSQL(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t, dbtest.Empty)
+	config := pool.Config()
+	config.ConnConfig.Database = dbtest.Schema(pool) // of its own, since these names are everybody's
+	delete(config.ConnConfig.RuntimeParams, "search_path")
+	_, err := pool.Exec(t.Context(), "create database "+config.ConnConfig.Database)
+	require.NoError(t, err)
+	own, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer func() {
+		own.Close()
+		_, err := pool.Exec(t.Context(), "drop database "+config.ConnConfig.Database)
+		require.NoError(t, err)
+	}()
+	for _, schema := range []string{"user", "order", "end", "select", "table", "null", "all"} {
+		_, err := own.Exec(t.Context(), `create schema "`+schema+`"`)
+		require.NoError(t, err)
+		require.NoError(t, migrations.UpAllPostgres(t.Context(), own, &migrations.Options{Schema: schema}), schema)
+		requireWorksIn(t, own, schema)
+		violations, err := invariants.CheckPostgres(t.Context(), own, &invariants.Options{Schema: schema})
+		require.NoError(t, err, schema)
+		require.NotEmpty(t, violations, "of a run that nothing belongs to")
+		_, err = migrations.Postgres(own, &migrations.Options{Schema: schema}).Migrate(t.Context(), migrations.Down,
+			&migrations.MigrateOptions{TargetVersion: -1})
+		require.NoError(t, err, schema)
+	}
+}
+
+// requireWorksIn writes to the tables of a schema.
+func requireWorksIn(t *testing.T, pool *pgxpool.Pool, schema string) {
+	t.Helper()
+	store := pgstore.New(pool, &pgstore.Options{Schema: schema})
 	run := newRun(time.Now().UTC())
 	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 		_, err := store.InsertRun(ctx, tx, run)
@@ -65,7 +103,7 @@ func TestOptions_Schema(t *testing.T) {
 		return err
 	}))
 	var n int
-	require.NoError(t, pool.QueryRow(t.Context(), "select count(*) from squidmesh_run").Scan(&n))
+	require.NoError(t, pool.QueryRow(t.Context(), `select count(*) from "`+schema+`".squidmesh_run`).Scan(&n))
 	require.Equal(t, 1, n)
 }
 

@@ -28,7 +28,7 @@ const minLease = 2 * time.Second
 // Options change how a Store works. The zero Options are the defaults.
 type Options struct {
 	// Schema holds the tables. Empty leaves it to the search_path of the pool's connections. It must be 1 to 46
-	// lower-case letters, digits and underscores.
+	// lower-case letters, digits and underscores, and not one of PostgreSQL's own.
 	Schema string
 
 	// Lease is how long a worker may be silent before it is declared lost: at least two seconds, and three times the runtime's
