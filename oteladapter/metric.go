@@ -35,7 +35,7 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 	short := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	long := []float64{.01, .1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600}
 	m := metrics{
-		started:    counter("squidmesh.runs.started", "{run}", "Runs that were started by this process, except within callers' transactions."),
+		started:    counter("squidmesh.runs.started", "{run}", "Runs that were started."),
 		ended:      counter("squidmesh.runs.ended", "{run}", "Runs that ended, by status."),
 		attempts:   counter("squidmesh.attempts", "{attempt}", "Attempts that ended, by outcome: succeeded, retried, failed, released, lost."),
 		jobs:       counter("squidmesh.jobs.enqueued", "{job}", "Jobs that were handed to the queue."),
@@ -94,7 +94,9 @@ var outcomes = map[squidmesh.AuditKind]string{
 
 func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
 	workflow, step, phase := o.Run.Workflow, o.Entry.Name, string(o.Entry.Phase)
-	m.commit.Record(ctx, o.Measures.Commit.Seconds(), m.with(labels{}))
+	if !o.Joined { // else it was the caller's commit
+		m.commit.Record(ctx, o.Measures.Commit.Seconds(), m.with(labels{}))
+	}
 	for _, job := range o.Jobs {
 		m.jobs.Add(ctx, 1, m.with(labels{workflow: workflow, queue: job.Queue, kind: job.Worker}))
 	}

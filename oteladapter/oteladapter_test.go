@@ -34,6 +34,7 @@ type nothing struct{}
 // traced is a program whose telemetry is kept in memory.
 type traced struct {
 	*squidmesh.Runtime[*sql.Tx]
+	db     *sql.DB
 	tracer trace.Tracer
 	spans  *tracetest.InMemoryExporter
 	reader *sdkmetric.ManualReader
@@ -49,6 +50,7 @@ func setup(t *testing.T, config *oteladapter.Config, options ...sdktrace.TracerP
 	require.NoError(t, err)
 
 	store := dbtest.SQLite(t, nil, dbtest.River)
+	p.db = store.DB()
 	executor := riveradapter.New[*sql.Tx](nil)
 	p.Runtime, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
 		Store: store, Executor: executor, Workflows: p.workflows(), Observer: telemetry, Intercept: telemetry.Intercept,
@@ -201,6 +203,25 @@ func TestTraces(t *testing.T) {
 	require.Equal(t, spans["step last"][0].SpanContext.SpanID(), others["start child"][0].Links[0].SpanContext.SpanID())
 	require.Equal(t, codes.Error, others["run child"][0].Status.Code)
 	require.Equal(t, "error: never", others["run child"][0].Status.Description)
+}
+
+// A run that was started in a caller's transaction has its span of the start, at its time, and is counted as others are.
+func TestTraces_StartedInACallersTransaction(t *testing.T) {
+	t.Parallel()
+
+	p := setup(t, &oteladapter.Config{})
+	tx, err := p.db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	run, err := p.StartRunTx(t.Context(), tx, squidmesh.StartParams{Workflow: "child"})
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+
+	start := p.of(t, run.ID, childSpans)["start child"][0]
+	require.WithinDuration(t, run.CreatedAt, start.EndTime, 0)
+	require.Empty(t, start.Links, "the caller's span is not known")
+	counts := p.counts(t)
+	require.Equal(t, map[string]int64{"squidmesh.trigger=go,squidmesh.workflow=child": 1}, counts["squidmesh.runs.started"])
+	require.Equal(t, map[string]int64{"squidmesh.status=failed,squidmesh.workflow=child": 1}, counts["squidmesh.runs.ended"])
 }
 
 // Without the id generator the run's span is in its trace all the same.

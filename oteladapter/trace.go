@@ -92,7 +92,9 @@ func (t *Telemetry) trace(ctx context.Context, o squidmesh.Observation) {
 
 // started writes the start of a run, and links it and the caller's span to each other.
 func (t *Telemetry) started(ctx context.Context, o squidmesh.Observation) {
-	trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: SpanContext(o.Run.ID)})
+	if !o.Joined { // else the context is a tick's
+		trace.SpanFromContext(ctx).AddLink(trace.Link{SpanContext: SpanContext(o.Run.ID)})
+	}
 	var extra []attribute.KeyValue
 	if len(o.Jobs) > 0 {
 		extra = append(extra, jobKey.String(o.Jobs[0].JobID))
@@ -103,19 +105,22 @@ func (t *Telemetry) started(ctx context.Context, o squidmesh.Observation) {
 	t.past(ctx, o, "start "+o.Run.Workflow, o.Measures.Commit, extra...)
 }
 
-// past writes a span that ends now and took that long.
+// past writes a span that ends now, or ended when the caller's transaction wrote what it is about, and took that long.
 func (t *Telemetry) past(ctx context.Context, o squidmesh.Observation, name string, took time.Duration, extra ...attribute.KeyValue) {
-	now := time.Now()
+	at := time.Now()
+	if o.Joined { // heard of later
+		at = o.Entry.At
+	}
 	attributes := append(extra, runKey.String(o.Run.ID.String()), workflowKey.String(o.Run.Workflow))
 	if o.Entry.Name != "" {
 		attributes = append(attributes, stepKey.String(o.Entry.Name), phaseKey.String(string(o.Entry.Phase)), attemptKey.Int(o.Entry.Attempt))
 	}
-	_, span := t.tracer.Start(below(ctx, o.Run.ID), name, trace.WithTimestamp(now.Add(-took)), trace.WithAttributes(attributes...),
+	_, span := t.tracer.Start(below(ctx, o.Run.ID), name, trace.WithTimestamp(at.Add(-took)), trace.WithAttributes(attributes...),
 		trace.WithLinks(from(ctx)...))
 	if o.Entry.Kind == squidmesh.AuditLost {
 		span.SetStatus(codes.Error, "the worker died")
 	}
-	span.End(trace.WithTimestamp(now))
+	span.End(trace.WithTimestamp(at))
 }
 
 // ended writes the span of the run itself. It has no parent, and with [IDs] the id that all other spans of the run name as theirs.

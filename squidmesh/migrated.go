@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // named names an error of the store's own statements that means that the tables are missing, or older than the program. Errors of an
@@ -48,6 +49,11 @@ func (s migratedStore[TTx]) Find(ctx context.Context, tx TTx, q RunQuery) ([]Run
 
 func (s migratedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (History, error) {
 	answer, err := s.Store.History(ctx, tx, id)
+	return answer, s.traits.named(err)
+}
+
+func (s migratedStore[TTx]) TakeUntold(ctx context.Context, tx TTx, before time.Time, limit int) ([]EntryKey, error) {
+	answer, err := s.Store.TakeUntold(ctx, tx, before, limit)
 	return answer, s.traits.named(err)
 }
 

@@ -10,8 +10,9 @@ import (
 // run may overtake each other; Entry.Seq gives their order. The context has the values of the one that the runtime was called
 // with, and no end.
 //
-// Transactions that the caller commits, those of the Tx methods, are not observed: whether they commit is not known here. A
-// process that dies between the commit and the call observes nothing.
+// What a Tx method wrote is observed within about a second of the caller's commit, once, by one of the started runtimes with an observer,
+// which need not be the one that wrote it: see [Observation.Joined]. If none is there within a minute, nobody is told. A process that dies
+// between a commit and the call observes nothing of it.
 //
 // An observer may implement [DeliveryObserver] and [FireObserver] too.
 type Observer interface {
@@ -28,6 +29,10 @@ type Observation struct {
 	// Entry is the audit entry, Data what it tells besides its columns. Entry.Data and Entry.Output are empty here.
 	Entry AuditEntry
 	Data  AuditData
+
+	// Joined says that the transition was written in a caller's transaction, by a Tx method of this or another process. Jobs, Job and
+	// Measures, but for how long a decision was open, are not known then, and the context is not that of the call. Entry.At is when it happened.
+	Joined bool
 
 	// Jobs are what the commit enqueued, as the executor reported it, with what each is for.
 	Jobs []Dispatched
@@ -113,14 +118,19 @@ func (rt *Runtime[TTx]) observe(m *member) {
 		Run: c.Run, Before: c.run.Status, Entry: c.Audit[0], Data: c.Data, Jobs: c.jobs, Job: m.job,
 		Measures: Measures{Queued: c.Queued, Ran: c.Ran, Function: m.took, Commit: time.Since(m.asked)},
 	}
-	o.Run.Payload, o.Entry.Data, o.Entry.Output, o.Data.Metadata = nil, nil, nil, nil
 	if o.Entry.Kind == AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
 		o.Measures.Delay = max(o.Data.Reached[0].DueAt.Sub(o.Entry.At), 0)
 	}
+	rt.tell(m.ctx, o)
+}
+
+// tell shows the observer what it may see.
+func (rt *Runtime[TTx]) tell(ctx context.Context, o Observation) {
+	o.Run.Payload, o.Entry.Data, o.Entry.Output, o.Data.Metadata = nil, nil, nil, nil
 	o.Run.Reason, o.Data.Error = rt.redact.failure(o.Run.Reason), rt.redact.failure(o.Data.Error)
 	o.Data.Comment = rt.redact.text("comment", o.Data.Comment)
 	defer rt.observerPanicked()
-	rt.config.Observer.Observe(context.WithoutCancel(m.ctx), o)
+	rt.config.Observer.Observe(context.WithoutCancel(ctx), o)
 }
 
 func (rt *Runtime[TTx]) observeDelivery(ctx context.Context, o DeliveryObservation) {

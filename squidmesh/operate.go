@@ -121,6 +121,7 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 
 // writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
 func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
+	m.joined = true
 	if _, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue); err != nil {
 		return committed{}, rt.joinError(err)
 	}

@@ -396,7 +396,7 @@ func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
 	defer cancel()
 	defer svc.goOn(report)
 	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
-		rt.expire(ctx, report), rt.cron(ctx, report), rt.noteSpecs(ctx))
+		rt.expire(ctx, report), rt.cron(ctx, report), rt.tellUntold(ctx, report), rt.noteSpecs(ctx))
 }
 
 // noteSpecs tells the database that this process goes on using its definitions, before a start in a caller's transaction would have to

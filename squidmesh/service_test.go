@@ -59,7 +59,9 @@ func TestStart_OutlivesItsContext(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = &drowsyQueue{} })
+		c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) {
+			config.Executor, config.ManualTick = &drowsyQueue{}, false
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		require.NoError(t, c.rt.Start(ctx))
 		cancel()

@@ -43,6 +43,10 @@ type Store[TTx any] interface {
 	// History reads attempts and audit entries of a run in their order.
 	History(ctx context.Context, tx TTx, id RunID) (History, error)
 
+	// TakeUntold deletes the notes that Apply made of audit entries of Untold transitions, up to an entry's time, at most limit, the first
+	// by run and number, and returns which entries those are, in any order. It leaves out what another transaction is taking.
+	TakeUntold(ctx context.Context, tx TTx, before time.Time, limit int) ([]EntryKey, error)
+
 	// SaveSpecs saves those of the specs whose shapes are new; the first body of a shape stays. It waits for who has saved the same
 	// new shape and not committed yet, and for who is deleting it. Nobody waits for it on account of shapes that were there before, with
 	// one exception: to note is for short transactions.
@@ -186,6 +190,12 @@ type RunCursor struct {
 	ID        RunID
 }
 
+// EntryKey names an audit entry.
+type EntryKey struct {
+	Run RunID
+	Seq int
+}
+
 // History is the past of a run.
 type History struct {
 	Attempts []AttemptRecord
@@ -317,6 +327,8 @@ type WorkerReport struct {
 	Held []Hold
 	// TriggersDue says that one of the triggers is due, FiresDue that a fire of theirs is to be looked after.
 	TriggersDue, FiresDue bool
+	// Untold says that there is something to take with TakeUntold.
+	Untold bool
 	// Roster answers the tick's Roster.
 	Roster []Worker
 }

@@ -21,6 +21,10 @@ type Transition struct {
 	Held   []Hold
 	Unheld []Hold
 
+	// Untold says that whoever writes the transition does not know whether it will be committed, so that observers are told of it by a
+	// tick, which takes what it wrote with TakeUntold of [Store].
+	Untold bool
+
 	// Claim is the execution that the event's worker must now begin; nil for none.
 	Claim *Claim
 

@@ -21,6 +21,9 @@ type member struct {
 	// doubtful is what a start led to whose COMMIT may still take effect: the server may be at work on it.
 	doubtful *committed
 
+	// joined says that the transaction is the caller's: observers are told by a tick, if it commits.
+	joined bool
+
 	// For the observer: the context whose values it gets, the job under which the member comes, when it was asked for, and how
 	// long the step's function took.
 	ctx   context.Context
@@ -113,6 +116,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 	for _, r := range w.order {
 		if !r.folded.Empty() {
 			r.carried.apply(r.folded)
+			r.folded.Untold = r.members[0].joined // who joins a caller's transaction comes alone
 		}
 		if !r.folded.Empty() || len(r.folded.Unheld) > 0 {
 			ts = append(ts, r.folded)

@@ -40,6 +40,11 @@ func (s *Store) Apply(ctx context.Context, tx *Tx, ts []squidmesh.Transition) er
 				return fmt.Errorf("run %s: %w", t.Run.ID, err)
 			}
 		}
+		if t.Untold {
+			for _, e := range t.Audit {
+				tx.state.untold[squidmesh.EntryKey{Run: e.Run, Seq: e.Seq}] = micros(e.At)
+			}
+		}
 		for _, h := range t.Unheld {
 			delete(tx.state.holds, h)
 		}

@@ -21,6 +21,7 @@ type state struct {
 	lastID   squidmesh.WorkerID
 	triggers map[squidmesh.TriggerKey]squidmesh.TriggerState
 	fires    map[squidmesh.TriggerKey]map[string]squidmesh.Fire // by their keys
+	untold   map[squidmesh.EntryKey]time.Time                   // when each was written
 	rows     map[string]any                                     // of the program's own
 }
 
@@ -44,7 +45,7 @@ type run struct {
 func (s *state) clone() *state {
 	return &state{
 		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers),
-		lastID: s.lastID, triggers: cloned(s.triggers), fires: cloned(s.fires), rows: cloned(s.rows),
+		lastID: s.lastID, triggers: cloned(s.triggers), fires: cloned(s.fires), untold: cloned(s.untold), rows: cloned(s.rows),
 	}
 }
 

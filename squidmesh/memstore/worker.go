@@ -116,6 +116,7 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 	report.Jobless, report.Overdue = page(report.Jobless, tick.From.Jobless, tick.Limit), page(report.Overdue, tick.From.Overdue, tick.Limit)
 	s.failed(tick.Blocks, report)
 	s.expired(tick, report)
+	report.Untold = len(s.untold) > 0
 	s.cronDue(tick.Triggers, report)
 }
 

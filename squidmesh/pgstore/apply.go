@@ -17,7 +17,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 		starts, runs   []squidmesh.Run
 		added, changed []squidmesh.StepState
 		attempts       []squidmesh.AttemptRecord
-		events         []squidmesh.AuditEntry
+		events, untold []squidmesh.AuditEntry
 		held, unheld   []squidmesh.Hold
 		goOn           []continued
 	)
@@ -42,6 +42,9 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 		}
 		attempts = append(attempts, t.Attempts...)
 		events = append(events, t.Audit...)
+		if t.Untold {
+			untold = append(untold, t.Audit...)
+		}
 		held = append(held, t.Held...)
 		unheld = append(unheld, t.Unheld...)
 	}
@@ -54,6 +57,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition)
 	queue(batch, s.sql("UpdateSteps"), changed, stepColumns)
 	queue(batch, s.sql("InsertAttempts"), attempts, attemptColumns)
 	queue(batch, s.sql("InsertEvents"), events, eventColumns)
+	queue(batch, s.sql("InsertUntold"), untold, untoldColumns)
 	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns)
 	queue(batch, s.sql("InsertHolds"), held, holdColumns)
 	return batch.sendLast(ctx, tx)
@@ -164,6 +168,15 @@ func eventColumns(events []squidmesh.AuditEntry) []any {
 		column(events, func(r *row) string { return r.Actor }),
 		column(events, func(r *row) pgtype.Text { return document(r.Data) }),
 		column(events, func(r *row) pgtype.Text { return document(r.Output) }),
+	}
+}
+
+func untoldColumns(entries []squidmesh.AuditEntry) []any {
+	type row = squidmesh.AuditEntry
+	return []any{
+		column(entries, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(entries, func(r *row) int { return r.Seq }),
+		column(entries, func(r *row) pgtype.Timestamptz { return stamp(r.At) }),
 	}
 }
 

@@ -16,7 +16,7 @@ type continued struct {
 
 // continues reports whether a transition is a continued one. It must be sure of every column that the statement does not take.
 func continues(t *squidmesh.Transition) (continued, bool) {
-	if t.NewRun || len(t.Steps) != 2 || len(t.Audit) != 1 || len(t.Attempts)+len(t.Held)+len(t.Unheld) > 0 {
+	if t.NewRun || t.Untold || len(t.Steps) != 2 || len(t.Audit) != 1 || len(t.Attempts)+len(t.Held)+len(t.Unheld) > 0 {
 		return continued{}, false
 	}
 	ended, next := &t.Steps[0], &t.Steps[1]

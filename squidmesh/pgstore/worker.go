@@ -143,6 +143,8 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 			report.TriggersDue = true
 		case "fire":
 			report.FiresDue = true
+		case "untold":
+			report.Untold = true
 		case "orphan":
 			report.Orphans = append(report.Orphans, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "held":

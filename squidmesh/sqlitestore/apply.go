@@ -11,7 +11,7 @@ import (
 // Apply implements squidmesh.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
 // not rise, are errors.
 func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition) error {
-	var starts, runs, added, changed, attempts, events, held, unheld [][]any
+	var starts, runs, added, changed, attempts, events, untold, held, unheld [][]any
 	for _, t := range ts {
 		switch {
 		case t.NewRun:
@@ -31,6 +31,9 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition
 		}
 		for _, e := range t.Audit {
 			events = append(events, eventRow(e))
+			if t.Untold {
+				untold = append(untold, []any{e.Run, e.Seq, micros(e.At)})
+			}
 		}
 		for _, h := range t.Held {
 			held = append(held, holdRow(h))
@@ -50,6 +53,7 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition
 		{"UpdateSteps", changed, true},
 		{"InsertAttempts", attempts, true},
 		{"InsertEvents", events, true},
+		{"InsertUntold", untold, true},
 		{"DeleteHolds", unheld, false},
 		{"InsertHolds", held, false},
 	} {

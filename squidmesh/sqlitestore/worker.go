@@ -59,6 +59,9 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if report.Jobless, err = s.stepsBehind(ctx, tx, "Jobless", now+tick.DueWithin.Microseconds(), tick.From.Jobless, tick.Limit); err != nil {
 		return report, err
 	}
+	if err := tx.QueryRowContext(ctx, s.sql("Untold")).Scan(&report.Untold); err != nil {
+		return report, err
+	}
 	if err := s.cronDue(ctx, tx, tick.Triggers, &report); err != nil {
 		return report, err
 	}

@@ -136,6 +136,8 @@ from now, (
     union all
     select 'held', worker, run_id, name, phase, null from /* schema */squidmesh_hold where (worker, run_id) in (select worker, run_id from late)
     union all
+    select 'untold', 0, null, '', '', null where exists (select from /* schema */squidmesh_untold)
+    union all
     select 'trigger', 0, null, '', '', null where exists (
         select from /* schema */squidmesh_trigger as t
         where not t.paused and t.next_at <= (select at from now) and (t.workflow, t.name) in (select * from /* include Keys */)

@@ -1,0 +1,17 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+)
+
+// TakeUntold implements squidmesh.Store.
+func (s *Store) TakeUntold(ctx context.Context, tx *sql.Tx, before time.Time, limit int) ([]squidmesh.EntryKey, error) {
+	return query(ctx, tx, func(rows *sql.Rows) (key squidmesh.EntryKey, err error) {
+		err = rows.Scan(&key.Run, &key.Seq)
+		return key, err
+	}, s.sql("TakeUntold"), micros(before), limit)
+}
