@@ -67,7 +67,7 @@ func TestExecutor_WithoutClientSaysSo(t *testing.T) {
 	e := New[pgx.Tx](nil)
 	_, err := e.EnqueueStep(t.Context(), nil, stepJob(time.Now(), 0))
 	require.ErrorIs(t, err, ErrNoClient)
-	_, err = e.ProbeJobs(t.Context(), nil, []string{"1"})
+	_, err = e.ProbeJobs(t.Context(), nil, time.Now(), []string{"1"})
 	require.ErrorIs(t, err, ErrNoClient)
 	require.ErrorIs(t, e.Wake(t.Context(), nil, []string{queue}), ErrNoClient)
 

@@ -2,6 +2,7 @@ package riveradapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,12 +16,11 @@ import (
 
 const (
 	// handedOut is how long a running job counts as one that has just been delivered. River leaves a job running when its
-	// process dies, for an hour by default; whoever asks about it after this time should not wait for that. It is a duration by the
-	// host's clock since a moment of the database's, and a wrong answer costs one job that finds nothing to do.
+	// process dies, for an hour by default; whoever asks about it after this time should not wait for that. A wrong answer costs one
+	// job that finds nothing to do.
 	handedOut = 3 * time.Second
 
-	// flipped is how long after its time a job may still be scheduled. River's leader should have made it available before that
-	// time; the rest is for clocks that differ.
+	// flipped is how long after its time a job may still be scheduled. River's leader should have made it available before that time.
 	flipped = 50 * time.Millisecond
 
 	// attended is how long after its last report a queue counts as worked. Clients report every ten minutes.
@@ -28,10 +28,13 @@ const (
 
 	// maxList is the most that River lists in one statement.
 	maxList = 10_000
+
+	// maxRetries is how many errors a job may have and still be told to come again. River rewrites all of them at each.
+	maxRetries = 100
 )
 
 // ProbeJobs implements [squidmesh.Prober], in two statements for up to 10,000 jobs.
-func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) (map[string]squidmesh.JobState, error) {
+func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, now time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
 	states := make(map[string]squidmesh.JobState, len(jobIDs))
 	ids := make([]int64, 0, len(jobIDs))
 	for _, text := range jobIDs {
@@ -56,16 +59,69 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) 
 			return nil, fmt.Errorf("list %d River jobs: %w", len(chunk), err)
 		}
 		for _, job := range list.Jobs {
-			states[strconv.FormatInt(job.ID, 10)] = squidmesh.JobState{
-				State:       string(job.State),
-				Deliverable: deliverable(job, time.Now()),
-				At:          ahead(job, time.Now()),
-				Paused:      queues[job.Queue] != nil && queues[job.Queue].PausedAt != nil,
-				Unattended:  queues[job.Queue] == nil || time.Since(queues[job.Queue].UpdatedAt) > attended,
-			}
+			state := stateOf(job, now)
+			state.Paused = queues[job.Queue] != nil && queues[job.Queue].PausedAt != nil
+			state.Unattended = queues[job.Queue] == nil || now.Sub(queues[job.Queue].UpdatedAt) > attended
+			states[strconv.FormatInt(job.ID, 10)] = state
 		}
 	}
 	return states, nil
+}
+
+// RetryJobs implements [squidmesh.Retrier], in a statement for each job.
+func (e *Executor[TTx]) RetryJobs(ctx context.Context, tx TTx, jobIDs []string) error {
+	client, err := e.use(ctx)
+	if err != nil {
+		return err
+	}
+	for _, text := range jobIDs {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			continue
+		}
+		if _, err := client.JobRetryTx(ctx, tx, id); err != nil && !errors.Is(err, rivertype.ErrNotFound) {
+			return fmt.Errorf("retry River job %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// stateOf is what the job's row tells.
+func stateOf(job *rivertype.JobRow, now time.Time) squidmesh.JobState {
+	state := squidmesh.JobState{State: string(job.State), Deliverable: deliverable(job, now), At: ahead(job, now)}
+	if job.State == rivertype.JobStateRunning || job.AttemptedAt == nil {
+		return state
+	}
+	said, ours := sentBackOf(job)
+	switch {
+	case job.FinalizedAt != nil && ours && !said.BackAt.IsZero():
+		return state // it was to come again, and an operator has cancelled it
+	case ours:
+		state.BackAt = said.BackAt
+	}
+	state.TriedAt, state.Refusal = *job.AttemptedAt, refusal(job, ours && !said.BackAt.IsZero(), ours)
+	state.Retryable = len(job.Errors) < maxRetries && job.Attempt < maxAttempts && (job.FinalizedAt != nil || state.At.After(now) || !state.Deliverable)
+	return state
+}
+
+// refusal says what kept the last try of a job from the runtime.
+func refusal(job *rivertype.JobRow, comesBack, ours bool) string {
+	var text string
+	if n := len(job.Errors); n > 0 {
+		text = job.Errors[n-1].Error
+	}
+	switch unknown := (&rivertype.UnknownJobKindError{Kind: job.Kind}).Error(); {
+	case comesBack, job.State == rivertype.JobStateCompleted:
+		return ""
+	case ours:
+		return "a runtime dropped it: " + text
+	case text == unknown:
+		return "a client that works this queue does not have riveradapter.AddWorkers"
+	case text == "" || job.State == rivertype.JobStateScheduled:
+		return "your middleware snoozed it"
+	default:
+		return "your middleware returned: " + text
+	}
 }
 
 func deliverable(job *rivertype.JobRow, now time.Time) bool {

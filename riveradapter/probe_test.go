@@ -27,7 +27,7 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 	probe := func(row *rivertype.JobRow) (state squidmesh.JobState, exists bool) {
 		id := strconv.FormatInt(row.ID, 10)
 		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-			states, err := e.ProbeJobs(ctx, tx, []string{id})
+			states, err := e.ProbeJobs(ctx, tx, time.Now(), []string{id})
 			state, exists = states[id]
 			return err
 		}))

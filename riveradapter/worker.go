@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -60,12 +62,15 @@ func AddWorkersSafely(workers *river.Workers, rt Performer) error {
 
 type worker[A jobArgs] struct {
 	river.WorkerDefaults[A]
-	rt Performer
+	rt   Performer
+	skew atomic.Int64 // of this host's clock, as it was seen last
 }
 
 // Work performs a delivery and gives River the runtime's answer. Failures of steps are outcomes, which the runtime has recorded, so
 // an error means that the delivery has to come again.
 func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
+	try := tryOf(job.JobRow)
+	w.skew.Store(int64(try.skew()))
 	args := job.Args.unwrap()
 	if args.err == nil && args.Delivery.Kind != job.Args.delivers() {
 		// Somebody made the job by hand, or changed its kind: what operators see, filter and pause by would not be what it does.
@@ -74,6 +79,7 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		)}
 	}
 	if args.err != nil {
+		try.dropped(ctx)
 		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
 	}
 	args.Job = strconv.FormatInt(job.ID, 10)
@@ -81,18 +87,20 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		args.DueAt = dueAt(job.JobRow)
 	}
 	outcome, err := w.rt.Perform(ctx, args.Delivery)
-	if err != nil {
-		return clean(err)
+	if err == nil && outcome.Kind != squidmesh.Done && outcome.Kind != squidmesh.Again && outcome.Kind != squidmesh.Drop {
+		err = fmt.Errorf("unknown outcome %q", outcome.Kind)
 	}
-	switch outcome.Kind {
-	case squidmesh.Done:
-		return nil
-	case squidmesh.Again:
-		return river.JobSnooze(max(outcome.After, minSnooze))
-	case squidmesh.Drop:
+	switch {
+	case err != nil:
+		try.comesBack(ctx, retryAfter(job.JobRow))
+		return clean(err)
+	case outcome.Kind == squidmesh.Again:
+		return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze)))
+	case outcome.Kind == squidmesh.Drop:
+		try.dropped(ctx)
 		return river.JobCancel(clean(fmt.Errorf("%s: %s", outcome.Reason, outcome.Detail)))
 	default:
-		return fmt.Errorf("unknown outcome %q", outcome.Kind)
+		return nil
 	}
 }
 
@@ -100,10 +108,14 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 func (w *worker[A]) Timeout(*river.Job[A]) time.Duration { return jobTimeout }
 
 // NextRetry overrides the client's policy, which backs off by hours after a few errors: the database is away, and will be back.
-// The job's id spreads those that failed together.
+// River asks it about errors of middleware and hooks too, if they come after the arguments were read.
 func (w *worker[A]) NextRetry(job *river.Job[A]) time.Time {
-	wait := min(firstRetry+time.Duration(len(job.Errors))*retryStep, maxRetry)
-	return time.Now().Add(wait + time.Duration(job.ID%500)*time.Millisecond)
+	return time.Now().Add(riverDelay(retryAfter(job.JobRow), time.Duration(w.skew.Load())))
+}
+
+// retryAfter is the pause after an error of the runtime. The job's id spreads those that failed together.
+func retryAfter(job *rivertype.JobRow) time.Duration {
+	return min(firstRetry+time.Duration(len(job.Errors))*retryStep, maxRetry) + time.Duration(job.ID%500)*time.Millisecond
 }
 
 // cleanError is an error whose text can be stored: PostgreSQL takes neither NUL nor invalid UTF-8.

@@ -77,7 +77,7 @@ func (q *cronQueue[TTx]) take() []squidmesh.Delivery {
 // probedQueue can tell that its jobs are still to come.
 type probedQueue[TTx any] struct{ *cronQueue[TTx] }
 
-func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, ids []string) (map[string]squidmesh.JobState, error) {
+func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, ids []string) (map[string]squidmesh.JobState, error) {
 	states := map[string]squidmesh.JobState{}
 	for _, id := range ids {
 		states[id] = squidmesh.JobState{State: "available", Deliverable: true}

@@ -12,7 +12,7 @@ import (
 // [Runtime.Perform], at least once.
 //
 // Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [LineProber],
-// [Waker] and [Validator].
+// [Retrier], [Waker] and [Validator].
 type Executor[TTx any] interface {
 	// EnqueueStep enqueues the delivery of one step.
 	EnqueueStep(ctx context.Context, tx TTx, job StepJob) (Metadata, error)
@@ -137,29 +137,15 @@ type BatchExecutor[TTx any] interface {
 // for explanations; an error is logged by the tick, which asks again, and by the explanation, which does without. A panic counts as an
 // error.
 type Prober[TTx any] interface {
-	// ProbeJobs returns the state of each job that still exists; a job that is missing from the answer is gone.
-	ProbeJobs(ctx context.Context, tx TTx, jobIDs []string) (map[string]JobState, error)
+	// ProbeJobs returns the state of each job that still exists; a job that is missing from the answer is gone. Now is the database's
+	// time, which the state is to be judged by: the host's clock may be another's.
+	ProbeJobs(ctx context.Context, tx TTx, now time.Time, jobIDs []string) (map[string]JobState, error)
 }
 
-// JobState is what a queue knows about a job.
-type JobState struct {
-	// State is the queue's own word for it, such as "available" or "discarded".
-	State string `json:"state"`
-
-	// Deliverable says that the queue will still hand the job out, or has just done so.
-	Deliverable bool `json:"deliverable"`
-
-	// At is when the queue will hand the job out, if that is in the future, as of one that was sent back. Zero means now, or unknown.
-	At time.Time `json:"at,omitzero"`
-
-	// Paused says that the job's queue is paused.
-	Paused bool `json:"paused,omitzero"`
-
-	// Unattended says that no process has worked the job's queue lately.
-	Unattended bool `json:"unattended,omitzero"`
-
-	// Ahead is how many jobs the queue would hand out first. ProbeJobs leaves it zero; see [LineProber].
-	Ahead int `json:"ahead,omitzero"`
+// Retrier is a [Prober] whose queue can be told to hand out at once what it would hand out later, or not any more.
+type Retrier[TTx any] interface {
+	// RetryJobs has jobs whose state says Retryable handed out at once. One that is gone by now is passed over.
+	RetryJobs(ctx context.Context, tx TTx, jobIDs []string) error
 }
 
 // LineProber is a [Prober] that can tell how long a job still has to stand in line.

@@ -36,6 +36,7 @@ const (
 	ReasonQueuePaused          ReasonCode = "queue_paused"
 	ReasonDispatchMissing      ReasonCode = "dispatch_missing"
 	ReasonJobDiscarded         ReasonCode = "job_discarded"
+	ReasonDeliveryRefused      ReasonCode = "delivery_refused"
 	ReasonFunctionUnknown      ReasonCode = "function_unknown"
 	ReasonFunctionIncompatible ReasonCode = "function_incompatible"
 	ReasonPayloadUnreadable    ReasonCode = "payload_unreadable"
@@ -66,7 +67,7 @@ type Reason struct {
 func (c ReasonCode) attention() int {
 	switch c {
 	case ReasonClaimExpired, ReasonRunningPastTimeout, ReasonQueuedNoWorker, ReasonQueuePaused, ReasonDispatchMissing, ReasonJobDiscarded,
-		ReasonFunctionUnknown, ReasonFunctionIncompatible, ReasonPayloadUnreadable:
+		ReasonDeliveryRefused, ReasonFunctionUnknown, ReasonFunctionIncompatible, ReasonPayloadUnreadable:
 		return 6
 	case ReasonRunning:
 		return 5
@@ -245,6 +246,8 @@ func (x explainer) due(row StepState) Reason {
 	}
 	job, asked := around.Jobs[row.JobID], around.Jobs != nil
 	switch {
+	case job.Refusal != "" && !job.Paused && !job.Unattended:
+		return x.refused(row, job)
 	case asked && !job.Deliverable:
 		state := job.State
 		if state == "" {
@@ -270,13 +273,32 @@ func (x explainer) due(row StepState) Reason {
 		if w, ok := around.taker(x.spec, row, x.now); ok {
 			taker = fmt.Sprintf("; %s has the function %s/%s", w.Name, x.spec.workflow, row.Name)
 		}
-		return because(ReasonQueued, never, job.At, "%s is due; its delivery was sent back, and comes again in queue %s%s.", name, row.Queue, taker)
+		until := job.At
+		if back := job.BackAt.Add(sweptWithin); !job.BackAt.IsZero() && job.At.After(back) { // by a clock that is ahead
+			until = later(back, x.now)
+		}
+		return because(ReasonQueued, never, until, "%s is due; its delivery was sent back, and comes again in queue %s%s.", name, row.Queue, taker)
 	case job.Ahead > 0:
 		return because(ReasonQueuedBehind, never, never, "%s is due and waits in queue %s behind %s.", name, row.Queue, job.ahead())
 	default:
 		return because(ReasonQueued, never, never, "%s is due and waits in queue %s for a worker.", name, row.Queue)
 	}
 }
+
+// refused explains a delivery that came back without having got as far as a runtime. It comes again when the queue or the sweeper thinks
+// fit, whichever is first.
+func (x explainer) refused(row StepState, job JobState) Reason {
+	until := later(job.comesBack(row.DueAt).Add(sweptWithin), x.now)
+	if job.At.After(x.now) && (until.IsZero() || job.At.Before(until)) {
+		until = job.At
+	}
+	return because(ReasonDeliveryRefused, time.Time{}, until,
+		"%s is due, and its delivery did not get here: %s. It is tried again within %s in queue %s.",
+		nameOf(row), job.Refusal, max(until.Sub(x.now), sweptWithin).Round(time.Second), row.Queue)
+}
+
+// sweptWithin is how long it takes a tick to see that something is late, and to see to it.
+const sweptWithin = 2 * heartbeat
 
 // unable says that no living worker can execute a row, unless one can.
 func (x explainer) unable(row StepState) Reason {

@@ -281,7 +281,7 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 			about = append(about, f.TriggerKey)
 		}
 	}
-	coming, err := rt.coming(ctx, tx, fires)
+	coming, err := rt.coming(ctx, tx, fires, now)
 	if err != nil {
 		return nil, about, err
 	}
@@ -316,8 +316,8 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 	return nil, about, rt.send(ctx, tx, again, now)
 }
 
-// coming asks the executor which jobs will still be delivered; one that cannot tell says none.
-func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire) (map[string]bool, error) {
+// coming asks the executor which jobs will still be delivered, and has those come that it would hold back; one that cannot tell says none.
+func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire, now time.Time) (map[string]bool, error) {
 	prober, ok := rt.executor.(Prober[TTx])
 	var ids []string
 	for _, f := range fires {
@@ -328,15 +328,24 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire) (map[s
 	if !ok || len(ids) == 0 {
 		return nil, nil
 	}
-	states, err := rt.probeJobs(ctx, tx, prober, ids)
+	states, err := rt.probeJobs(ctx, tx, prober, now, ids)
 	if err != nil {
-		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+		return nil, err
 	}
+	var retry []string
 	coming := map[string]bool{}
-	for id, state := range states {
-		coming[id] = state.Deliverable
+	for _, f := range fires {
+		state, found := states[f.JobID]
+		if !found {
+			continue
+		}
+		fate := state.fate(f.FiredAt, now)
+		coming[f.JobID] = fate != fateLost
+		if fate == fateRetry {
+			retry = append(retry, f.JobID)
+		}
 	}
-	return coming, nil
+	return coming, rt.retryJobs(ctx, tx, retry)
 }
 
 // overlap is what stands in the way of a fire: an unfinished run of its trigger, or an earlier window that waits for one.

@@ -3,6 +3,7 @@ package squidmesh
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -124,38 +125,40 @@ func (rt *Runtime[TTx]) lookAfter(late []StepState) {
 	}
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
-	lost, err := rt.lost(ctx, late)
-	troubles := rt.sendAgain(ctx, lost)
+	found, err := rt.missing(ctx, late)
+	if err == nil {
+		err = rt.retry(ctx, found.retry)
+	}
+	troubles := rt.sendAgain(ctx, found.lost)
 	if err != nil {
-		troubles = []trouble{{what: "sweep", err: err}}
+		troubles = append(troubles, trouble{what: "sweep", err: err})
 	}
 	if svc.ctx.Err() == nil {
 		rt.complain("squidmesh: look after late deliveries", troubles)
 	}
 }
 
-// lost picks the late deliveries that are still waited for and whose jobs will not come.
-func (rt *Runtime[TTx]) lost(ctx context.Context, late []StepState) (lost []StepState, err error) {
+// missing picks the late deliveries that are still waited for and whose jobs will not come.
+func (rt *Runtime[TTx]) missing(ctx context.Context, late []StepState) (found fates, err error) {
 	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
-		suspects, err := rt.undeliverable(ctx, tx, late)
-		if err != nil || len(suspects) == 0 {
+		suspects, err := rt.fates(ctx, tx, late)
+		if err != nil || len(suspects.lost)+len(suspects.retry) == 0 {
 			return err
 		}
 		reads := map[RunID]Reads{}
-		for _, row := range suspects {
+		for _, row := range slices.Concat(suspects.lost, suspects.retry) {
 			reads[row.Run] = reads[row.Run].union(Reads{Steps: []StepKey{row.StepKey}})
 		}
 		loaded, err := rt.store.Load(ctx, tx, reads)
 		if err != nil {
 			return fmt.Errorf("load %d runs: %w", len(reads), err)
 		}
-		for _, row := range suspects {
+		gone := func(row StepState) bool {
 			now := loaded[row.Run].Steps[row.StepKey]
-			if now.Status == StepScheduled && now.Attempt == row.Attempt && now.JobID == row.JobID {
-				lost = append(lost, row)
-			}
+			return now.Status != StepScheduled || now.Attempt != row.Attempt || now.JobID != row.JobID
 		}
+		found = fates{retry: slices.DeleteFunc(suspects.retry, gone), lost: slices.DeleteFunc(suspects.lost, gone)}
 		return nil
 	})
-	return lost, err
+	return found, err
 }

@@ -1,11 +1,39 @@
 package squidmesh
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // probeJobs asks an executor that can be asked what became of jobs.
-func (rt *Runtime[TTx]) probeJobs(ctx context.Context, tx TTx, prober Prober[TTx], ids []string) (jobs map[string]JobState, err error) {
+func (rt *Runtime[TTx]) probeJobs(ctx context.Context, tx TTx, prober Prober[TTx], now time.Time, ids []string) (jobs map[string]JobState, err error) {
 	defer rt.catchExecutor(&err)
-	return prober.ProbeJobs(ctx, tx, ids)
+	if jobs, err = prober.ProbeJobs(ctx, tx, now, ids); err != nil {
+		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+	}
+	_, retries := rt.executor.(Retrier[TTx])
+	for id, job := range jobs {
+		job.Refusal = clean(rt.redact.text("message", job.Refusal), maxRefusal)
+		job.Retryable = job.Retryable && retries
+		jobs[id] = job
+	}
+	return jobs, nil
+}
+
+// maxRefusal bounds what is repeated of a refusal, in bytes.
+const maxRefusal = 500
+
+// retryJobs has jobs handed out at once whose state says that they can be.
+func (rt *Runtime[TTx]) retryJobs(ctx context.Context, tx TTx, ids []string) (err error) {
+	if len(ids) == 0 {
+		return nil
+	}
+	defer rt.catchExecutor(&err)
+	if err := rt.executor.(Retrier[TTx]).RetryJobs(ctx, tx, ids); err != nil {
+		return fmt.Errorf("retry %d jobs: %w", len(ids), err)
+	}
+	return nil
 }
 
 // probeLine asks one how many jobs stand before a job in its queue.

@@ -21,6 +21,8 @@ type service struct {
 	pruned chan struct{}
 	caring atomic.Bool // what a tick found is being looked after
 
+	skewLogged time.Time // of the ticks
+
 	mu     sync.Mutex
 	ended  bool           // no more deliveries
 	proven time.Time      // until when the last accepted heartbeat proves the lease; zero if nobody counts, with ManualTick
@@ -366,6 +368,10 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 	switch {
 	case err != nil:
 		return WorkerReport{}, err
+	default:
+		rt.noteSkew(svc, sent, report.Now)
+	}
+	switch {
 	case !report.Alive:
 		rt.logger.Warn("squidmesh: worker was declared lost, registers anew", "worker", worker)
 		svc.worker.Store(0)

@@ -151,7 +151,7 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 			return Explanation{}, err
 		}
 		// Last, as a question that fails may end the transaction.
-		if s.Around.Jobs, err = rt.probe(ctx, tx, due); err != nil {
+		if s.Around.Jobs, err = rt.probe(ctx, tx, due, now); err != nil {
 			if ctx.Err() != nil {
 				return Explanation{}, err
 			}
@@ -221,7 +221,7 @@ func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []Worke
 }
 
 // probe asks the queue about the jobs of rows. Nil is the answer of one that cannot be asked.
-func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (map[string]JobState, error) {
+func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState, now time.Time) (map[string]JobState, error) {
 	prober, ok := rt.executor.(Prober[TTx])
 	if !ok {
 		return nil, nil
@@ -232,9 +232,9 @@ func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []StepState) (ma
 			ids = append(ids, row.JobID)
 		}
 	}
-	jobs, err := rt.probeJobs(ctx, tx, prober, ids)
+	jobs, err := rt.probeJobs(ctx, tx, prober, now, ids)
 	if err != nil {
-		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+		return nil, err
 	}
 	line, ok := rt.executor.(LineProber[TTx])
 	if !ok {

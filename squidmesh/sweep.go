@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -97,7 +96,8 @@ func placeBehind(rows []StepState) StepPlace {
 }
 
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
-// the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins.
+// the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins. A job that was
+// refused before it got to a runtime, or that lies too far ahead, comes again when the runtime thinks fit, not the queue.
 func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) []trouble {
 	if len(report.Overdue) == 0 {
 		return nil
@@ -105,15 +105,33 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 	if _, ok := rt.executor.(Prober[TTx]); !ok {
 		return rt.sendAgain(ctx, svc.repeated(report))
 	}
-	var lost []StepState
+	var found fates
 	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-		lost, err = rt.undeliverable(ctx, tx, report.Overdue)
+		found, err = rt.fates(ctx, tx, report.Overdue)
 		return err
 	})
-	if err != nil {
-		return []trouble{{what: "sweep", err: err}}
+	if err == nil {
+		err = rt.retry(ctx, found.retry)
 	}
-	return rt.sendAgain(ctx, lost)
+	troubles := rt.sendAgain(ctx, found.lost)
+	if err != nil {
+		troubles = append(troubles, trouble{what: "sweep", err: err})
+	}
+	return troubles
+}
+
+// retry has the jobs of rows handed out at once.
+func (rt *Runtime[TTx]) retry(ctx context.Context, rows []StepState) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var ids, queues []string
+	for _, row := range rows {
+		ids, queues = append(ids, row.JobID), append(queues, row.Queue)
+	}
+	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.retryJobs(ctx, tx, ids) })
+	rt.waker.wake(queues...)
+	return err
 }
 
 // sendAgain replaces the deliveries of rows.
@@ -130,23 +148,37 @@ func (rt *Runtime[TTx]) redeliver(ctx context.Context, row StepState) []trouble 
 	return rt.tend(ctx, "redeliver", row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID})
 }
 
-// undeliverable picks the rows whose jobs will not come. The executor must be a [Prober].
-func (rt *Runtime[TTx]) undeliverable(ctx context.Context, tx TTx, rows []StepState) ([]StepState, error) {
+// fates are the rows whose jobs will not come, or not soon enough.
+type fates struct {
+	retry []StepState // their jobs are to be handed out at once
+	lost  []StepState // they need others
+}
+
+// fates judges the jobs of rows. The executor must be a [Prober].
+func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []StepState) (fates, error) {
+	var found fates
+	now, err := rt.now(ctx, tx)
+	if err != nil {
+		return found, err
+	}
 	ids := make([]string, len(rows))
 	for i, row := range rows {
 		ids[i] = row.JobID
 	}
-	jobs, err := rt.probeJobs(ctx, tx, rt.executor.(Prober[TTx]), ids)
+	jobs, err := rt.probeJobs(ctx, tx, rt.executor.(Prober[TTx]), now, ids)
 	if err != nil {
-		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+		return found, err
 	}
-	var lost []StepState
 	for _, row := range rows {
-		if !jobs[row.JobID].Deliverable {
-			lost = append(lost, row)
+		switch jobs[row.JobID].fate(row.DueAt, now) {
+		case fateComes:
+		case fateRetry:
+			found.retry = append(found.retry, row)
+		case fateLost:
+			found.lost = append(found.lost, row)
 		}
 	}
-	return lost, nil
+	return found, nil
 }
 
 // repeated picks the overdue steps whose time has come to be sent once more, for executors that cannot be asked.

@@ -144,7 +144,7 @@ type bewildered[TTx any] struct {
 	woken chan struct{} // has room for one
 }
 
-func (bewildered[TTx]) ProbeJobs(context.Context, TTx, []string) (map[string]squidmesh.JobState, error) {
+func (bewildered[TTx]) ProbeJobs(context.Context, TTx, time.Time, []string) (map[string]squidmesh.JobState, error) {
 	panic("no such job")
 }
 

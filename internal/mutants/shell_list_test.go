@@ -227,13 +227,13 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestStartRun_RefusedBatchLeavesNothing"},
 	{mutant{
 		"early deliveries are acknowledged", "riveradapter/worker.go",
-		"case squidmesh.Again:\n\t\treturn river.JobSnooze(max(outcome.After, minSnooze))",
-		"case squidmesh.Again:\n\t\treturn nil",
+		"return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze)))",
+		"return nil",
 	}, inAdapter, "TestWorker_AgainSnoozes"},
 	{mutant{
 		"deliveries are acknowledged that were not recorded", "riveradapter/worker.go",
-		"if err != nil {\n\t\treturn clean(err)\n\t}",
-		"if err != nil {\n\t\treturn nil\n\t}",
+		"return clean(err)",
+		"return nil",
 	}, inAdapter, "TestWorker_ErrorComesAgainSoon"},
 	{mutant{
 		"acknowledge before commit", "squidmesh/perform.go",
@@ -247,14 +247,19 @@ var shellMutants = []shellMutant{
 	}, inAdapter, "TestExecutor_JobIsTinyAndNeverRunsOut"},
 	{mutant{
 		"lost jobs are not sent again", "squidmesh/sweep.go",
-		"if !jobs[row.JobID].Deliverable {",
-		"if !jobs[row.JobID].Deliverable && false {",
+		"found.lost = append(found.lost, row)",
+		"",
 	}, inShell, "TestJobThatIsGone_IsSentAgain"},
 	{mutant{
 		"jobs that were taken and never finished count as on their way", "riveradapter/probe.go",
 		"return job.AttemptedAt != nil && now.Sub(*job.AttemptedAt) < handedOut",
 		"return true",
 	}, inAdapter, "TestDeliverable_RunningOnlyWhenJustHandedOut"},
+	{mutant{
+		"what middleware refused comes when River thinks fit", "squidmesh/sweep.go",
+		"found.retry = append(found.retry, row)",
+		"",
+	}, inShell, "TestBreaker_CostsLittleMoreThanItLasts"},
 	{mutant{
 		"short delays wait for River's leader", "riveradapter/timing.go",
 		"case ahead <= lookAhead && t.near.take(t.now, t.dueAt):",

@@ -311,7 +311,7 @@ func (s *executorSuite[TTx]) probesJobs() {
 		if all, err = s.Executor.EnqueueSteps(ctx, tx, []squidmesh.StepJob{now, late}); err != nil {
 			return err
 		}
-		states, err = prober.ProbeJobs(ctx, tx, []string{all[0].JobID, all[1].JobID, "0", "no id of this queue", ""})
+		states, err = prober.ProbeJobs(ctx, tx, s.Now(s.t), []string{all[0].JobID, all[1].JobID, "0", "no id of this queue", ""})
 		return err
 	})
 	require.Len(s.t, states, 2, "jobs that do not exist are missing")
@@ -325,7 +325,7 @@ func (s *executorSuite[TTx]) probesJobs() {
 	require.Equal(s.t, now.Delivery(), s.next(deliveries))
 	require.EventuallyWithT(s.t, func(c *assert.CollectT) {
 		err := s.InTx(s.ctx, func(ctx context.Context, tx TTx) (err error) {
-			states, err = prober.ProbeJobs(ctx, tx, []string{all[0].JobID})
+			states, err = prober.ProbeJobs(ctx, tx, s.Now(s.t), []string{all[0].JobID})
 			return err
 		})
 		require.NoError(c, err)

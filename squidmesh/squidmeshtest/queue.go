@@ -104,7 +104,7 @@ func (q *queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job squidmesh.CronJ
 }
 
 // ProbeJobs implements squidmesh.Prober: a job that was taken does not come again.
-func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, jobIDs []string) (map[string]squidmesh.JobState, error) {
+func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
 	var own []QueuedJob
 	if n := notesOf(ctx); n != nil {
 		own = n.Jobs

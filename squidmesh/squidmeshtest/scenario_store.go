@@ -69,7 +69,7 @@ func (s scriptedStore[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.
 // scriptedQueue loses no jobs: those that the script has taken come again when it says so.
 type scriptedQueue[TTx any] struct{ squidmesh.Executor[TTx] }
 
-func (scriptedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, jobIDs []string) (map[string]squidmesh.JobState, error) {
+func (scriptedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
 	states := map[string]squidmesh.JobState{}
 	for _, id := range jobIDs {
 		states[id] = squidmesh.JobState{State: "queued", Deliverable: true}
