@@ -107,9 +107,9 @@ var shellMutants = []shellMutant{
 		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
 	}, inShell, "TestLease_ThatCannotBeProven"},
 	{mutant{
-		"heartbeats wait for the pool", "squidmesh/service.go",
-		"if !ok {\n\t\treturn rt.store.InTx, func() {}\n\t}",
-		"if ok || !ok {\n\t\treturn rt.store.InTx, func() {}\n\t}",
+		"heartbeats wait for the pool", "squidmesh/line.go",
+		`if l.own == nil || time.Now().Before(l.again) {`,
+		`if l != nil {`,
 	}, inShell, "TestLease_OutlivesAPoolThatBodiesExhaust"},
 	{mutant{
 		"the frozen keep their locks", "squidmesh/pgstore/store.go",
