@@ -59,6 +59,16 @@ SEED     ?= 0
 soak: ## Break a running system for DURATION=90s and prove that nothing was lost or done twice (SEED=7, SOAK_ARGS='-v -keep')
 	$(GO) run -tags squidmesh_fault ./internal/soak -duration $(DURATION) -seed $(SEED) $(SOAK_ARGS)
 
+FUZZTIME ?= 1m
+
+.PHONY: fuzz
+fuzz: ## Look for inputs that break a rule, FUZZTIME=1m for each target; what is found stays in testdata as a test
+	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
 .PHONY: demo
 demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
 	$(GO) run ./cmd/demo

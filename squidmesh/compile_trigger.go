@@ -114,7 +114,7 @@ func compileDefault(f Field, value any) (any, error) {
 	}
 	doc, problems := parseJSON(raw)
 	if len(problems) == 0 {
-		problems = f.Type.check(doc, "")
+		problems = f.Type.check(doc)
 	}
 	if len(problems) > 0 {
 		return nil, problems[0]

@@ -72,7 +72,7 @@ func ParseDelivery(data []byte) (Delivery, error) {
 	}
 	doc, problems := parseJSON(data)
 	if len(problems) == 0 {
-		problems = deliveryType.check(doc, "")
+		problems = deliveryType.check(doc)
 	}
 	if len(problems) > 0 {
 		return Delivery{}, &InputError{Field: joinPath("delivery", problems[0].Field), Code: problems[0].Code, Detail: problems[0].Detail}

@@ -175,7 +175,7 @@ func encodeDetails(details any) json.RawMessage {
 			return omitted(p.Detail)
 		}
 	}
-	return doc.cleaned().canonical() // which mends the others
+	return doc.mended() // which mends the others
 }
 
 // marshal encodes values whose own methods may panic.

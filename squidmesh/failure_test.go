@@ -100,6 +100,14 @@ func TestDescribe(t *testing.T) {
 			WithDetails(strings.Repeat("x", maxDetails-1), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"8193 bytes are more than 8192"}`)},
 		},
+		"details with one key twice": {
+			WithDetails(json.RawMessage(`{"a":1,"b":{"c\u0000":1,"c\\x00":2},"a":[{"d":1,"d":3}]}`), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"a":[{"d":3}],"b":{"c\\x00":2}}`)},
+		},
+		"details too deep after much that is wrong": {
+			WithDetails(json.RawMessage(`[`+strings.Repeat(`"\u0000",`, 200)+strings.Repeat("[", 65)+strings.Repeat("]", 66)), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"objects and arrays nest deeper than 64"}`)},
+		},
 		"details too deep": {
 			WithDetails(json.RawMessage(strings.Repeat("[", 65)+strings.Repeat("]", 65)), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"objects and arrays nest deeper than 64"}`)},

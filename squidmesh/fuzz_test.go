@@ -35,6 +35,71 @@ func FuzzParseDelivery(f *testing.F) {
 	})
 }
 
+// allSorts has a field of each kind that encoding/json has rules for.
+type allSorts struct {
+	Any      any               `json:"any"`
+	Map      map[string]any    `json:"map,omitempty"`
+	Keys     map[int8]*float32 `json:"keys,omitempty"`
+	List     []*allSorts       `json:"list,omitempty"`
+	Pair     [2]uint16         `json:"pair,omitempty"`
+	Raw      json.RawMessage   `json:"raw,omitempty"`
+	Number   json.Number       `json:"number,omitempty"`
+	Time     *time.Time        `json:"time,omitempty"`
+	Bytes    []byte            `json:"bytes,omitempty"`
+	QInt     int64             `json:"qint,omitempty,string"`
+	QSmall   *int8             `json:"qsmall,omitempty,string"`
+	QUint    uint64            `json:"quint,omitempty,string"`
+	QFloat   float32           `json:"qfloat,omitempty,string"`
+	QBool    bool              `json:"qbool,omitempty,string"`
+	QText    string            `json:"qtext,omitempty,string"`
+	QDecimal json.Number       `json:"qdecimal,omitempty,string"`
+}
+
+// Whatever bytes come, a payload is refused in clean and short text, or it is JSON that a step of its type reads, and that is taken again
+// unchanged.
+func FuzzResolve(f *testing.F) {
+	spec, err := Compile(on(Manual("s", Payload[allSorts]())))
+	require.NoError(f, err)
+	trigger, decode := spec.triggers[0], decoder[allSorts]()
+	for _, seed := range []string{
+		``, `{`, `{"any":[[],{},-0,1e9,true,"\ud83d\ude00"]}`, `{"any":1e400000}`, `{"any":{"a":[1e400]},"keys":{"1":null,"300":1}}`,
+		`{"any":null,"qint":" 0","qsmall":"300","quint":"-1","qfloat":"1e39","qbool":"true ","qtext":"\"a\"","qdecimal":"1e400"}`,
+		`{"any":1,"qsmall":"null","number":1e400,"time":"2026-01-02T03:04:05\u005a","bytes":"AQ==","pair":[1,2,3]}`,
+		`{"a":"\u0000\ud800","a":1} x`, `[[[[`, "{\"\xff\":\"\\\\\"}", `{"any":0,"list":[{"any":0,"list":[null]}]}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		resolved, err := trigger.resolve(payload, noon)
+		if err != nil {
+			requireCleanPayloadError(t, err)
+			return
+		}
+		require.NoError(t, json.Unmarshal(payload, new(allSorts)))
+		require.NoError(t, json.Unmarshal(resolved, new(allSorts)))
+		_, err = decode(resolved)
+		require.NoError(t, err)
+		again, err := trigger.resolve(resolved, noon)
+		require.NoError(t, err)
+		require.Equal(t, string(resolved), string(again))
+	})
+}
+
+// Whatever a function gives as details, what is recorded is JSON that any database takes, of a bounded size.
+func FuzzDetails(f *testing.F) {
+	for _, seed := range []string{`{"a":1,"a":2}`, `{"a\u0000":1,"a\\x00":2}`, `[[[`, `"\ud800"`, "\"\xff\"", `{"$sealed":{"key":"k","data":"AA=="}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		details := encodeDetails(json.RawMessage(data))
+		require.LessOrEqual(t, len(details), 4*maxDetails)
+		require.True(t, utf8.Valid(details))
+		_, problems := parseJSON(details)
+		require.Empty(t, problems)
+		require.Equal(t, string(details), string(encodeDetails(details)))
+	})
+}
+
 // A cursor is what a page gave, or is refused.
 func FuzzDecodeCursor(f *testing.F) {
 	f.Add(encodeCursor(RunCursor{time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), uuid.MustParse("0190b0a0-0000-7000-8000-000000000000")}))
@@ -100,6 +165,23 @@ func FuzzCompile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// requireCleanPayloadError checks what is told of a bad payload.
+func requireCleanPayloadError(t *testing.T, err error) {
+	t.Helper()
+	var payload *PayloadError
+	require.True(t, errors.As(err, &payload), "%v", err)
+	require.LessOrEqual(t, len(payload.Problems), maxProblems)
+	for _, p := range payload.Problems {
+		require.NotEmpty(t, p.Code)
+		require.NotEmpty(t, p.Detail)
+		require.LessOrEqual(t, len(p.Field), maxPath)
+		require.LessOrEqual(t, len(p.Detail), 300)
+	}
+	require.LessOrEqual(t, len(err.Error()), maxProblemText+100)
+	require.True(t, utf8.ValidString(err.Error()))
+	require.NotContains(t, err.Error(), "\x00")
 }
 
 // requireCleanError checks what is told of bad input: named, short, and text that goes anywhere.

@@ -209,7 +209,7 @@ func (m *member) grouped() bool {
 // size is about how many bytes the member brings: a result or a payload, beside which all else is small.
 func (m *member) size() int {
 	if m.start != nil {
-		return len(m.start.payload)
+		return m.start.payload.size
 	}
 	if e, ok := m.event.(Succeeded); ok {
 		return len(e.Output)

@@ -92,7 +92,7 @@ func checkObject(field string, data []byte, limit int) error {
 	switch {
 	case len(problems) > 0:
 		return &InputError{Field: field, Code: problems[0].Code, Detail: problems[0].Error()}
-	case doc.kind != '{':
+	case doc.kind() != '{':
 		return &InputError{Field: field, Code: "not_an_object", Detail: "is " + doc.typeKind() + ", want object"}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -17,17 +18,24 @@ type PayloadError struct {
 	Problems []FieldProblem // at most 100
 }
 
+// Error has a line for each of the problems, as far as 8 KiB go.
 func (e *PayloadError) Error() string {
-	lines := make([]string, len(e.Problems))
+	var b strings.Builder
 	for i, p := range e.Problems {
-		lines[i] = fmt.Sprintf("payload of trigger %q: %s", e.Trigger, p.Error())
+		line := fmt.Sprintf("payload of trigger %q: %s\n", e.Trigger, p.Error())
+		if i > 0 && b.Len()+len(line) > maxProblemText {
+			fmt.Fprintf(&b, "and %d more\n", len(e.Problems)-i)
+			break
+		}
+		b.WriteString(line)
 	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // FieldProblem is one thing that is wrong with a payload.
 type FieldProblem struct {
-	// Field is where, such as lines[2].isbn; empty for the payload as a whole.
+	// Field is where, such as lines[2].isbn; empty for the payload as a whole. Of a path of more than 256 bytes it is the beginning
+	// and the end.
 	Field string
 
 	// Code is stable: unknown_field, missing_field, wrong_type, wrong_format, out_of_range, null, duplicate_key, nul_character,
@@ -45,39 +53,58 @@ func (p FieldProblem) Error() string {
 	return p.Field + ": " + p.Detail
 }
 
-// resolve checks a payload against the trigger's contract and fills in the defaults for absent keys. The result has sorted
-// keys and no white space; numbers are as the caller wrote them. No payload is the empty one. A payload that does not fit
-// is a [*PayloadError].
-func (t TriggerSpec) resolve(payload json.RawMessage, now time.Time) (json.RawMessage, error) {
+// accepted is a payload that fits its contract, still without defaults.
+type accepted struct {
+	values map[string]json.RawMessage
+	size   int // of what the caller gave
+
+	// hash is that of the payload as the caller gave it, before defaults, which change with time; neither the order of keys nor white
+	// space matters. A run's idempotency key is compared with it.
+	hash string
+}
+
+// accept checks a payload against the trigger's contract. No payload is the empty one. A payload that does not fit is a [*PayloadError].
+func (t TriggerSpec) accept(payload json.RawMessage) (accepted, error) {
 	if len(payload) == 0 {
 		payload = json.RawMessage("{}")
 	}
 	doc, problems := parseJSON(payload)
-	if len(problems) == 0 && doc.kind != '{' {
+	if len(problems) == 0 && doc.kind() != '{' {
 		problems = []FieldProblem{{"", "not_an_object", "it is " + doc.typeKind() + ", want object"}}
 	}
 	if len(problems) == 0 {
-		problems = t.accepted().check(doc, "")
+		problems = t.accepts().check(doc)
 	}
 	if len(problems) > 0 {
-		return nil, &PayloadError{Trigger: t.Name, Problems: problems[:min(len(problems), maxProblems)]}
+		return accepted{}, &PayloadError{Trigger: t.Name, Problems: problems}
 	}
-	values := make(map[string]json.RawMessage, len(doc.members)+len(t.Defaults))
+	a := accepted{values: map[string]json.RawMessage{}, size: len(payload)}
+	for _, m := range doc.parts() {
+		a.values[m.key()] = m.canonical()
+	}
+	sum := sha256.Sum256(writeObject(a.values))
+	a.hash = hex.EncodeToString(sum[:16])
+	return a, nil
+}
+
+// fill adds the defaults of absent keys. The result has sorted keys and no white space; numbers are as the caller wrote them.
+func (t TriggerSpec) fill(a accepted, now time.Time) (json.RawMessage, error) {
+	values := maps.Clone(a.values)
 	for key, d := range t.Defaults {
+		if _, given := values[key]; given {
+			continue
+		}
 		value, err := t.defaultValue(d, now)
 		if err != nil {
 			return nil, fmt.Errorf("default of payload field %s: %w", echo.Quote(key), err)
 		}
 		values[key] = value
 	}
-	for _, m := range doc.members {
-		values[m.key] = m.value.canonical()
-	}
 	return writeObject(values), nil
 }
 
-// accepted is the contract as the caller meets it: what has a default may be left out.
-func (t TriggerSpec) accepted() Type {
+// accepts is the contract as the caller meets it: what has a default may be left out.
+func (t TriggerSpec) accepts() Type {
 	accepted := t.Payload
 	accepted.Fields = make([]Field, len(t.Payload.Fields))
 	for i, f := range t.Payload.Fields {
@@ -105,18 +132,4 @@ func (t TriggerSpec) defaultValue(d any, now time.Time) (json.RawMessage, error)
 	default:
 		return nil, fmt.Errorf("there is no dynamic default %v", d)
 	}
-}
-
-// canonicalHash hashes a JSON value so that neither the order of keys nor white space matters. A run's idempotency key is
-// compared with the hash of the payload as the caller gave it, before defaults, which change with time.
-func canonicalHash(value json.RawMessage) (string, error) {
-	if len(value) == 0 {
-		value = json.RawMessage("{}")
-	}
-	doc, problems := parseJSON(value)
-	if len(problems) > 0 {
-		return "", problems[0]
-	}
-	sum := sha256.Sum256(doc.canonical())
-	return hex.EncodeToString(sum[:16]), nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,40 +13,40 @@ import (
 )
 
 // check lists where a value is not of the type: unknown and missing fields, nulls, wrong kinds and formats.
-func (t Type) check(v jsonValue, path string) []FieldProblem {
-	if t.Kind == kindAny {
-		return nil
-	}
-	if v.kind == 'n' {
-		if t.Nullable {
-			return nil
+func (t Type) check(v jsonValue) []FieldProblem {
+	c := checker{}
+	c.value(&t, v)
+	return c.problems
+}
+
+// checker looks until its list is full.
+type checker struct{ problemList }
+
+func (c *checker) value(t *Type, v jsonValue) {
+	switch kind := v.typeKind(); {
+	case c.full():
+	case t.Kind == kindAny:
+		c.open(v)
+	case v.kind() == 'n':
+		if !t.Nullable {
+			c.report("null", "null is not "+t.String())
 		}
-		return []FieldProblem{{path, "null", "null is not " + t.String()}}
-	}
-	if v.typeKind() != t.Kind && !(t.Kind == kindInteger && v.typeKind() == kindNumber) {
-		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("it is %s, want %s", v.typeKind(), t)}}
-	}
-	switch t.Kind {
-	case kindObject:
-		return t.checkObject(v, path)
-	case kindArray:
-		var problems []FieldProblem
-		for i, elem := range v.elems {
-			problems = append(problems, t.Elem.check(elem, joinPath(path, "["+strconv.Itoa(i)+"]"))...)
-		}
-		return problems
-	case kindString:
-		return t.checkString(v.text, path)
-	case kindInteger, kindNumber:
-		return t.checkNumber(string(v.raw), path)
-	default:
-		return nil
+	case kind != t.Kind && !(t.Kind == kindInteger && kind == kindNumber):
+		c.report("wrong_type", fmt.Sprintf("it is %s, want %s", kind, t))
+	case kind == kindObject:
+		c.object(t, v)
+	case kind == kindArray:
+		c.array(t, v)
+	case kind == kindString:
+		c.text(t, v.text())
+	case kind == kindNumber:
+		c.number(t, v.raw())
 	}
 }
 
 // typeKind is the kind of type that the value has.
 func (v jsonValue) typeKind() string {
-	switch v.kind {
+	switch v.kind() {
 	case '{':
 		return kindObject
 	case '[':
@@ -61,62 +62,131 @@ func (v jsonValue) typeKind() string {
 	}
 }
 
-func (t Type) checkObject(v jsonValue, path string) []FieldProblem {
-	var problems []FieldProblem
-	given := make(map[string]bool, len(v.members))
-	for _, m := range v.members {
-		given[m.key] = true
-		at := joinPath(path, pathKey(m.key))
-		if f, ok := t.field(m.key); ok {
-			problems = append(problems, f.Type.check(m.value, at)...)
-		} else if t.Open {
-			problems = append(problems, t.Elem.check(m.value, at)...)
-		} else {
-			problems = append(problems, FieldProblem{at, "unknown_field", "there is no such field" + didYouMean(m.key, t.names())})
+// What is left open may be.
+var (
+	openNumber = Type{Kind: kindNumber}
+	openArray  = Type{Kind: kindArray, Elem: &anyType}
+)
+
+// open checks what is left open: numbers that no reader could make anything of but a text.
+func (c *checker) open(v jsonValue) {
+	switch {
+	case v.typeKind() == kindNumber:
+		c.number(&openNumber, v.raw())
+	case v.kind() == '{':
+		for _, m := range v.parts() {
+			c.member(&anyType, m)
 		}
+	default:
+		c.array(&openArray, v)
 	}
-	for _, f := range t.Fields {
-		if f.Required && !given[f.Name] {
-			problems = append(problems, FieldProblem{joinPath(path, pathKey(f.Name)), "missing_field", fmt.Sprintf("a value of type %s is required", f.Type)})
-		}
-	}
-	return problems
 }
 
-func (t Type) checkString(text, path string) []FieldProblem {
+func (c *checker) array(t *Type, v jsonValue) {
+	for i, elem := range v.parts() {
+		if c.full() {
+			return
+		}
+		c.push(pathStep{index: i})
+		c.value(t.Elem, elem)
+		c.pop()
+	}
+}
+
+func (c *checker) member(t *Type, m jsonValue) {
+	c.push(pathStep{key: m.key(), index: -1})
+	c.value(t, m)
+	c.pop()
+}
+
+// key checks the key of a map whose keys are integers.
+func (c *checker) key(t *Type, key string) {
+	keys, limited := inQuotes(t.Keys)
+	if !limited {
+		return
+	}
+	var err error
+	if keys.unsigned() {
+		_, err = strconv.ParseUint(key, 10, keys.bits())
+	} else {
+		_, err = strconv.ParseInt(key, 10, keys.bits())
+	}
+	if err != nil {
+		c.push(pathStep{key: key, index: -1})
+		c.report("wrong_format", fmt.Sprintf("the key is not %s", keys))
+		c.pop()
+	}
+}
+
+func (c *checker) object(t *Type, v jsonValue) {
+	given := make([]bool, len(t.Fields))
+	for _, m := range v.parts() {
+		key := m.key()
+		i := slices.IndexFunc(t.Fields, func(f Field) bool { return f.Name == key })
+		switch {
+		case c.full():
+			return
+		case i >= 0:
+			given[i] = true
+			c.member(&t.Fields[i].Type, m)
+		case t.Open:
+			c.key(t, key)
+			c.member(t.Elem, m)
+		default:
+			c.push(pathStep{key: key, index: -1})
+			c.report("unknown_field", "there is no such field"+c.suggest(key, t.names()))
+			c.pop()
+		}
+	}
+	for i, f := range t.Fields {
+		if f.Required && !given[i] {
+			c.push(pathStep{key: f.Name, index: -1})
+			c.report("missing_field", fmt.Sprintf("a value of type %s is required", f.Type))
+			c.pop()
+		}
+	}
+}
+
+func (c *checker) text(t *Type, text string) {
 	switch t.Format {
 	case "":
-		return nil
 	case formatDateTime:
 		if err := new(time.Time).UnmarshalText([]byte(text)); err != nil {
-			return []FieldProblem{{path, "wrong_format", echo.Quote(text) + " is not a time as 2006-01-02T15:04:05Z"}}
+			c.report("wrong_format", echo.Quote(text)+" is not a time as 2006-01-02T15:04:05Z")
 		}
-		return nil
 	case formatByte:
 		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
-			return []FieldProblem{{path, "wrong_format", "it is not base64"}}
+			c.report("wrong_format", "it is not base64")
 		}
-		return nil
-	default: // a scalar in quotes
-		inner, problems := parseJSON([]byte(text))
-		if len(problems) == 0 {
-			problems = Type{Kind: t.Format}.check(inner, path)
-		}
-		if len(problems) > 0 {
-			return []FieldProblem{{path, "wrong_format", fmt.Sprintf("%s is not %s in quotes", echo.Quote(text), t.Format)}}
-		}
-		return nil
+	default:
+		c.quoted(t, text)
 	}
 }
 
-// checkNumber checks what strconv, and so encoding/json, would make of a number.
-func (t Type) checkNumber(text, path string) []FieldProblem {
+// quoted checks a scalar in quotes, which must fill them: encoding/json takes no white space there.
+func (c *checker) quoted(t *Type, text string) {
+	inner, problems := parseJSON([]byte(text))
+	scalar, _ := inQuotes(t.Format)
+	if len(problems) == 0 && inner.raw() == text {
+		problems = scalar.check(inner)
+	} else if len(problems) == 0 {
+		problems = []FieldProblem{{}}
+	}
+	if len(problems) > 0 {
+		c.report("wrong_format", fmt.Sprintf("%s is not %s in quotes", echo.Quote(text), scalar))
+	}
+}
+
+// number checks what strconv, and so encoding/json, would make of a number.
+func (c *checker) number(t *Type, text string) {
 	var err error
 	switch {
+	case t.Format == formatDecimal:
 	case t.Kind == kindNumber:
 		_, err = strconv.ParseFloat(text, t.bits())
 	case strings.ContainsAny(text, ".eE"):
-		return []FieldProblem{{path, "wrong_type", fmt.Sprintf("%s is not written as an integer", clean(text, echo.Max))}}
+		c.report("wrong_type", clean(text, echo.Max)+" is not written as an integer")
+		return
 	case t.unsigned():
 		_, err = strconv.ParseUint(text, 10, t.bits())
 	default:
@@ -124,11 +194,10 @@ func (t Type) checkNumber(text, path string) []FieldProblem {
 	}
 	switch {
 	case err == nil:
-		return nil
 	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(text, "-"):
-		return []FieldProblem{{path, "out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, echo.Max), t)}}
+		c.report("out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, echo.Max), t))
 	default:
-		return []FieldProblem{{path, "wrong_type", clean(text, echo.Max) + " is no number"}}
+		c.report("wrong_type", clean(text, echo.Max)+" is no number")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,22 +21,68 @@ import (
 const (
 	maxPayloadSize  = 256 << 10
 	maxPayloadDepth = 64
-	maxProblems     = 100 // listed of one payload
 )
 
-// jsonValue is a parsed JSON value. Unlike what encoding/json makes of one, it keeps numbers and the order of keys, and
-// repeated keys have been reported.
-type jsonValue struct {
-	kind    byte   // the first byte: { [ " t f n, a digit or -
-	raw     []byte // of numbers and literals, as written
-	text    string // of strings
-	members []jsonMember
-	elems   []jsonValue
+// jsonDoc is parsed JSON. Unlike what encoding/json makes of it, it keeps numbers and the order of keys, and repeated keys have been
+// reported. It is one text and one list of what stands where in it, so that a value of many parts costs little more than its text.
+type jsonDoc struct {
+	text  string
+	nodes []jsonNode
 }
 
-type jsonMember struct {
-	key   string
-	value jsonValue
+// jsonNode is a value of a document. Those that it holds follow it.
+type jsonNode struct {
+	kind byte  // the first byte: { [ " t f n, a digit or -
+	size int32 // of nodes: this one, and those that it holds
+	key  span  // of a member of an object, with its quotes
+	at   span  // of what is no object or array
+}
+
+// span is a part of a document's text.
+type span struct{ start, end int32 }
+
+// jsonValue is a value within a document.
+type jsonValue struct {
+	doc *jsonDoc
+	at  int
+}
+
+func (v jsonValue) node() *jsonNode { return &v.doc.nodes[v.at] }
+func (v jsonValue) kind() byte      { return v.node().kind }
+
+// raw is a text, a number or a literal as it was written.
+func (v jsonValue) raw() string { return v.doc.slice(v.node().at) }
+
+// text is a text as it is meant.
+func (v jsonValue) text() string { return unquote(v.raw()) }
+
+// key is the key of a member.
+func (v jsonValue) key() string { return unquote(v.doc.slice(v.node().key)) }
+
+func (d *jsonDoc) slice(s span) string { return d.text[s.start:s.end] }
+
+// parts are the members of an object or the elements of an array, numbered.
+func (v jsonValue) parts() iter.Seq2[int, jsonValue] {
+	return func(yield func(int, jsonValue) bool) {
+		end := v.at + int(v.node().size)
+		for i, at := 0, v.at+1; at < end; i++ {
+			part := jsonValue{v.doc, at}
+			if !yield(i, part) {
+				return
+			}
+			at += int(part.node().size)
+		}
+	}
+}
+
+// unquote reads a JSON string whose syntax has been checked.
+func unquote(raw string) string {
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	var s string
+	_ = json.Unmarshal([]byte(raw), &s)
+	return s
 }
 
 // parseJSON parses one value and lists what no JSON that we store may have.
@@ -59,112 +106,145 @@ func parseJSON(data []byte) (jsonValue, []FieldProblem) {
 
 // walkJSON is parseJSON for one value whose size and syntax have been checked.
 func walkJSON(value []byte) (jsonValue, []FieldProblem) {
-	p := jsonParser{data: value}
-	parsed := p.value("", 1)
-	return parsed, p.problems
+	p := jsonParser{doc: &jsonDoc{text: string(value)}}
+	p.value(span{})
+	return jsonValue{doc: p.doc}, p.problems
 }
 
 // jsonParser walks over JSON whose syntax has been checked.
 type jsonParser struct {
-	data     []byte
-	at       int
-	problems []FieldProblem
-	stopped  bool // the value nests too deeply, the walk was given up
-}
-
-func (p *jsonParser) report(path, code, detail string) {
-	if len(p.problems) < maxProblems {
-		p.problems = append(p.problems, FieldProblem{path, code, detail})
-	}
+	problemList
+	doc     *jsonDoc
+	at      int
+	stopped bool // the value nests too deeply, the walk was given up
 }
 
 // next skips white space and separators and returns the byte that follows.
 func (p *jsonParser) next() byte {
-	for p.at < len(p.data) && strings.IndexByte(" \t\r\n,:", p.data[p.at]) >= 0 {
+	for strings.IndexByte(" \t\r\n,:", p.doc.text[p.at]) >= 0 {
 		p.at++
 	}
-	return p.data[p.at]
+	return p.doc.text[p.at]
 }
 
-func (p *jsonParser) value(path string, depth int) jsonValue {
-	v := jsonValue{kind: p.next()}
-	if (v.kind == '{' || v.kind == '[') && depth > maxPayloadDepth {
-		p.report(path, "too_deep", "objects and arrays nest deeper than "+strconv.Itoa(maxPayloadDepth))
-		p.stopped = true
-		return v
+func (p *jsonParser) value(key span) {
+	kind, at := p.next(), len(p.doc.nodes)
+	if len(p.doc.nodes) == cap(p.doc.nodes) {
+		p.doc.nodes = slices.Grow(p.doc.nodes, max(4, len(p.doc.nodes)))
 	}
-	switch v.kind {
-	case '{':
-		p.object(&v, path, depth)
-	case '[':
-		p.at++
-		for p.next() != ']' {
-			v.elems = append(v.elems, p.value(joinPath(path, "["+strconv.Itoa(len(v.elems))+"]"), depth+1))
-			if p.stopped {
-				return v
-			}
+	p.doc.nodes = append(p.doc.nodes, jsonNode{kind: kind, key: key})
+	start := p.at
+	switch kind {
+	case '{', '[':
+		if len(p.path) >= maxPayloadDepth {
+			p.problems = p.problems[:min(len(p.problems), maxProblems-1)] // it must be told
+			p.report("too_deep", "objects and arrays nest deeper than "+strconv.Itoa(maxPayloadDepth))
+			p.stopped = true
+		} else if kind == '{' {
+			p.object()
+		} else {
+			p.array()
 		}
-		p.at++
 	case '"':
-		v.text = p.text(path)
+		p.text()
 	default:
-		start := p.at
-		for p.at < len(p.data) && strings.IndexByte(" \t\r\n,:]}", p.data[p.at]) < 0 {
+		for p.at < len(p.doc.text) && strings.IndexByte(" \t\r\n,:]}", p.doc.text[p.at]) < 0 {
 			p.at++
 		}
-		v.raw = p.data[start:p.at]
 	}
-	return v
+	node := &p.doc.nodes[at]
+	node.size = int32(len(p.doc.nodes) - at)
+	if kind != '{' && kind != '[' {
+		node.at = span{int32(start), int32(p.at)}
+	}
 }
 
-func (p *jsonParser) object(v *jsonValue, path string, depth int) {
+func (p *jsonParser) array() {
 	p.at++
-	seen := map[string]bool{}
-	for p.next() != '}' {
-		key := p.text(path)
-		at := joinPath(path, pathKey(key))
-		if seen[key] {
-			p.report(at, "duplicate_key", "the key stands here more than once")
-		}
-		seen[key] = true
-		v.members = append(v.members, jsonMember{key, p.value(at, depth+1)})
+	for i := 0; p.next() != ']'; i++ {
+		p.push(pathStep{index: i})
+		p.value(span{})
 		if p.stopped {
 			return
 		}
+		p.pop()
 	}
 	p.at++
 }
 
-// text reads a string, be it a value or a key.
-func (p *jsonParser) text(path string) string {
+func (p *jsonParser) object() {
+	p.at++
+	var seen keySet
+	for p.next() != '}' {
+		at := p.text()
+		key := unquote(p.doc.slice(at))
+		p.push(pathStep{key: key, index: -1})
+		if !seen.add(key) {
+			p.report("duplicate_key", "the key stands here more than once")
+		}
+		p.value(at)
+		if p.stopped {
+			return
+		}
+		p.pop()
+	}
+	p.at++
+}
+
+// keySet is a set of keys, most often of few.
+type keySet struct {
+	few  []string
+	many map[string]bool
+}
+
+// add reports whether the key is new.
+func (s *keySet) add(key string) bool {
+	switch {
+	case s.many != nil:
+		if s.many[key] {
+			return false
+		}
+		s.many[key] = true
+	case slices.Contains(s.few, key):
+		return false
+	case len(s.few) < 16:
+		s.few = append(s.few, key)
+	default:
+		s.many = map[string]bool{key: true}
+		for _, k := range s.few {
+			s.many[k] = true
+		}
+	}
+	return true
+}
+
+// text passes over a string, be it a value or a key.
+func (p *jsonParser) text() span {
 	start := p.at
-	for p.at++; p.data[p.at] != '"'; p.at++ {
-		if p.data[p.at] == '\\' {
+	for p.at++; p.doc.text[p.at] != '"'; p.at++ {
+		if p.doc.text[p.at] == '\\' {
 			p.at++
 		}
 	}
 	p.at++
-	raw := p.data[start:p.at]
-	if !utf8.Valid(raw) {
-		p.report(path, "invalid_utf8", "the text is not UTF-8")
+	raw := p.doc.text[start:p.at]
+	if !utf8.ValidString(raw) {
+		p.report("invalid_utf8", "the text is not UTF-8")
 	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+	if strings.IndexByte(raw, '\\') >= 0 {
+		nul, lone := escapes(raw)
+		if nul {
+			p.report("nul_character", `\u0000 cannot be stored`)
+		}
+		if lone {
+			p.report("lone_surrogate", `a \ud800 to \udfff that is no half of a pair is no character`)
+		}
 	}
-	nul, lone := escapes(raw)
-	if nul {
-		p.report(path, "nul_character", `\u0000 cannot be stored`)
-	}
-	if lone {
-		p.report(path, "lone_surrogate", `a \ud800 to \udfff that is no half of a pair is no character`)
-	}
-	var s string
-	_ = json.Unmarshal(raw, &s) // its syntax has been checked
-	return s
+	return span{int32(start), int32(p.at)}
 }
 
 // escapes looks for escapes that stand for no character that can be stored.
-func escapes(raw []byte) (nul, lone bool) {
+func escapes(raw string) (nul, lone bool) {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
@@ -179,7 +259,7 @@ func escapes(raw []byte) (nul, lone bool) {
 		if !utf16.IsSurrogate(r) {
 			continue
 		}
-		if bytes.HasPrefix(raw[i+1:], []byte(`\u`)) && utf16.DecodeRune(r, hexRune(raw[i+3:])) != utf8.RuneError {
+		if strings.HasPrefix(raw[i+1:], `\u`) && utf16.DecodeRune(r, hexRune(raw[i+3:])) != utf8.RuneError {
 			i += 6
 			continue
 		}
@@ -188,58 +268,75 @@ func escapes(raw []byte) (nul, lone bool) {
 	return nul, lone
 }
 
-func hexRune(hex []byte) rune {
-	n, _ := strconv.ParseUint(string(hex[:4]), 16, 16)
+func hexRune(hex string) rune {
+	n, _ := strconv.ParseUint(hex[:4], 16, 16)
 	return rune(n)
 }
 
 // canonical writes the value with sorted keys and no white space. Numbers stay as they were written.
 func (v jsonValue) canonical() []byte {
-	var b bytes.Buffer
-	v.write(&b)
-	return b.Bytes()
+	w := jsonWriter{text: func(s string) string { return s }}
+	w.value(v)
+	return w.b.Bytes()
 }
 
-func (v jsonValue) write(b *bytes.Buffer) {
-	switch v.kind {
+// mended is canonical with the texts as [clean] writes them. Of several members with one key it has the last, as most readers do.
+func (v jsonValue) mended() []byte {
+	w := jsonWriter{text: func(s string) string { return clean(s, maxPayloadSize) }}
+	w.value(v)
+	return w.b.Bytes()
+}
+
+type jsonWriter struct {
+	b    bytes.Buffer
+	text func(string) string
+}
+
+func (w *jsonWriter) value(v jsonValue) {
+	switch v.kind() {
 	case '{':
-		b.WriteByte('{')
-		for i, m := range slices.SortedFunc(slices.Values(v.members), func(x, y jsonMember) int { return strings.Compare(x.key, y.key) }) {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.Write(quote(m.key))
-			b.WriteByte(':')
-			m.value.write(b)
-		}
-		b.WriteByte('}')
+		w.object(v)
 	case '[':
-		b.WriteByte('[')
-		for i, elem := range v.elems {
+		w.b.WriteByte('[')
+		for i, elem := range v.parts() {
 			if i > 0 {
-				b.WriteByte(',')
+				w.b.WriteByte(',')
 			}
-			elem.write(b)
+			w.value(elem)
 		}
-		b.WriteByte(']')
+		w.b.WriteByte(']')
 	case '"':
-		b.Write(quote(v.text))
+		w.b.Write(quote(w.text(v.text())))
 	default:
-		b.Write(v.raw)
+		w.b.WriteString(v.raw())
 	}
 }
 
-// cleaned is the value with the texts in it as [clean] writes them.
-func (v jsonValue) cleaned() jsonValue {
-	v.text = clean(v.text, maxPayloadSize)
-	v.members, v.elems = slices.Clone(v.members), slices.Clone(v.elems)
-	for i, m := range v.members {
-		v.members[i] = jsonMember{clean(m.key, maxPayloadSize), m.value.cleaned()}
+func (w *jsonWriter) object(v jsonValue) {
+	type member struct {
+		key   string
+		value jsonValue
 	}
-	for i, elem := range v.elems {
-		v.elems[i] = elem.cleaned()
+	var members []member
+	for _, m := range v.parts() {
+		members = append(members, member{w.text(m.key()), m})
 	}
-	return v
+	slices.SortStableFunc(members, func(x, y member) int { return strings.Compare(x.key, y.key) })
+	w.b.WriteByte('{')
+	first := true
+	for i, m := range members {
+		if i+1 < len(members) && members[i+1].key == m.key {
+			continue
+		}
+		if !first {
+			w.b.WriteByte(',')
+		}
+		first = false
+		w.b.Write(quote(m.key))
+		w.b.WriteByte(':')
+		w.value(m.value)
+	}
+	w.b.WriteByte('}')
 }
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -80,8 +79,8 @@ func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartPara
 type pendingStart struct {
 	spec    *Spec
 	trigger TriggerSpec
-	payload json.RawMessage // as given
-	cron    bool            // asked for by a cron delivery
+	payload accepted // as given
+	cron    bool     // asked for by a cron delivery
 	event   Started
 }
 
@@ -107,19 +106,15 @@ func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 	if err != nil {
 		return pendingStart{}, err
 	}
-	// Checked here so that nothing is written for a bad payload; resolved again under the database's clock.
-	if _, err := trigger.resolve(payload, time.Now()); err != nil {
+	accepted, err := trigger.accept(payload)
+	if err != nil {
 		return pendingStart{}, err
 	}
-	s := pendingStart{spec: spec, trigger: trigger, payload: payload, event: Started{
+	s := pendingStart{spec: spec, trigger: trigger, payload: accepted, event: Started{
 		Trigger: trigger.Name, Key: params.Key, Actor: params.Actor,
 	}}
 	if params.Key != "" {
-		hash, err := canonicalHash(payload)
-		if err != nil {
-			return pendingStart{}, err
-		}
-		s.event.KeyHash = trigger.Name + ":" + hash
+		s.event.KeyHash = trigger.Name + ":" + accepted.hash
 	}
 	if s.event.ID, err = uuid.NewV7(); err != nil {
 		return pendingStart{}, fmt.Errorf("make a run id: %w", err)

@@ -12,6 +12,8 @@ type Type struct {
 	// Fields of an object, in declaration order. An object without Fields and with Open takes any key (a map).
 	Fields []Field `json:"fields,omitempty"`
 	Open   bool    `json:"open,omitempty"`
+	// Keys of an open object: the kind or format of integers that its keys must be, empty for any text.
+	Keys string `json:"keys,omitempty"`
 	// Elem of an array, or of the values of an open object.
 	Elem *Type `json:"elem,omitempty"`
 	// Format narrows a kind. Of strings: "date-time" for time.Time, "byte" for base64, and the kind or format of values that a

@@ -1,6 +1,9 @@
 package squidmesh
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // agrees reports whether every value of type out reads as a value of type in, and means the same.
 //
@@ -100,7 +103,10 @@ func disagreeingObject(path string, out, in Type) string {
 				return s
 			}
 		}
-		if out.Open {
+		switch {
+		case !formatAgrees(out.Keys, in.Keys), !out.Open && in.Keys != "" && len(out.Fields) > 0:
+			return fmt.Sprintf("the keys of %s are %s, read as %s", pathOr(path), cmp.Or(out.Keys, kindString), in.Keys)
+		case out.Open:
 			return disagreement(path+"[]", *out.Elem, *in.Elem)
 		}
 		return ""

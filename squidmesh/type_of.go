@@ -100,7 +100,7 @@ func (d typing) composite(t reflect.Type) Type {
 		}
 		d.inMap = true
 		elem := d.of(t.Elem())
-		return Type{Kind: kindObject, Nullable: true, Open: true, Elem: &elem}
+		return Type{Kind: kindObject, Nullable: true, Open: true, Keys: d.mapKeys(t.Key()), Elem: &elem}
 	default:
 		return Type{Kind: kindObject, Fields: d.fields(t)}
 	}
@@ -200,6 +200,14 @@ func (d typing) isMapKey(t reflect.Type) bool {
 	default:
 		return reflect.PointerTo(t).Implements(textUnmarshaler) || number && !t.Implements(textMarshaler)
 	}
+}
+
+// mapKeys is what the keys of a map are limited to.
+func (d typing) mapKeys(t reflect.Type) string {
+	if t.Kind() == reflect.String || has(t, textMarshaler) || has(t, textUnmarshaler) {
+		return ""
+	}
+	return cmp.Or(integerFormat(t.Kind()), kindInteger)
 }
 
 func integerFormat(k reflect.Kind) string {

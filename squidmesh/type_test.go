@@ -87,7 +87,7 @@ func TestTypeOf_FollowsEncodingJSON(t *testing.T) {
 		"pointer":     {readType(reflect.TypeFor[**int]()), Type{Kind: "integer", Nullable: true}},
 		"slice":       {readType(reflect.TypeFor[[]int]()), Type{Kind: "array", Nullable: true, Elem: &integer}},
 		"array":       {readType(reflect.TypeFor[[2]int]()), Type{Kind: "array", Elem: &integer}},
-		"map":         {readType(reflect.TypeFor[map[int]string]()), Type{Kind: "object", Open: true, Nullable: true, Elem: &str}},
+		"map":         {readType(reflect.TypeFor[map[int]string]()), Type{Kind: "object", Open: true, Nullable: true, Keys: "integer", Elem: &str}},
 
 		"tags": {
 			fieldsOf[struct {
@@ -238,7 +238,7 @@ func TestTypeOf_KeysAreThoseOfTheEncoder(t *testing.T) {
 
 		doc, problems := parseJSON(data)
 		require.Empty(t, problems)
-		require.Empty(t, typ.check(doc, ""))
+		require.Empty(t, typ.check(doc))
 	}
 }
 
@@ -283,6 +283,9 @@ func TestAgrees(t *testing.T) {
 			A int `json:",omitempty"`
 		}{}, ""},
 		"struct as map":                  {line{}, map[string]string{}, "Qty is integer, read as string"},
+		"text keys as numbers":           {map[string]int{}, map[int]int{}, "the keys of it are string, read as integer"},
+		"keys of another width":          {map[int]int{}, map[int8]int{}, "the keys of it are integer, read as int8"},
+		"number keys as text":            {map[int8]int{}, map[string]int{}, ""},
 		"map as map":                     {map[string]int{}, map[string]string{}, "[] is integer, read as string"},
 		"map as struct":                  {struct{ M map[string]int }{}, struct{ M *needy }{}, "M.Qty may be missing"},
 		"struct of optional ones as map": {struct{ M map[string]int }{}, struct{ M *maybeX }{}, ""},

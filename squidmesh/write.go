@@ -176,14 +176,14 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member
 	return nil
 }
 
-// admitStart takes the start of a run into the transaction. Its definition has been saved; its payload is resolved by the database's
-// clock.
+// admitStart takes the start of a run into the transaction. Its definition has been saved; its payload has been checked, and gets its defaults by
+// the database's clock.
 func (rt *Runtime[TTx]) admitStart(w *writing, m *member, locked Locked) {
 	started := m.start.event
 	if m.start.cron {
 		started.ReceivedAt = locked.Now
 	}
-	if started.Payload, m.err = m.start.trigger.resolve(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
+	if started.Payload, m.err = m.start.trigger.fill(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
 		return
 	}
 	m.event = started
