@@ -165,7 +165,7 @@ var mutants = map[string][]string{
 		`update squidmesh_step set due_at = {old} where run_id = {undoing} and phase = 'undo' and status = 'scheduled'`,
 	},
 	"fire_has_its_run": {
-		`delete from squidmesh_run where key like 'cron:%'`,
+		`delete from squidmesh_run where window_at is not null`,
 		`update squidmesh_fire set run_id = {done} where state = 'started'`,
 		`update squidmesh_run set window_at = {old} where signal_id like 'now:%'`,
 		`update squidmesh_run set replayed_from = {done} where signal_id like 'now:%'`,

@@ -231,6 +231,7 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
 		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
+		"CallersKeysDoNotReachWindows":            callersKeysDoNotReachWindows[TTx],
 	}
 }
 

@@ -17,7 +17,7 @@ func (d *decision) started(e Started) {
 	d.t.NewRun = true
 	d.entry.Run, d.entry.Actor = e.ID, e.Actor
 	d.record(AuditStarted, StepKey{}, 0)
-	d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, e.Key, e.SignalID
+	d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, callersKey(e.Key), e.SignalID
 	d.data.WindowAt, d.data.WindowEnd, d.data.ReceivedAt = e.WindowAt, e.WindowEnd, e.ReceivedAt
 	if e.ReplayedFrom != (RunID{}) {
 		d.data.Replayed = e.ReplayedFrom.String()

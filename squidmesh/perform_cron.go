@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart,
 	case *window != Window{}: // half a window is one, too
 		params.Key = cronKey(d.Trigger, window.StartAt.UTC().Format(time.RFC3339Nano)+"/"+window.EndAt.UTC().Format(time.RFC3339Nano))
 	}
-	s, err := rt.prepareStart(params)
+	s, err := rt.prepareKeyed(params)
 	if err != nil {
 		return s, err
 	}
@@ -71,8 +72,20 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart,
 	return s, nil
 }
 
+// cronSpace begins the keys of the runs that cron deliveries start. No caller's key has it, since it is no printable character, so
+// nobody who chooses a key can take the place of a window's run or keep it from starting.
+const cronSpace = "\x1f"
+
 // cronKey is the idempotency key of the run that a signal starts.
-func cronKey(trigger, signal string) string { return "cron:" + trigger + ":" + signal }
+func cronKey(trigger, signal string) string { return cronSpace + "cron:" + trigger + ":" + signal }
+
+// callersKey is a run's key as far as callers know it: none, if a cron delivery started the run.
+func callersKey(key string) string {
+	if strings.HasPrefix(key, cronSpace) {
+		return ""
+	}
+	return key
+}
 
 // performed is what became of a cron delivery within its transaction.
 type performed struct {

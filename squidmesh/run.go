@@ -94,7 +94,7 @@ type Run struct {
 	Workflow     string          `json:"workflow"`
 	Trigger      string          `json:"trigger"`
 	Shape        string          `json:"shape"`                // the pinned Spec
-	Key          string          `json:"key,omitzero"`         // idempotency key; empty for none
+	Key          string          `json:"key,omitzero"`         // idempotency key; empty for none, and for the runs of cron triggers
 	KeyHash      string          `json:"-"`                    // what the payload was under that key: for stores, empty in what the runtime returns and tells
 	WindowAt     time.Time       `json:"window_at,omitzero"`   // of a cron run: the start of its window
 	WindowEnd    time.Time       `json:"window_end,omitzero"`  // the next window; zero if there is none

@@ -142,13 +142,14 @@ func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err er
 	return run, err
 }
 
-// openRun opens what is sealed in a run's row, and says whether anything was. It takes the hash out: nobody reads it any more.
+// openRun opens what is sealed in a run's row, and says whether anything was. It takes the hash out: nobody reads it any more. So it
+// does with a key that no caller has given.
 func (s sealer) openRun(ctx context.Context, run Run) (_ Run, changed bool) {
 	if isSealed(run.Payload) {
 		run.Payload, changed = s.open(ctx, payloadPlace(run.ID), run.Payload), true
 	}
-	if run.KeyHash != "" {
-		run.KeyHash, changed = "", true
+	if key := callersKey(run.Key); run.KeyHash != "" || key != run.Key {
+		run.Key, run.KeyHash, changed = key, "", true
 	}
 	if run.Reason != nil && isSealed(run.Reason.Details) {
 		run.Reason, changed = s.openError(ctx, run.ID, run.Reason), true

@@ -24,7 +24,8 @@ type StartParams struct {
 
 	// Key makes the start idempotent: a second start with the same workflow and key returns the first run, finished
 	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 bytes of
-	// printable characters. Empty means no key.
+	// printable characters. Empty means no key. Whatever it is, it says nothing of the windows of cron triggers, whose runs have
+	// keys that nobody can choose.
 	Key string
 
 	// Actor is who started the run, for the audit: at most 200 bytes of printable characters. Optional.
@@ -85,6 +86,14 @@ type pendingStart struct {
 }
 
 func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
+	if err := checkLine("Key", params.Key, maxKey); err != nil {
+		return pendingStart{}, err
+	}
+	return rt.prepareKeyed(params)
+}
+
+// prepareKeyed prepares a start whose key is a caller's that has been checked, or one that callers cannot have.
+func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	spec := rt.registry.specs[params.Workflow]
 	if spec == nil {
 		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo.Quote(params.Workflow),
@@ -99,7 +108,7 @@ func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
 		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo.Quote(params.Trigger), spec.workflow,
 			didYouMean(params.Trigger, names))
 	}
-	if err := firstError(checkLine("Key", params.Key, maxKey), checkLine("Actor", params.Actor, maxActor)); err != nil {
+	if err := checkLine("Actor", params.Actor, maxActor); err != nil {
 		return pendingStart{}, err
 	}
 	payload, err := encodePayload(params.Payload)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
@@ -255,16 +256,17 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
 		}
 		m := r.members[0]
-		hash := r.folded.Run.KeyHash
+		key, hash := strings.TrimPrefix(r.folded.Run.Key, cronSpace), r.folded.Run.KeyHash
 		r.folded.Run.KeyHash, m.c.Run.KeyHash = "", "" // what goes on from here is told to callers and observers
+		r.folded.Run.Key, m.c.Run.Key = callersKey(r.folded.Run.Key), callersKey(m.c.Run.Key)
 		if taken == nil {
 			continue
 		}
 		if isSealed(taken.KeyHash) {
-			return fmt.Errorf("start %s with key %s: run %s: %w", taken.Workflow, echo.Quote(taken.Key), taken.ID, unreadable(taken.KeyHash))
+			return fmt.Errorf("start %s with key %s: run %s: %w", taken.Workflow, echo.Quote(key), taken.ID, unreadable(taken.KeyHash))
 		}
 		if taken.KeyHash != hash {
-			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(taken.Key), ErrKeyConflict, taken.ID)
+			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(key), ErrKeyConflict, taken.ID)
 		}
 		taken.KeyHash = ""
 		m.c, r.folded = committed{existing: taken}, Transition{}

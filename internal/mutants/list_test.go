@@ -499,7 +499,7 @@ var mutants = []mutant{
 	},
 	{
 		"the audit of a start leaves out the key", "decide_step.go",
-		`d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, e.Key, e.SignalID`,
+		`d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, callersKey(e.Key), e.SignalID`,
 		`d.data.Trigger, d.data.SignalID = e.Trigger, e.SignalID`,
 	},
 	{

@@ -330,6 +330,11 @@ var shellMutants = []shellMutant{
 		"case len(signals) > 0:",
 	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhere"},
 	{mutant{
+		"cron runs have keys that callers can choose", "squidmesh/perform_cron.go",
+		`return cronSpace + "cron:" +`,
+		`return "cron:" +`,
+	}, "./squidmesh", "TestCron/sqlite/CallersKeysDoNotReachWindows"},
+	{mutant{
 		"the second to pause takes the place of the first", "squidmesh/trigger_operate.go",
 		"if err != nil || row.Paused == paused {",
 		"if err != nil {",
