@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -19,6 +20,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/oteladapter"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -35,7 +37,16 @@ func Example_operating() {
 	if err == nil {
 		err = hold(ctx, nil)
 	}
+	if err == nil {
+		err = shutDown(nil, nil)
+	}
 	fmt.Println(err, observer)
+}
+
+func shutDown(client *river.Client[pgx.Tx], rt *squidmesh.Runtime[pgx.Tx]) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // Kubernetes kills after 30
+	defer cancel()
+	return riveradapter.Stop(ctx, client, rt)
 }
 
 func setUp(ctx context.Context) (*pgxpool.Pool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -91,14 +92,17 @@ func serve(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	ex.SetClient(client)
-	if err := rt.Start(ctx); err != nil { // then client.Start; stop in reverse: client.Stop, rt.Stop
+	if err := rt.Start(ctx); err != nil { // then client.Start; stop both by riveradapter.Stop(ctx, client, rt)
 		return err
 	}
-	defer func() { _ = rt.Stop(ctx) }()
 	if err := client.Start(ctx); err != nil {
 		return err
 	}
-	defer func() { _ = client.Stop(ctx) }()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		defer cancel()
+		_ = riveradapter.Stop(ctx, client, rt)
+	}()
 
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := client.InsertTx(ctx, tx, Invoice{Number: 7}, nil); err != nil {

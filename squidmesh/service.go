@@ -219,8 +219,9 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], 
 }
 
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
-// worker. Steps are told to stop by their contexts. Stop the queue's client first. When ctx ends before the last step has
-// let go, Stop returns its error, and what is left is taken over after the lease. When it has stopped the runtime and returned nil,
+// worker. Steps are told to stop by their contexts. Stop the queue's client first, or both as riveradapter.Stop does. Steps that have not
+// let go when a quarter of the time until ctx's deadline is left, two seconds at most, are given back all the same, and Stop returns an error
+// that says so. When ctx ends before that, Stop returns its error, and what is left is taken over after the lease. When it has stopped the runtime and returned nil,
 // the runtime does nothing by itself any more: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods
 // wrote to. It does nothing for a runtime that is not started, or that another call is stopping. A stopped runtime can be started
 // again. Errors: [ErrInsideTransaction], and the context's.
@@ -247,8 +248,16 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 		svc.busy.Wait()
 		close(idle)
 	}()
+	patience, stopPatience := handBackTimer(ctx)
+	defer stopPatience()
+	handedBack := false
 	select {
 	case <-idle:
+	case <-patience:
+		if err = rt.handBack(ctx); err == nil {
+			handedBack = true
+			err = errors.New("stop runtime: steps that ignore the end of their contexts are still running, and were handed back")
+		}
 	case <-ctx.Done():
 		err = fmt.Errorf("stop runtime: steps are still running: %w", context.Cause(ctx))
 	}
@@ -259,13 +268,16 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if rt.started() == nil { // else they are the next service's
 		rt.waker.hush()
 	}
-	if err != nil {
+	if err != nil && !handedBack {
 		return err
 	}
 	if worker := WorkerID(svc.worker.Load()); worker != 0 {
-		if err := rt.resign(ctx, worker); err != nil {
-			return fmt.Errorf("stop runtime: resign: %w", err)
+		if resigned := rt.resign(ctx, worker); resigned != nil {
+			return errors.Join(err, fmt.Errorf("stop runtime: resign: %w", resigned))
 		}
+	}
+	if err != nil {
+		return err
 	}
 	if err := rt.waker.drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
