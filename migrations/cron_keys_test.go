@@ -59,20 +59,20 @@ func TestMigrate_CronKeysMoveOutOfCallersReach(t *testing.T) {
 				(%s, 'w', 'my_cron', 's', '%s', %s, %s, %s, now(), 'running', '', false, 1, 1, now(), 0, 0)`,
 				id(fmt.Sprint(n)), key, signal, window, replayed)), name)
 		}
-		migrate(migrations.Up, 9)
+		migrate(migrations.Up, 10)
 		insert(1, "cron:my_cron:a", "'a'", "now()", "null")
 		insert(2, "cron:my_cron:2026-03-02T07:00:00Z/", "null", "now()", "null") // of a scheduler of the program's own
 		insert(3, "cron:my_cron:b", "null", "null", "null")                      // a caller's, in the place of a window
 		insert(4, "cron:myXcron:c", "'a'", "now()", "1")                         // a caller's, of a replay
 		insert(5, "cron:my_cron:d", "'a'", "now()", "1")                         // another one
 		before := d.keys()
-		migrate(migrations.Up, 10)
+		migrate(migrations.Up, 11)
 		after := "\x1fcron:my_cron:a \x1fcron:my_cron:2026-03-02T07:00:00Z/ cron:my_cron:b cron:myXcron:c cron:my_cron:d"
 		require.Equal(t, after, d.keys(), name)
 		insert(6, "cron:my_cron:a", "null", "null", "null") // which a caller may take now
-		migrate(migrations.Down, 9)
+		migrate(migrations.Down, 10)
 		require.Equal(t, strings.Replace(before, "cron:my_cron:a", "\x1fcron:my_cron:a", 1)+" cron:my_cron:a", d.keys(), name)
-		migrate(migrations.Up, 10)
+		migrate(migrations.Up, 11)
 		require.Equal(t, after+" cron:my_cron:a", d.keys(), name)
 	}
 }

@@ -3,4 +3,4 @@ update squidmesh_run set key = substr(key, 2)
 where substr(key, 1, 1) = char(31) and not exists (
     select 1 from squidmesh_run as taken where taken.workflow = squidmesh_run.workflow and taken.key = substr(squidmesh_run.key, 2)
 );
-delete from squidmesh_migration where version = 10;
+delete from squidmesh_migration where version = 11;
