@@ -85,7 +85,8 @@ func Effect[In any](f func(context.Context, In) error) Action {
 // not use the transaction after it returned, nor end it.
 //
 // When it returns an error with which the database gave up the transaction, such as a deadlock, it runs again within the same
-// attempt, up to five times more, whatever the step's Retry.
+// attempt, up to five times more, whatever the step's Retry. If the server ended its statement at a time limit, it runs again with growing
+// pauses until the attempt's time is up.
 func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Action {
 	decode := decoder[In]()
 	return Action{

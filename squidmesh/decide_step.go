@@ -230,16 +230,35 @@ func (d *decision) due(delay time.Duration) time.Time {
 	return d.now.Add(delay).Add(time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
+// released gives an attempt back: the first time at once, then ever later, and in the end it counts as a failure, so that nothing is begun
+// again and again without anybody's doing.
 func (d *decision) released(e Released) {
 	row, ok := d.current(e.Attempted)
 	if !ok {
 		return
 	}
+	st, releases := d.spec.step(e.Name), row.releases()+1
+	if releases >= maxReleases && !d.draining(st, row.Phase) {
+		d.fail(st, row, Failed{Attempted: e.Attempted, Error: StepError{
+			Code: CodeGivenBack, Message: fmt.Sprintf("was given back %d times, the last time because: %s", releases, e.Reason),
+		}})
+		return
+	}
 	d.record(AuditReleased, row.StepKey, row.Attempt)
 	d.data.Comment = e.Reason
 	d.attempt(row, AttemptReleased, nil)
-	d.giveBack(row, 0)
+	delay := time.Duration(0)
+	if releases > 1 {
+		delay = releaseDelays.delay(releases - 1)
+	}
+	d.giveBack(row, delay)
 }
+
+// maxReleases is how often an attempt of a step can be given back before that counts as a failure, which takes about an hour.
+const maxReleases = 20
+
+// releaseDelays are the pauses before an attempt that was given back begins anew, from the second time on.
+var releaseDelays = Retry{Base: time.Second, Max: 5 * time.Minute}
 
 // giveBack returns an unfinished attempt to the queue, unless its run drains.
 func (d *decision) giveBack(row StepState, delay time.Duration) {

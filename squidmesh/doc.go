@@ -30,6 +30,11 @@
 //     died are taken over once its lease has run out.
 //  6. Undos come in reverse order of completion, one at a time, and only after every attempt of the run has ended.
 //  7. The audit is append-only and numbered without gaps; its times never go back.
+//  8. Nothing repeats a function without a bound. Failures count towards Retry, and so does what the database refuses for good of a
+//     FuncTx step's end. Attempts that die with their process wait ever longer and count towards MaxLosses. Attempts that are given back (by
+//     Stop, a lost lease, a transaction that did not commit) begin again at once, then ever later, up to five minutes; from the
+//     twentieth on that is a failure. Within an attempt a FuncTx body is run again at most five times, or, where the server's time
+//     limits ended it, until the attempt's own time is up, with growing pauses. [Runtime.ExplainRun] tells how often, and until when.
 //
 // Not promised: that the effects of Func outside the database happen once (give them the idempotency key), and that runs
 // survive what the database does not, such as a failover to a standby that had not received the last commits.

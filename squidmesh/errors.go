@@ -41,10 +41,10 @@ var (
 	ErrCommitUnknown = newSentinel("commit_unknown", "outcome of commit unknown")
 	// ErrDispatch: the executor refused a job. Nothing was written.
 	ErrDispatch = newSentinel("dispatch_failed", "enqueue failed")
-	// ErrNotMigrated: the database does not have squidmesh's tables, or has those of an older version. Nothing was written. The
-	// database's own error is wrapped too.
-	ErrNotMigrated = newSentinel("not_migrated",
-		"squidmesh's tables are missing, or older than this program: run migrations.UpAllPostgres or UpAllSQLite before it")
+	// ErrNotMigrated: the database does not have squidmesh's tables, or has those of an older version, or search_path does not lead to
+	// them. Nothing was written. The database's own error is wrapped too.
+	ErrNotMigrated = newSentinel("not_migrated", "run migrations.UpAllPostgres or UpAllSQLite before the program: "+
+		"squidmesh's tables are missing, or older than it, or search_path does not lead to them")
 	// ErrRunsWouldWait: unfinished runs need functions that this program does not have, or that do not fit. See [DeployReport].
 	ErrRunsWouldWait = newSentinel("runs_would_wait", "runs would wait for functions")
 	// ErrStarted: the runtime is started already.

@@ -59,7 +59,7 @@ type Failed struct {
 	RetryAfter *time.Duration // instead of the policy's delay, if the policy grants a retry
 }
 
-// Released is an attempt that its living worker gives back unfinished. It counts as nothing.
+// Released is an attempt that its living worker gives back unfinished. It counts as nothing, until it happens too often.
 type Released struct {
 	Attempted
 	Reason string

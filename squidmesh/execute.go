@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -26,7 +27,7 @@ var errTimeout = fmt.Errorf("step timed out: %w", context.DeadlineExceeded)
 // errStale says that an attempt is not the current one any more, so that what its FuncTx body wrote must not commit.
 var errStale = errors.New("attempt is not the current one any more")
 
-// bodyRepeats bounds how often a FuncTx body is run again within its attempt.
+// bodyRepeats bounds how often a FuncTx body is run again within its attempt, unless the server's time limits ended it.
 const bodyRepeats = 5
 
 // errRepeat rolls back a FuncTx body that is to run again.
@@ -47,7 +48,9 @@ type execution struct {
 	timeout  time.Duration
 	took     time.Duration // by the function
 	runnable map[StepKey]bool
-	goOn     func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
+	// undispatched says that an enqueue broke the transaction, so that the tick is to send what follows.
+	undispatched bool
+	goOn         func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
 }
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
@@ -238,8 +241,12 @@ func (x *execution) released(reason string) Released {
 
 // attemptTx executes a FuncTx step: its writes, its checkpoint and its successors' jobs commit together. The body runs under no lock
 // of ours; the run is locked after it, so that locks are taken in the order application rows, then runs.
+//
+// Whatever takes the writes of a body back that returned well has it run again, so each such way has a bound: an executor that broke the
+// transaction is not asked again within the attempt; what may pass gives the attempt back, which Decide has wait ever longer and in the end
+// counts as a failure; and what does not pass is a failed attempt, counted by the step's Retry.
 func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
-	started, repeats := x.ctx, 0
+	started, repeats, dispatch := x.ctx, 0, rt.enqueueOrLater
 	for try := 1; ; try++ {
 		var (
 			c      committed
@@ -256,14 +263,16 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			began := time.Now()
 			bodyErr := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
 				result = rt.execute(x, tx)
+				if result.abandoned {
+					return fmt.Errorf("%w: %w", ErrAbandoned, result.err)
+				}
 				return result.err
 			})
 			if result.err == nil && bodyErr != nil {
 				result.err = bodyErr // the body returned well, its transaction did not
 			}
 			x.timeout -= time.Since(began)
-			if repeats < bodyRepeats && started.Err() == nil && x.timeout > 0 && rt.mayRepeat(bodyErr) {
-				repeats++
+			if started.Err() == nil && rt.mayRepeat(bodyErr, repeats, x.timeout) {
 				return fmt.Errorf("%w: %w", errRepeat, bodyErr)
 			}
 			event = x.event(result)
@@ -274,7 +283,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			m := x.member(event)
 			m.ctx, m.asked = ctx, asked
 			var err error
-			w, err = rt.write(ctx, tx, []*member{m}, true, rt.enqueueOrLater)
+			w, err = rt.write(ctx, tx, []*member{m}, true, dispatch)
 			c = m.c
 			switch {
 			case err != nil:
@@ -304,19 +313,25 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			x.goOn = func() bool { return false } // the body runs again, and whoever can open what the next step needs goes on
 			continue
 		case errors.Is(err, errRepeat):
-			Logger(started).Info("squidmesh: transaction of step is run again", "error", err)
+			wait := repeatAfter(repeats)
+			Logger(started).Info("squidmesh: transaction of step is run again", "error", err, "after", wait)
+			repeats++
+			x.timeout -= wait
+			_ = pause(started, wait) // whose end is the function's to notice
+			continue
 		case errors.Is(err, ErrTransactionEnded):
 			return rt.commitMember(ctx, x.member(Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
 		case called && result.err != nil:
 			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
 			return rt.commitMember(ctx, x.member(event))
-		case wrote && !errors.Is(err, errNotCommitted) && !rt.traits.Transient(err):
-			// The body returned well, and the database refuses what it wrote only now, as by a deferred constraint.
-			return rt.commitMember(ctx, x.member(failedWith(x.attempted(), err)))
-		case called:
-			// The body returned well, but its transaction could not commit and took the writes back: it starts anew.
-			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit", "error", err)
+		case called && errors.Is(err, ErrDispatch) && started.Err() == nil && !x.undispatched:
+			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the sweeper", "error", err)
+			x.undispatched, dispatch = true, rt.enqueueLater
+		case called && (errors.Is(err, errNotCommitted) || errors.Is(err, ErrSeal) || rt.traits.Transient(err)):
+			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit, and is given back", "error", err)
 			return rt.commitMember(ctx, x.member(x.released(err.Error())))
+		case called:
+			return rt.commitMember(ctx, x.member(rt.refused(x, err, wrote)))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
@@ -324,20 +339,52 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 	}
 }
 
-// mayRepeat reports whether a body failed only because the database gave up its transaction. A broken connection may as well be
+// refused is the failure of an attempt whose body returned well, while the database refused for good what was to be written. At the commit
+// that is the body's own doing, as with a deferred constraint; before, it is the runtime's own write.
+func (rt *Runtime[TTx]) refused(x *execution, err error, atCommit bool) Failed {
+	Logger(x.ctx).Error("squidmesh: database refuses the end of step", "error", err)
+	switch {
+	case atCommit:
+		return failedWith(x.attempted(), err)
+	case rt.traits.unstorable(err):
+		return unstorable(x.attempted())
+	default:
+		return failedWith(x.attempted(), WithCode(CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
+	}
+}
+
+// unstorable is the failure of an attempt whose result the database does not take. Its error is not told, since it quotes the value.
+func unstorable(a Attempted) Failed {
+	return Failed{Attempted: a, Final: true, Error: StepError{
+		Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that the database does not take",
+	}}
+}
+
+// mayRepeat reports whether a body, which has been repeated so often, failed only because the database gave up its transaction. One that
+// ended at a time limit of the server's is repeated as long as the attempt has time, others a few times. A broken connection may as well be
 // another one's than the transaction's, to something that must not hear of the step again.
-func (rt *Runtime[TTx]) mayRepeat(err error) bool {
+func (rt *Runtime[TTx]) mayRepeat(err error, repeats int, left time.Duration) bool {
 	var (
 		connection net.Error
 		final      *finalError
 		after      *retryAfterError
 	)
 	switch {
-	case err == nil, errors.As(err, &final), errors.As(err, &after), !rt.traits.Transient(err):
+	case err == nil, errors.As(err, &final), errors.As(err, &after), !rt.traits.Transient(err), left <= repeatAfter(repeats):
+		return false
+	case rt.traits.timedOut(err):
+		return true
+	case repeats >= bodyRepeats:
 		return false
 	default:
 		return errors.Is(err, ErrTxUnusable) || !errors.As(err, &connection)
 	}
+}
+
+// repeatAfter is the pause before a body is run again within its attempt: 10 ms doubling to 10 s, spread by half.
+func repeatAfter(repeats int) time.Duration {
+	d := min(10*time.Millisecond<<min(repeats, 10), 10*time.Second)
+	return d/2 + rand.N(d)
 }
 
 // liveSet is what executes in this process, by run.

@@ -90,7 +90,7 @@ func (ex *Explanation) failed(spec *Spec, s Snapshot) {
 	ex.Evidence.Steps = []StepState{row}
 	if spec != nil {
 		if st := spec.step(failure.Step); st != nil && st.Policy.Retry.MaxAttempts > 1 && !st.Policy.Retry.grants(row.Failures) {
-			ex.reason(ReasonRetryExhausted, failure.Step, "Step %s failed %d times, the last time with: %s", failure.Step, row.Failures, failure.Message)
+			ex.reason(ReasonRetryExhausted, failure.Step, "Step %s failed %s, the last time with: %s", failure.Step, times(row.Failures), failure.Message)
 			return
 		}
 	}
@@ -107,7 +107,7 @@ func (ex *Explanation) compensating() {
 		}
 		ex.Reason = r
 		ex.Sentence = fmt.Sprintf("The undo of %s failed for good: retry it, or accept that it is not undone.", strings.Join(failed, ", "))
-	case r.Code.trouble():
+	case r.Code.trouble(), r.Code == ReasonWaitingRetry, r.Code == ReasonWaitingRestart:
 		ex.Reason = r
 		ex.Sentence = "The run undoes what it did. " + r.Sentence
 	default:

@@ -43,6 +43,7 @@ const (
 
 	// Of steps that wait.
 	ReasonWaitingRetry        ReasonCode = "waiting_retry"
+	ReasonWaitingRestart      ReasonCode = "waiting_restart"
 	ReasonWaitingTimer        ReasonCode = "waiting_timer"
 	ReasonWaitingApproval     ReasonCode = "waiting_approval"
 	ReasonWaitingUnblock      ReasonCode = "waiting_unblock"
@@ -73,7 +74,7 @@ func (c ReasonCode) attention() int {
 		return 5
 	case ReasonQueued, ReasonQueuedBehind:
 		return 4
-	case ReasonWaitingTimer:
+	case ReasonWaitingTimer, ReasonWaitingRestart:
 		return 3
 	case ReasonWaitingRetry, ReasonWaitingApproval, ReasonWaitingUnblock:
 		return 2
@@ -142,7 +143,9 @@ func (x explainer) row(row StepState) Reason {
 	case row.Missing > 0:
 		return because(ReasonWaitingDependencies, never, never, "%s waits for %s.", name, strings.Join(x.missing(row), ", "))
 	case row.DueAt.After(x.now) && row.retrying():
-		return because(ReasonWaitingRetry, never, row.DueAt, "%s failed %d times and is tried again, as attempt %d.", name, row.Failures, row.Attempt)
+		return because(ReasonWaitingRetry, never, row.DueAt, "%s failed %s and is tried again, as attempt %d.", name, times(row.Failures), row.Attempt)
+	case row.DueAt.After(x.now) && row.Attempt > 1:
+		return because(ReasonWaitingRestart, never, row.DueAt, "%s %s and starts again, as attempt %d.", name, interruptions(row), row.Attempt)
 	case row.DueAt.After(x.now):
 		return because(ReasonWaitingTimer, never, row.DueAt, "The run waits at %s until its time has come.", row.Name)
 	default:
@@ -150,6 +153,25 @@ func (x explainer) row(row StepState) Reason {
 		r.Since = row.DueAt
 		return r
 	}
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// interruptions says how often a row's attempts ended without success or failure.
+func interruptions(row StepState) string {
+	var told []string
+	if n := row.releases(); n > 0 {
+		told = append(told, "was given back "+times(n))
+	}
+	if row.Losses > 0 {
+		told = append(told, "was lost with its process "+times(row.Losses))
+	}
+	return strings.Join(told, ", ")
 }
 
 // nameOf begins a sentence.
@@ -224,7 +246,11 @@ func (x explainer) running(row StepState) Reason {
 	if !row.DeadlineAt.IsZero() && x.now.After(row.DeadlineAt) {
 		return because(ReasonRunningPastTimeout, never, row.DeadlineAt.Add(expireAfter), "%s has been running%s past its timeout, attempt %d.", name, x.on(row), row.Attempt)
 	}
-	return because(ReasonRunning, never, row.DeadlineAt, "%s is running, attempt %d.", name, row.Attempt)
+	before := ""
+	if row.releases() > 0 {
+		before = "; it " + interruptions(row)
+	}
+	return because(ReasonRunning, never, row.DeadlineAt, "%s is running, attempt %d%s.", name, row.Attempt, before)
 }
 
 // takenOverWithin is how long it takes until somebody has noticed that a lease has run out, and has taken over.

@@ -39,6 +39,8 @@ const (
 	CodeUnknownRoute     = "unknown_route"     // a choice answered with a name that is no route
 	CodeWorkerLost       = "worker_lost"       // its workers died too often
 	CodeTransactionEnded = "transaction_ended" // it ended the transaction that it was lent
+	CodeNotRecorded      = "not_recorded"      // the database refused what its end was to write; what it wrote was taken back
+	CodeGivenBack        = "given_back"        // its workers gave it back too often
 	CodeRejected         = "rejected"          // an approval was rejected
 	CodeDecisionExpired  = "decision_expired"  // nobody decided a pause or an approval before its Timeout
 	CodeInterrupted      = "interrupted"       // its run was cancelled or failed meanwhile

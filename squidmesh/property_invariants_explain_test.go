@@ -58,7 +58,9 @@ func (m *moment) stands(row StepState, code ReasonCode) bool {
 	case ReasonWaitingRetry:
 		return waits && row.Failures > 0
 	case ReasonWaitingTimer:
-		return waits && row.Failures == 0
+		return waits && row.Attempt == 1
+	case ReasonWaitingRestart:
+		return waits && row.Attempt > 1 && row.Failures == 0
 	case ReasonWaitingDependencies:
 		return row.Status == StepScheduled && row.Missing > 0
 	case ReasonQueued:

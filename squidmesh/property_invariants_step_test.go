@@ -359,12 +359,20 @@ func ruleReleased(m *moment) string {
 		return ""
 	}
 	was, is := m.before.Steps[e.StepKey], m.after.Steps[e.StepKey]
+	given := was.Attempt - was.Failures - was.Losses
 	switch {
+	case given >= 20 && !m.draining(e.StepKey):
+		if is.Failures != was.Failures+1 || is.Losses != was.Losses {
+			return say("%v was given back for the %dth time and counts %d failures and %d losses", e.StepKey, given, is.Failures, is.Losses)
+		}
+		return ""
 	case is.Failures != was.Failures || is.Losses != was.Losses:
 		return say("%v was given back and counts %d failures and %d losses", e.StepKey, is.Failures, is.Losses)
 	case m.draining(e.StepKey) && is.Status != StepCancelled:
 		return say("%v was given back while the run drains and is %s", e.StepKey, is.Status)
-	case !m.draining(e.StepKey) && (is.Status != StepScheduled || is.DueAt.After(m.now)):
+	case !m.draining(e.StepKey) && given > 1 && (is.DueAt.Before(m.now.Add(time.Second<<min(given-2, 8))) || is.DueAt.After(m.now.Add(6*time.Minute))):
+		return say("%v was given back for the %dth time and is due at %s", e.StepKey, given, is.DueAt)
+	case !m.draining(e.StepKey) && (is.Status != StepScheduled || given <= 1 && is.DueAt.After(m.now)):
 		return say("%v was given back and is %s, due at %s", e.StepKey, is.Status, is.DueAt)
 	}
 	return ""

@@ -156,6 +156,10 @@ func (s StepState) retrying() bool {
 	return s.Status == StepScheduled && s.Failures > 0
 }
 
+// releases is how many attempts were given back: those before this one that neither failed nor were lost. An undo that an operator retries
+// counts the ones before that too.
+func (s StepState) releases() int { return max(0, s.Attempt-1-s.Failures-s.Losses) }
+
 // AttemptOutcome says how an attempt ended.
 type AttemptOutcome string
 

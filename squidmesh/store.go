@@ -3,8 +3,12 @@ package squidmesh
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
+
+// ErrAbandoned says to [Store.Nested] that a function did not return in time and may go on using the transaction that it was lent.
+var ErrAbandoned = errors.New("function was abandoned and may still use its transaction")
 
 // Store keeps runs in a database. It is thin: it locks, loads, applies and finds; every rule is the core's. Stores are safe for
 // concurrent use. Package squidmeshtest has the suite that each must pass.
@@ -18,8 +22,12 @@ type Store[TTx any] interface {
 	View(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 
 	// Nested runs fn in a savepoint of tx with a handle for user code, and rolls back to it if fn returns an error,
-	// which it returns as it is. If tx does not answer afterwards, the error wraps [ErrTxUnusable] besides. Where the
-	// database allows, ending the handle ends only the savepoint; where not, an ended tx is [ErrTransactionEnded].
+	// which it returns as it is. If tx does not answer afterwards, the error wraps [ErrTxUnusable] besides. If fn ends the
+	// handle and returns nil, the error is [ErrTransactionEnded]; where the database allows, nothing was published then.
+	// Settings of the session or transaction that fn changed are as before, as far as the store's statements depend on them.
+	//
+	// An error of fn that wraps [ErrAbandoned] says that something still uses the handle: then, and whenever the store finds it
+	// in use after fn, it lets nothing more pass, gives tx up without a word over its connection, and says ErrTxUnusable.
 	Nested(ctx context.Context, tx TTx, fn func(ctx context.Context, tx TTx) error) error
 
 	// Lock locks the rows of runs in the order of their ids, without their payloads, and then reads the clock. Runs that do not
@@ -139,9 +147,23 @@ type StoreTraits struct {
 	// committed, rolled back, or given up. Nil reports it of none.
 	TxEnded func(error) bool
 
+	// TimedOut reports whether a transient error means that the server ended a statement at a time limit of its own, as by
+	// lock_timeout. A FuncTx body that returns one is repeated as long as its attempt has time. Nil reports it of none.
+	TimedOut func(error) bool
+
+	// Unstorable reports whether an error means that the database does not take what was to be stored, however often it is tried:
+	// a character that it cannot represent, a number out of its range, a value over its limits, a constraint. Nil reports it of none.
+	Unstorable func(error) bool
+
 	// NotMigrated reports whether an error of the store means that a table or column is missing, so migrations are to be run. It is
 	// asked about errors of the store's own statements only, not about those of users or of the executor. Nil reports it of none.
 	NotMigrated func(error) bool
+}
+
+func (t StoreTraits) timedOut(err error) bool { return t.TimedOut != nil && t.TimedOut(err) }
+
+func (t StoreTraits) unstorable(err error) bool {
+	return t.Unstorable != nil && t.Unstorable(err) && !errors.Is(err, ErrDispatch)
 }
 
 // LockQuery says what to lock.

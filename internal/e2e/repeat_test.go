@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -77,6 +78,66 @@ func TestFuncTx_RunsAgainWhenTheDatabaseGivesItUp(t *testing.T) {
 			in, err := p.InspectRun(t.Context(), run.ID, nil)
 			require.NoError(t, err)
 			require.Equal(t, 1, in.Steps[0].Do.Attempt)
+		})
+	}
+}
+
+// A body whose statements the server ends at a time limit of its own is not charged for that: it runs again, ever more slowly, for as long
+// as the attempt has time, and only then has it failed.
+func TestFuncTx_RunsAgainWhenTheServerHasNoTime(t *testing.T) {
+	t.Parallel()
+
+	for name, limit := range map[string]string{"lock_timeout": "55P03", "statement_timeout": "57014"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			var calls atomic.Int32
+			enough := make(chan struct{})
+			book := func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
+				if calls.Add(1) == 8 {
+					close(enough)
+				}
+				if _, err := tx.Exec(ctx, "set local "+name+" to 10"); err != nil {
+					return err
+				}
+				_, err := tx.Exec(ctx, "insert into booking values (1)")
+				return err
+			}
+			p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{
+				{Name: "book", Triggers: byHand, Steps: []squidmesh.Step{{Name: "book", Do: squidmesh.EffectTx(book)}}},
+				{Name: "hurry", Triggers: byHand, Steps: []squidmesh.Step{{
+					Name: "hurry", Timeout: 300 * time.Millisecond,
+					Do: squidmesh.EffectTx(func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
+						if _, err := tx.Exec(ctx, "set local "+name+" to 10"); err != nil {
+							return err
+						}
+						_, err := tx.Exec(ctx, "insert into booking values (1)")
+						return err
+					}),
+				}}},
+			}})
+			_, err := pool.Exec(t.Context(), "create table booking (id integer)")
+			require.NoError(t, err)
+			locked, err := pool.Begin(t.Context())
+			require.NoError(t, err)
+			defer func() { _ = locked.Rollback(context.WithoutCancel(t.Context())) }()
+			_, err = locked.Exec(t.Context(), "lock table booking")
+			require.NoError(t, err)
+
+			hurry := startNamed(t, p, "hurry")
+			awaitStatus(t, p, hurry, squidmesh.RunFailed)
+			in, err := p.InspectRun(t.Context(), hurry, nil)
+			require.NoError(t, err)
+			require.Contains(t, []string{squidmesh.CodeError, squidmesh.CodeTimeout}, in.Run.Reason.Code, limit)
+
+			run := startNamed(t, p, "book")
+			<-enough
+			require.NoError(t, locked.Rollback(t.Context()))
+			awaitStatus(t, p, run, squidmesh.RunCompleted)
+			in, err = p.InspectRun(t.Context(), run, nil)
+			require.NoError(t, err)
+			require.Equal(t, 1, in.Steps[0].Do.Attempt)
+			require.Zero(t, in.Steps[0].Do.Failures)
 		})
 	}
 }

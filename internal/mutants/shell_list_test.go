@@ -279,9 +279,19 @@ var shellMutants = []shellMutant{
 	}, inSQLite, "TestStore/Nested_AnErrorTakesBackOnlyItsOwn"},
 	{mutant{
 		"bodies publish by their Commit", "squidmesh/pgstore/nested.go",
-		"l.ended = true\n\treturn nil",
-		"l.ended = true\n\treturn l.Tx.Commit(context.Background())",
-	}, inPG, "TestNested_CommitOnTheHandlePublishesNothing"},
+		"func (l *lent) Commit(context.Context) error { return l.end() }",
+		"func (l *lent) Commit(ctx context.Context) error { return l.Tx.Commit(ctx) }",
+	}, inPG, "TestNested_TheEndOfTheHandlePublishesNothing"},
+	{mutant{
+		"settings of a body outlive it", "squidmesh/pgstore/nested.go",
+		"\tbefore.restore(batch)\n",
+		"",
+	}, inPG, "TestNested_TheSettingsOfABodyEndWithIt"},
+	{mutant{
+		"an abandoned body is talked over", "squidmesh/pgstore/nested.go",
+		"owner.abandon()\n",
+		"over = false\n",
+	}, inPG, "TestNested_NobodyTalksOverAConnectionThatIsInUse"},
 	{mutant{
 		"functions that exit succeed", "squidmesh/execute.go",
 		`result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,

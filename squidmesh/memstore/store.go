@@ -119,17 +119,14 @@ func (s *Store) Nested(ctx context.Context, tx *Tx, fn func(ctx context.Context,
 	if err := tx.writable(ctx); err != nil {
 		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
 	}
-	before, kept := tx.state, false
-	tx.state = before.clone()
-	defer func() {
-		if !kept {
-			tx.state = before
+	inner := &Tx{state: tx.state.clone()} // of its own, which fn may go on using if it was abandoned
+	if err := fn(ctx, inner); err != nil {
+		if !errors.Is(err, squidmesh.ErrAbandoned) {
+			inner.ended = true
 		}
-	}()
-	if err := fn(ctx, tx); err != nil {
 		return err
 	}
-	kept = true
+	inner.ended, tx.state = true, inner.state
 	return nil
 }
 

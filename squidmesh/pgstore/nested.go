@@ -21,17 +21,20 @@ const (
 	unlimited = "set local idle_in_transaction_session_timeout to default"
 )
 
-// Nested implements squidmesh.Store. Commit on the handle publishes nothing; it only ends the handle. After a Rollback on it a nil
-// from fn is ErrTransactionEnded, for there is nothing left to commit. A panic or runtime.Goexit in fn rolls back to the savepoint
-// and goes on.
+// Nested implements squidmesh.Store. Ending the handle publishes nothing, and is ErrTransactionEnded if fn returns nil. The settings that
+// fn made end with it, except those that our writes do not depend on, which end with the transaction if they were made by SET LOCAL. A
+// panic or runtime.Goexit in fn rolls back to the savepoint and goes on.
 func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Context, tx pgx.Tx) error) (err error) {
-	conn := tx.Conn().PgConn()
-	if _, err := tx.Exec(ctx, savepoint+"; "+unlimited); err != nil {
+	conn, owner := tx.Conn().PgConn(), ownerOf(tx)
+	before, err := begunWith(ctx, tx)
+	if err != nil {
 		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
 	}
-	released := false
+	handle := newLent(tx)
+	over := false // nothing is to be taken back, or nobody may talk over the connection any more
 	defer func() {
-		if released {
+		busy, _ := handle.gate.close() // if fn did not return
+		if over || busy {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
@@ -41,25 +44,68 @@ func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Conte
 		}
 	}()
 
-	handle := &lent{Tx: tx}
 	err = fn(ctx, handle)
+	busy, open := handle.gate.close()
 	switch {
+	case busy, errors.Is(err, squidmesh.ErrAbandoned):
+		over = true
+		owner.abandon()
+		return errors.Join(err, fmt.Errorf("%w: it was still in use when its function was over", squidmesh.ErrTxUnusable))
+	case open, conn.IsBusy():
+		over = true // the server is in the middle of an answer; whoever ends the transaction has to close the connection
+		return errors.Join(err, fmt.Errorf("%w: %w", squidmesh.ErrTxUnusable, errOpenRows))
 	case endedAsSQL(conn):
+		owner.spoil()
 		return errors.Join(err, squidmesh.ErrTransactionEnded)
 	case err != nil:
 		return err
-	case handle.rolledBack:
+	case handle.ended:
 		return squidmesh.ErrTransactionEnded
 	}
-	if _, err := tx.Exec(ctx, release+"; "+s.limit); err != nil {
+	if err := s.releaseTo(ctx, tx, before); err != nil {
 		var said *pgconn.PgError
 		if errors.As(err, &said) && said.Code == "3B001" { // it is gone: fn ended the transaction as SQL and began another
+			owner.spoil()
 			return fmt.Errorf("%w: %w", squidmesh.ErrTransactionEnded, err)
 		}
 		return fmt.Errorf("release savepoint: %w", err) // most often fn went over the failure of a statement
 	}
-	released = true
+	over = true
 	return nil
+}
+
+// begunWith sets the savepoint and reads the settings that fn is given.
+func begunWith(ctx context.Context, tx pgx.Tx) (settings, error) {
+	var before settings
+	batch := &pgx.Batch{}
+	batch.Queue(savepoint)
+	batch.Queue(unlimited)
+	before.read(batch)
+	err := tx.SendBatch(ctx, batch).Close()
+	return before, err
+}
+
+// releaseTo releases the savepoint and restores the settings.
+func (s *Store) releaseTo(ctx context.Context, tx pgx.Tx, before settings) error {
+	batch := &pgx.Batch{}
+	batch.Queue(release)
+	before.restore(batch)
+	batch.Queue(s.limit)
+	return tx.SendBatch(ctx, batch).Close()
+}
+
+// ownerOf is the transaction of InTx that a handle is of; nil for one that somebody else began.
+func ownerOf(tx pgx.Tx) *transaction {
+	switch tx := tx.(type) {
+	case *transaction:
+		return tx
+	case *lent:
+		return ownerOf(tx.Tx)
+	case gated:
+		return ownerOf(tx.Tx)
+	default:
+		return nil
+	}
 }
 
 // endedAsSQL finds out that a body has executed COMMIT or ROLLBACK as text. Whatever came next would be outside any
@@ -68,68 +114,25 @@ func endedAsSQL(conn *pgconn.PgConn) bool {
 	return !conn.IsClosed() && conn.TxStatus() == 'I'
 }
 
-// lent is the handle of a savepoint for user code. It behaves as a transaction does, except that Commit leaves the savepoint
-// to Nested, which must still be able to roll back when the body fails after it.
+// lent is the handle of a savepoint for user code. It behaves as a transaction does, except that its end leaves the savepoint to Nested,
+// which must still be able to roll back when fn fails after it.
 type lent struct {
-	pgx.Tx
-	ended, rolledBack bool
+	gated
+	ended bool
 }
 
-func (l *lent) Commit(context.Context) error {
-	if l.ended {
-		return pgx.ErrTxClosed
+func newLent(tx pgx.Tx) *lent { return &lent{gated: gated{tx, &gate{}}} }
+
+func (l *lent) Commit(context.Context) error { return l.end() }
+
+func (l *lent) Rollback(context.Context) error { return l.end() }
+
+func (l *lent) end() error {
+	if err := l.gate.begin(); err != nil {
+		return err
 	}
 	l.ended = true
+	l.gate.leave(0)
+	l.gate.close()
 	return nil
-}
-
-func (l *lent) Rollback(ctx context.Context) error {
-	if l.ended {
-		return pgx.ErrTxClosed
-	}
-	l.ended, l.rolledBack = true, true
-	_, err := l.Tx.Exec(ctx, "rollback to "+savepoint+"; "+unlimited)
-	return err
-}
-
-func (l *lent) Begin(ctx context.Context) (pgx.Tx, error) {
-	if l.ended {
-		return nil, pgx.ErrTxClosed
-	}
-	return l.Tx.Begin(ctx)
-}
-
-func (l *lent) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if l.ended {
-		return pgconn.CommandTag{}, pgx.ErrTxClosed
-	}
-	return l.Tx.Exec(ctx, sql, args...)
-}
-
-func (l *lent) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if l.ended {
-		return nil, pgx.ErrTxClosed
-	}
-	return l.Tx.Query(ctx, sql, args...)
-}
-
-func (l *lent) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if l.ended {
-		return failedRow{pgx.ErrTxClosed}
-	}
-	return l.Tx.QueryRow(ctx, sql, args...)
-}
-
-func (l *lent) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if l.ended {
-		return pgx.FailedBatchResults(b, pgx.ErrTxClosed)
-	}
-	return l.Tx.SendBatch(ctx, b)
-}
-
-func (l *lent) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, rows pgx.CopyFromSource) (int64, error) {
-	if l.ended {
-		return 0, pgx.ErrTxClosed
-	}
-	return l.Tx.CopyFrom(ctx, table, columns, rows)
 }

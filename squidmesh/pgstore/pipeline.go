@@ -108,7 +108,7 @@ func (p *pipelined) Exec(ctx context.Context, sql string, args ...any) (pgconn.C
 
 func (p *pipelined) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	if err := p.send(ctx); err != nil {
-		return nil, err
+		return failedRows{err}, err
 	}
 	return p.conn.Query(ctx, sql, args...)
 }

@@ -89,7 +89,7 @@ func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{
 		Dialect: "postgres", Lease: s.lease, SideBySide: sideBySide(s.pool.Config().MaxConns),
-		Transient: transient, TxEnded: txEnded, NotMigrated: notMigrated,
+		Transient: transient, TimedOut: timedOut, Unstorable: unstorable, TxEnded: txEnded, NotMigrated: notMigrated,
 	}
 }
 

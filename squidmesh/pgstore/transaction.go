@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -19,18 +20,78 @@ const begin = "begin isolation level read committed read write"
 
 // InTx implements squidmesh.Store. A panic or runtime.Goexit in fn rolls back and goes on.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin + "; " + s.limit})
+	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	defer rollback(ctx, tx) // of a transaction that has ended, it does nothing
-	if err := fn(ctx, tx); err != nil {
+	t := &transaction{conn: conn}
+	defer t.giveBack(ctx)
+	if t.Tx, err = conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin + "; " + s.limit}); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := fn(ctx, t); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	switch {
+	case t.conn == nil:
+		return fmt.Errorf("commit: %w", squidmesh.ErrTxUnusable)
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	default:
+		return commit(ctx, t.Tx)
 	}
-	return commit(ctx, tx)
+}
+
+// transaction is one of InTx, with its connection of the pool.
+type transaction struct {
+	pgx.Tx
+	conn *pgxpool.Conn // nil once it was hung up
+
+	// spoiled says that the session is not as it was, so that nobody else may have the connection.
+	spoiled bool
+}
+
+// giveBack ends the transaction, if it has not ended, and gives the connection back to the pool.
+func (t *transaction) giveBack(ctx context.Context) {
+	if t.conn == nil {
+		return
+	}
+	defer t.conn.Release()
+	if t.Tx != nil {
+		_ = rollback(ctx, t.Tx) // of a transaction that has ended, it does nothing
+	}
+	if t.spoiled {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		_ = t.conn.Conn().Close(ctx)
+	}
+}
+
+// spoil has the connection closed instead of given back.
+func (t *transaction) spoil() {
+	if t != nil {
+		t.spoiled = true
+	}
+}
+
+// abandon takes the connection from the pool and closes its socket without a word over it: somebody else may be talking there, and finds it
+// dead. The server is asked to end what it executes, whose locks would else stay until then. What this uses of the connection never
+// changes, so others may be in the middle of using the rest.
+func (t *transaction) abandon() {
+	if t == nil || t.conn == nil {
+		return
+	}
+	conn := t.conn.Hijack().PgConn()
+	t.conn = nil
+	go func() {
+		_ = conn.Conn().Close()
+		for _, wait := range []time.Duration{0, 100 * time.Millisecond, time.Second, grace} { // what was just being sent begins later
+			time.Sleep(wait)
+			ctx, cancel := context.WithTimeout(context.Background(), grace)
+			_ = conn.CancelRequest(ctx)
+			cancel()
+		}
+	}()
 }
 
 // View implements squidmesh.Store.
