@@ -133,7 +133,7 @@ func observed(config *squidmesh.Config[pgx.Tx], exporter sdktrace.SpanExporter) 
 func TestGuardedAndObserved(t *testing.T) {
 	t.Parallel()
 
-	config, err := guarded(&squidmesh.Config[pgx.Tx]{}, make([]byte, 32), bytes.Repeat([]byte{1}, 32))
+	config, err := guarded(&squidmesh.Config[pgx.Tx]{}, bytes.Repeat([]byte{2}, 32), bytes.Repeat([]byte{1}, 32))
 	require.NoError(t, err)
 	require.Equal(t, "card [card]", config.Redact("message", "card 4111111111111111"))
 	config, err = observed(config, tracetest.NewInMemoryExporter())

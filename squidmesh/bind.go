@@ -103,7 +103,7 @@ func encodeResult(result any, limit int) (json.RawMessage, error) {
 		return nil, fmt.Errorf("encode result: %w", problems[0])
 	}
 	if isSealed(output) {
-		return nil, errors.New(`encode result: an object whose first key is "$sealed" is reserved for what a codec seals: wrap it in another object`)
+		return nil, errors.New("encode result: " + sealedReserved)
 	}
 	return output, nil
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/encode"
@@ -18,14 +21,16 @@ var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by t
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
 // results, errors (all but their code), comments and metadata of decisions, comments of who operated a trigger, and what a payload was
 // under an idempotency key. Jobs carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are
-// read as they are.
+// read as they are, unless [Config.RequireSealed] is set.
 //
-// Place names the run, trigger or fire, and the field that a value belongs to. A codec that authenticates it too makes sure that a value
-// cannot be moved elsewhere. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch
+// Place names the run, trigger or fire, the field that a value belongs to, and what is stored in the clear beside it and says what it
+// means: of a payload the workflow, trigger and shape, of what a person or a function said the kind of entry, the actor and the time. A
+// codec that authenticates the place too makes sure that a value cannot be moved elsewhere, nor told of somebody else. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch
 // keys beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again. A panic is
 // an error like any other.
 type Codec interface {
-	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it.
+	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it: 1 to 64 bytes of
+	// printable characters. With any other id nothing is written.
 	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
 
 	// Open returns what was sealed. After an error the value stays sealed, and its readers fail with ErrUnreadable.
@@ -47,6 +52,9 @@ func keyOf(sealed json.RawMessage) string {
 	return e.Sealed.Key
 }
 
+// sealedReserved is said of users' values that look like envelopes.
+const sealedReserved = `an object whose first key is "$sealed" is reserved for what a codec seals: wrap it in another object`
+
 const envelopeStart = `{"$sealed":`
 
 // isSealed reports whether a value is an envelope. Objects whose first key is "$sealed" are reserved for that:
@@ -57,6 +65,9 @@ func isSealed[T ~string | ~[]byte](value T) bool {
 
 // unreadable is ErrUnreadable of a value, with the key that it is sealed with.
 func unreadable[T ~string | ~[]byte](sealed T) error {
+	if string(sealed) == plainRefused {
+		return fmt.Errorf("%w: it is not sealed, which Config.RequireSealed asks for", ErrUnreadable)
+	}
 	return fmt.Errorf("%w: it is sealed with key %s: give that key to Config.Codec", ErrUnreadable, echo.Quote(keyOf(json.RawMessage(sealed))))
 }
 
@@ -67,8 +78,14 @@ const sealMessage = "(sealed)"
 // is tried again until it can be sealed.
 var ErrSeal = newSentinel("seal_failed", "sealing failed")
 
+// plainRefused stands for a value that is not sealed where it must be: an envelope that nothing opens.
+const plainRefused = `{"$sealed":{"key":"","data":null}}`
+
 // sealer applies a codec. Without one it seals nothing and opens nothing.
-type sealer struct{ codec Codec }
+type sealer struct {
+	codec  Codec
+	strict bool // what steps read must be sealed
+}
 
 func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (_ json.RawMessage, err error) {
 	if s.codec == nil || len(value) == 0 {
@@ -83,7 +100,18 @@ func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (
 	if e.Sealed.Key, e.Sealed.Data, err = s.codec.Seal(ctx, place, value); err != nil {
 		return nil, fmt.Errorf("seal %s: %w: %w", place, ErrSeal, err)
 	}
+	if err := checkKeyID(e.Sealed.Key); err != nil {
+		return nil, fmt.Errorf("seal %s: %w: %w", place, ErrSeal, err)
+	}
 	return encode.JSON(e)
+}
+
+// openStrictly is open for what steps read, and a start is compared with.
+func (s sealer) openStrictly(ctx context.Context, place string, value json.RawMessage) json.RawMessage {
+	if s.strict && len(value) > 0 && !isSealed(value) {
+		return json.RawMessage(plainRefused)
+	}
+	return s.open(ctx, place, value)
 }
 
 // open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is.
@@ -180,16 +208,42 @@ func (s sealer) sealData(ctx context.Context, e AuditEntry) (json.RawMessage, er
 
 // The places of values. What is bound to a step is bound to its name, as outputs are found by it. No run's id is "trigger" or "fire".
 
-func payloadPlace(run RunID) string    { return run.String() + "/payload" }
-func keyPlace(run RunID) string        { return run.String() + "/key" }
-func triggerPlace(t TriggerKey) string { return "trigger/" + t.String() + "/comment" }
-func firePlace(f Fire) string          { return "fire/" + f.TriggerKey.String() + "/" + f.Key + "/comment" }
-func dataPlace(e AuditEntry) string    { return e.Run.String() + "/event/" + strconv.Itoa(e.Seq) }
+func payloadPlace(run Run) string {
+	return place(run.ID.String(), "payload", run.Workflow, run.Trigger, run.Shape)
+}
+
+func keyPlace(run Run) string { return place(run.ID.String(), "key", run.Workflow, run.Key) }
+
+func triggerPlace(t TriggerState) string {
+	return place("trigger", t.TriggerKey.String(), "comment", t.Actor, micro(t.ChangedAt))
+}
+
+func firePlace(f Fire) string { return place("fire", f.TriggerKey.String(), f.Key, "comment", f.Actor) }
+
+func dataPlace(e AuditEntry) string {
+	return place(e.Run.String(), "event", strconv.Itoa(e.Seq), string(e.Kind), string(e.Phase), e.Name, strconv.Itoa(e.Attempt), e.Actor, micro(e.At))
+}
 
 func outputPlace(run RunID, key StepKey) string {
-	return run.String() + "/output/" + string(key.Phase) + "/" + key.Name
+	return place(run.String(), "output", string(key.Phase), key.Name)
 }
 
 func errorPlace(run RunID, e *StepError) string {
-	return run.String() + "/error/" + string(e.Phase) + "/" + e.Step + "/" + strconv.Itoa(e.Attempt)
+	return place(run.String(), "error", string(e.Phase), e.Step, strconv.Itoa(e.Attempt), e.Code, micro(e.At))
+}
+
+// place joins parts so that no two lists of parts are one place.
+func place(parts ...string) string {
+	for i, part := range parts {
+		parts[i] = url.PathEscape(part)
+	}
+	return strings.Join(parts, "/")
+}
+
+// micro is a time as exact as a database keeps it.
+func micro(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMicro(), 10)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -62,8 +63,143 @@ func TestKeyring(t *testing.T) {
 	}
 	_, err = squidmesh.NewKeyring("a", map[string][]byte{"a": []byte("short")})
 	require.ErrorContains(t, err, "32")
-	_, err = squidmesh.NewKeyring("c", map[string][]byte{"a": make([]byte, 32)})
+	_, err = squidmesh.NewKeyring("c", map[string][]byte{"a": bytes.Repeat([]byte{1}, 32)})
 	require.ErrorContains(t, err, "not among")
+}
+
+// An id that does not come back from the database as it went in would lose all that its key seals.
+func TestKeyring_Refuses(t *testing.T) {
+	t.Parallel()
+	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	for says, keys := range map[string]map[string][]byte{
+		"is empty":                 {"": key(1)},
+		"has 65 bytes":             {strings.Repeat("k", 65): key(1)},
+		"is not valid UTF-8":       {"a\xff": key(1)},
+		"holds the character U+0":  {"a\n": key(1)},
+		"all zeros":                {"a": key(0)},
+		`"a" and "b" are the same`: {"a": key(1), "b": key(1)},
+	} {
+		for id := range keys {
+			_, err := squidmesh.NewKeyring(id, keys)
+			require.ErrorContains(t, err, says)
+			require.True(t, utf8.ValidString(err.Error()))
+		}
+	}
+}
+
+// oddCodec seals under an id that JSON changes.
+type oddCodec struct{ squidmesh.Codec }
+
+func (oddCodec) Seal(_ context.Context, _ string, plain []byte) (string, []byte, error) {
+	return "a\xff", plain, nil
+}
+
+func TestCodec_OddKeyIDsAreRefused(t *testing.T) {
+	t.Parallel()
+	rt := sealedRuntime(t, dbtest.SQLite(t, nil), oddCodec{}, relay(squidmesh.Effect(func(context.Context, nothing) error { return nil })))
+	_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.ErrorIs(t, err, squidmesh.ErrSeal)
+	require.ErrorContains(t, err, "not valid UTF-8")
+}
+
+// What is in the database in the clear although there is a codec was put there by somebody else: no step reads it.
+func TestCodec_RequireSealed(t *testing.T) {
+	t.Parallel()
+	store := dbtest.SQLite(t, nil)
+	strict := func(required bool) *squidmesh.Runtime[*sql.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+			Store: store, Executor: refusingExecutor{}, Codec: keyring(t, "a"), RequireSealed: required,
+			Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
+		})
+		require.NoError(t, err)
+		return rt
+	}
+	rt := strict(true)
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "7"})
+	require.NoError(t, err)
+	again, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "7"})
+	require.NoError(t, err)
+	require.True(t, again.Existing)
+
+	_, err = store.DB().ExecContext(t.Context(), `update squidmesh_run set payload = '{"word":"goodbye"}'`)
+	require.NoError(t, err)
+	in, err := rt.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.NotContains(t, string(in.Run.Payload), "goodbye")
+	ex, err := strict(true).ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.NotEmpty(t, ex.Sentence)
+	deliver := func(rt *squidmesh.Runtime[*sql.Tx], step string) squidmesh.Outcome {
+		require.NoError(t, rt.Start(t.Context()))
+		outcome, err := rt.Perform(t.Context(), squidmesh.Delivery{
+			Version: 1, Kind: squidmesh.DeliverStep, RunID: run.ID.String(), Step: step, Attempt: 1,
+		})
+		require.NoError(t, err)
+		require.NoError(t, rt.Stop(t.Context()))
+		return outcome
+	}
+	fresh := strict(true)
+	require.Equal(t, squidmesh.Done, deliver(fresh, "first").Kind) // which reads nothing, and cannot go on
+	outcome := deliver(strict(true), "second")
+	require.Equal(t, squidmesh.OutcomePayloadUnreadable, outcome.Reason)
+	require.Equal(t, squidmesh.Done, deliver(strict(false), "second").Kind)
+
+	_, err = store.DB().ExecContext(t.Context(), `update squidmesh_run set key_hash = 'x'`)
+	require.NoError(t, err)
+	_, err = strict(true).StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "7"})
+	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+	require.ErrorContains(t, err, "RequireSealed")
+	_, err = strict(true).ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+	require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+
+	_, err = squidmesh.New(&squidmesh.Config[*sql.Tx]{
+		Store: store, Executor: refusingExecutor{}, RequireSealed: true,
+		Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
+	})
+	require.ErrorContains(t, err, "RequireSealed")
+}
+
+// What is sealed is bound to what stands beside it in the clear: moved under another workflow, actor or time it does not open.
+func TestCodec_BindsWhatStandsBeside(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]string{
+		"trigger": `update squidmesh_run set trigger = 'other'`,
+		"key":     `update squidmesh_run set key = '8'`,
+		"actor":   `update squidmesh_event set actor = 'mallory'`,
+		"kind":    `update squidmesh_event set kind = 'failed' where kind = 'cancelled'`,
+		"time":    `update squidmesh_event set at = at + 1000`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := dbtest.SQLite(t, nil)
+			rt := sealedRuntime(t, store, keyring(t, "a"), relay(squidmesh.Effect(func(context.Context, nothing) error { return nil })))
+			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: "7"})
+			require.NoError(t, err)
+			_, err = rt.CancelRun(t.Context(), run.ID, squidmesh.CancelParams{Decision: squidmesh.Decision{Actor: "ada", Comment: "not needed"}})
+			require.NoError(t, err)
+			read := func() (payload, comment string, err error) {
+				in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+				require.NoError(t, err)
+				_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}, Key: in.Run.Key})
+				return string(in.Run.Payload), string(in.Audit[len(in.Audit)-1].Data), err
+			}
+			payload, comment, err := read()
+			require.NoError(t, err)
+			require.Contains(t, payload, "hello")
+			require.Contains(t, comment, "not needed")
+			_, err = store.DB().ExecContext(t.Context(), edit)
+			require.NoError(t, err)
+			payload, comment, err = read()
+			switch name {
+			case "trigger":
+				require.NotContains(t, payload, "hello")
+			case "key":
+				require.ErrorIs(t, err, squidmesh.ErrUnreadable)
+			default:
+				require.NotContains(t, comment, "not needed")
+			}
+		})
+	}
 }
 
 // With a codec before it a store is still a store.

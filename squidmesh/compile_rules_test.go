@@ -265,6 +265,12 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"payload holds an error":    {on(Manual("s", Payload[struct{ Err error }]())), []string{`unreadable_type @ trigger "s": Payload`}},
 		"payload that is a context": {on(Manual("s", Payload[context.Context]())), []string{`unreadable_type @ trigger "s": Payload`}},
 		"payload not read back":     {on(Manual("s", Payload[struct{ T textOut }]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload that looks sealed": {
+			on(Manual("s", Payload[struct {
+				S string `json:"$sealed"`
+			}]())),
+			[]string{`bad_key @ trigger "s": Payload`},
+		},
 		"payload not written": {
 			on(Manual("s", Payload[struct{ M map[string]big.Int }]())),
 			[]string{`unencodable_type @ trigger "s": Payload`},

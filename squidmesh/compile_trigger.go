@@ -76,6 +76,9 @@ func (c *compiler) payloadType(place string, contract Contract) Type {
 	_ = c.checkFits(place+": Payload", contract.typ.String(), &read) && c.checkFits(place+": Payload", contract.typ.String(), &written)
 	switch {
 	case read.Kind == kindObject && !read.Open && !read.Nullable:
+		if _, reserved := read.field("$sealed"); reserved {
+			c.report("bad_key", place+": Payload", `the key "$sealed" is reserved for what a codec seals`)
+		}
 		return read
 	case read.Kind != kindNone:
 		c.report("payload_not_struct", place+": Payload", "%s is not a struct that encoding/json reads field by field", contract.typ)

@@ -20,7 +20,7 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 
 // Sealed is a store with a codec before it, as a runtime uses it.
 func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
-	return sealedStore[TTx]{store, sealer{codec}}
+	return sealedStore[TTx]{store, sealer{codec: codec}}
 }
 
 // Waiting is how many events wait for the shared commit in flight to end.

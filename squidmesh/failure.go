@@ -177,7 +177,11 @@ func encodeDetails(details any) json.RawMessage {
 			return omitted(p.Detail)
 		}
 	}
-	return doc.mended() // which mends the others
+	mended := doc.mended() // which mends the others
+	if isSealed(mended) {
+		return omitted(sealedReserved)
+	}
+	return mended
 }
 
 // marshal encodes values whose own methods may panic.

@@ -108,6 +108,10 @@ func TestDescribe(t *testing.T) {
 			WithDetails(json.RawMessage(`[`+strings.Repeat(`"\u0000",`, 200)+strings.Repeat("[", 65)+strings.Repeat("]", 66)), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"objects and arrays nest deeper than 64"}`)},
 		},
+		"details that look sealed": {
+			WithDetails(json.RawMessage(`{"z":1, "$sealed":{"key":"k","data":"AA=="}}`), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"an object whose first key is \"$sealed\" is reserved for what a codec seals: wrap it in another object"}`)},
+		},
 		"details too deep": {
 			WithDetails(json.RawMessage(strings.Repeat("[", 65)+strings.Repeat("]", 65)), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"objects and arrays nest deeper than 64"}`)},

@@ -94,6 +94,7 @@ func FuzzDetails(f *testing.F) {
 		details := encodeDetails(json.RawMessage(data))
 		require.LessOrEqual(t, len(details), 4*maxDetails)
 		require.True(t, utf8.Valid(details))
+		require.False(t, isSealed(details))
 		_, problems := parseJSON(details)
 		require.Empty(t, problems)
 		require.Equal(t, string(details), string(encodeDetails(details)))

@@ -35,7 +35,7 @@ func (r redactor) failure(e *StepError) *StepError {
 	for _, cause := range e.Causes {
 		redacted.Causes = append(redacted.Causes, r.text("cause", cause))
 	}
-	if redacted.Details = json.RawMessage(r.text("details", string(e.Details))); !json.Valid(redacted.Details) && len(e.Details) > 0 {
+	if redacted.Details = json.RawMessage(r.text("details", string(e.Details))); len(e.Details) > 0 && (!json.Valid(redacted.Details) || isSealed(redacted.Details) && !isSealed(e.Details)) {
 		redacted.Details = json.RawMessage(`{"omitted":"redacted"}`)
 	}
 	return &redacted

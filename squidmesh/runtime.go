@@ -75,6 +75,11 @@ type Config[TTx any] struct {
 	// the same runs need its keys.
 	Codec Codec
 
+	// RequireSealed refuses payloads and results that are stored in the clear, as somebody who may write to the tables could put
+	// there: what reads one waits with [ErrUnreadable], as for a key that is missing. Set it once no run that was started
+	// without the Codec is to be read any more. It needs a Codec.
+	RequireSealed bool
+
 	// Redact, if set, rewrites text before it leaves the runtime: what is logged, by steps with [Logger] too, what is recorded
 	// of failures, and what observers and interceptors are told. Field is the key of a log attribute ("msg" for the
 	// message) or "message", "cause", "details", "stack" or "comment". Results, payloads and comments are stored as they are,
@@ -123,6 +128,9 @@ func (c *Config[TTx]) check() []error {
 	var problems []error
 	report := func(field, code, format string, args ...any) {
 		problems = append(problems, &InputError{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)})
+	}
+	if c.RequireSealed && c.Codec == nil {
+		report("RequireSealed", "required", "needs a Codec that seals")
 	}
 	if c.Store == nil {
 		report("Store", "required", "is missing: use pgstore.New or sqlitestore.Open")
@@ -207,7 +215,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	}
 	traits := c.Store.Traits()
 	rt := &Runtime[TTx]{
-		store: sealedStore[TTx]{migratedStore[TTx]{c.Store, traits}, sealer{c.Codec}}, executor: c.Executor, traits: traits, registry: reg,
+		store: sealedStore[TTx]{migratedStore[TTx]{c.Store, traits}, sealer{c.Codec, c.RequireSealed}}, executor: c.Executor, traits: traits, registry: reg,
 		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
 	}
 	if _, ok := c.Executor.(Waker); ok {

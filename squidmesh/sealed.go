@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 )
 
@@ -23,16 +24,26 @@ func (s sealedStore[TTx]) Lock(ctx context.Context, tx TTx, q LockQuery) (Locked
 
 func (s sealedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]Reads) (map[RunID]Loaded, error) {
 	all, err := s.Store.Load(ctx, tx, reads)
+	if err != nil || s.codec == nil {
+		return all, err
+	}
+	var payloads []RunID
 	for id, loaded := range all {
 		for name, output := range loaded.Outputs {
-			if isSealed(output) {
-				loaded.Outputs[name] = s.open(ctx, outputPlace(id, StepKey{name, PhaseDo}), output)
-			}
+			loaded.Outputs[name] = s.openStrictly(ctx, outputPlace(id, StepKey{name, PhaseDo}), output)
 		}
-		if isSealed(loaded.Payload) {
-			loaded.Payload = s.open(ctx, payloadPlace(id), loaded.Payload)
-			all[id] = loaded
+		if len(loaded.Payload) > 0 {
+			payloads = append(payloads, id)
 		}
+	}
+	if len(payloads) == 0 {
+		return all, nil
+	}
+	runs, err := s.Store.Find(ctx, tx, RunQuery{IDs: payloads}) // whose columns tell the place
+	for _, run := range runs {
+		loaded := all[run.ID]
+		loaded.Payload = s.openStrictly(ctx, payloadPlace(run), loaded.Payload)
+		all[run.ID] = loaded
 	}
 	return all, err
 }
@@ -44,7 +55,7 @@ func (s sealedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Run,
 	}
 	taken, err := s.Store.InsertRun(ctx, tx, run)
 	if taken != nil {
-		hash := s.openText(ctx, keyPlace(taken.ID), taken.KeyHash) // the one place where it is compared
+		hash := string(s.openStrictly(ctx, keyPlace(*taken), json.RawMessage(taken.KeyHash))) // the one place where it is compared
 		*taken, _ = s.openRun(ctx, *taken)
 		taken.KeyHash = hash
 	}
@@ -81,7 +92,7 @@ func (s sealedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (Histor
 	for i := range history.Audit {
 		e := &history.Audit[i]
 		e.Data = s.open(ctx, dataPlace(*e), e.Data)
-		e.Output = s.open(ctx, outputPlace(id, e.StepKey), e.Output)
+		e.Output = s.openStrictly(ctx, outputPlace(id, e.StepKey), e.Output)
 	}
 	return history, err
 }
@@ -89,7 +100,7 @@ func (s sealedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (Histor
 func (s sealedStore[TTx]) Triggers(ctx context.Context, tx TTx, q TriggerQuery) ([]TriggerState, error) {
 	rows, err := s.Store.Triggers(ctx, tx, q)
 	for i := range rows {
-		rows[i].Comment = s.openText(ctx, triggerPlace(rows[i].TriggerKey), rows[i].Comment)
+		rows[i].Comment = s.openText(ctx, triggerPlace(rows[i]), rows[i].Comment)
 	}
 	return rows, err
 }
@@ -109,7 +120,7 @@ func (s sealedStore[TTx]) SaveCron(ctx context.Context, tx TTx, c CronChange) (_
 	c.Operated, c.NewFires = slices.Clone(c.Operated), slices.Clone(c.NewFires)
 	for i := range c.Operated {
 		t := &c.Operated[i]
-		if t.Comment, err = s.sealText(ctx, triggerPlace(t.TriggerKey), t.Comment); err != nil {
+		if t.Comment, err = s.sealText(ctx, triggerPlace(*t), t.Comment); err != nil {
 			return nil, err
 		}
 	}
@@ -134,19 +145,19 @@ func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err er
 	if run.Reason, err = s.sealError(ctx, run.ID, run.Reason); err != nil || !isNew {
 		return run, err
 	}
-	if run.Payload, err = s.seal(ctx, payloadPlace(run.ID), run.Payload); err != nil {
+	if run.Payload, err = s.seal(ctx, payloadPlace(run), run.Payload); err != nil {
 		return run, err
 	}
 	// Of a payload that can be guessed, a plain hash tells it.
-	run.KeyHash, err = s.sealText(ctx, keyPlace(run.ID), run.KeyHash)
+	run.KeyHash, err = s.sealText(ctx, keyPlace(run), run.KeyHash)
 	return run, err
 }
 
 // openRun opens what is sealed in a run's row, and says whether anything was. It takes the hash out: nobody reads it any more. So it
 // does with a key that no caller has given.
 func (s sealer) openRun(ctx context.Context, run Run) (_ Run, changed bool) {
-	if isSealed(run.Payload) {
-		run.Payload, changed = s.open(ctx, payloadPlace(run.ID), run.Payload), true
+	if len(run.Payload) > 0 {
+		run.Payload, changed = s.openStrictly(ctx, payloadPlace(run), run.Payload), true
 	}
 	if key := callersKey(run.Key); run.KeyHash != "" || key != run.Key {
 		run.Key, run.KeyHash, changed = key, "", true
