@@ -160,7 +160,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	sent := time.Now()
-	report, err := rt.registerWorker(ctx, line.InTx, true)
+	report, err := rt.register(ctx, line.InTx)
 	if err != nil {
 		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
 	}
@@ -192,8 +192,8 @@ func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
 	svc.doubt.Reset(time.Until(svc.proven))
 }
 
-// registerWorker writes this process's worker row, and the rows of its triggers if asked to.
-func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], triggers bool) (WorkerReport, error) {
+// worker is this process's worker row.
+func (rt *Runtime[TTx]) worker() *Worker {
 	worker := &Worker{Name: rt.config.Name, Queues: rt.Queues()}
 	for _, workflow := range sortedKeys(rt.registry.functions) {
 		for key := range rt.registry.functions[workflow] {
@@ -205,12 +205,17 @@ func (rt *Runtime[TTx]) registerWorker(ctx context.Context, inTx inTxFunc[TTx], 
 	for _, spec := range rt.Workflows() {
 		worker.Shapes = append(worker.Shapes, spec.shape)
 	}
+	return worker
+}
+
+// register writes this process's worker row, and the rows of its triggers.
+func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (WorkerReport, error) {
 	var report WorkerReport
 	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
-			Register: worker, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
+			Register: rt.worker(), Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
 		})
-		if err != nil || !triggers {
+		if err != nil {
 			return err
 		}
 		return rt.registerTriggers(ctx, tx, report.Now)
@@ -288,13 +293,13 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 // resign tells the others that a worker is no more.
 func (rt *Runtime[TTx]) resign(ctx context.Context, worker WorkerID) error {
 	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
-		_, err := rt.store.Workers(ctx, tx, WorkerTick{Resign: worker, Lease: rt.traits.Lease})
+		_, err := rt.store.Workers(ctx, tx, WorkerTick{Only: TickLease, Resign: worker, Lease: rt.traits.Lease})
 		return err
 	})
 }
 
-// tickLoop renews the lease until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool
-// keeps the next heartbeat waiting.
+// tickLoop ticks until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool keeps the next
+// heartbeat waiting.
 func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 	defer close(svc.ticked)
 	defer line.close()
@@ -308,10 +313,10 @@ func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 			return
 		case <-ticker.C:
 		}
-		report, err := rt.tick(svc, line.InTx)
-		if err != nil {
+		report, troubles := rt.tick(svc, line.InTx)
+		if troubles != nil {
 			if svc.ctx.Err() == nil {
-				rt.complain("squidmesh: tick", []trouble{{what: "heartbeat", err: err}})
+				rt.complain("squidmesh: tick", troubles)
 			}
 			continue
 		}
@@ -341,49 +346,46 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	if !rt.config.ManualTick {
 		return errors.New("runtime ticks by itself: set Config.ManualTick")
 	}
-	report, err := rt.tick(svc, rt.store.InTx)
-	if err != nil {
-		return err
+	report, troubles := rt.tick(svc, rt.store.InTx)
+	if troubles != nil {
+		return joinTroubles(troubles)
 	}
 	return joinTroubles(rt.care(svc, report))
 }
 
-// tick renews the lease. One that hangs is given up while the lease still has time for another.
-func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, error) {
-	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
+// tick renews the lease and looks for what needs care. The lease comes first and by itself, as what is looked at may be locked or slow.
+// Each of the two is given up while the lease still has time for the next.
+func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, []trouble) {
+	if err := rt.beat(svc, inTx); err != nil {
+		return WorkerReport{}, []trouble{{what: "heartbeat", err: err}}
+	}
+	report, err := rt.look(svc, inTx)
+	if err != nil {
+		return WorkerReport{}, []trouble{{what: "look for what needs care", err: err}}
+	}
+	return report, nil
+}
+
+// beat renews the lease, or registers anew once it has been lost.
+func (rt *Runtime[TTx]) beat(svc *service, inTx inTxFunc[TTx]) error {
+	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/4)
 	defer cancel()
 	worker, sent := WorkerID(svc.worker.Load()), time.Now()
+	tick := WorkerTick{Only: TickLease, Heartbeat: worker, Lease: rt.traits.Lease}
 	if worker == 0 {
-		report, err := rt.registerWorker(ctx, inTx, false)
-		if err != nil {
-			return WorkerReport{}, err
-		}
-		worker = report.Registered
-		rt.prove(svc, sent)
-		svc.worker.Store(int64(worker))
-	}
-	tick := WorkerTick{
-		Heartbeat: worker, Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-		Overdue: overdueAfter, Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
-	}
-	if !svc.caring.Load() {
-		tick.From, tick.Late = svc.places, svc.late()
+		tick.Register = rt.worker()
 	}
 	var report WorkerReport
-	sent = time.Now()
 	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, tick)
-		fault.Hit("tick.before_commit")
 		return err
 	})
-	fault.Hit("tick.after_commit")
 	switch {
 	case err != nil:
-		return WorkerReport{}, err
-	default:
-		rt.noteSkew(svc, sent, report.Now)
-	}
-	switch {
+		return err
+	case worker == 0:
+		rt.prove(svc, sent)
+		svc.worker.Store(int64(report.Registered))
 	case !report.Alive:
 		rt.logger.Warn("squidmesh: worker was declared lost, registers anew", "worker", worker)
 		svc.worker.Store(0)
@@ -391,6 +393,32 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 	default:
 		rt.prove(svc, sent)
 	}
+	return nil
+}
+
+// look declares silent workers lost and reads what needs care.
+func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx]) (WorkerReport, error) {
+	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
+	defer cancel()
+	tick := WorkerTick{
+		Only: TickLook, Heartbeat: WorkerID(svc.worker.Load()), Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
+		Overdue: overdueAfter, Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
+	}
+	if !svc.caring.Load() {
+		tick.From, tick.Late = svc.places, svc.late()
+	}
+	var report WorkerReport
+	sent := time.Now()
+	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		report, err = rt.store.Workers(ctx, tx, tick)
+		fault.Hit("tick.before_commit")
+		return err
+	})
+	fault.Hit("tick.after_commit")
+	if err != nil {
+		return WorkerReport{}, err
+	}
+	rt.noteSkew(svc, sent, report.Now)
 	if svc.cameBack(report.Now) {
 		err = inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.pullBack(ctx, tx, report.Now) })
 	}

@@ -260,10 +260,28 @@ func (q PruneQuery) Runs(pruned *Pruned) []EndedRuns {
 	return parts
 }
 
-// WorkerTick is what one worker does in one statement a second.
+// TickPart is a part of a tick.
+type TickPart string
+
+// The parts of a tick. The zero value is both.
+const (
+	// TickLease registers, renews and resigns. It waits for nothing but the worker's own row, and reads nothing else.
+	TickLease TickPart = "lease"
+
+	// TickLook declares silent workers lost and reports what needs care. It writes nothing of the worker itself.
+	TickLook TickPart = "look"
+)
+
+// WorkerTick is what one worker does once a second.
+//
+// A worker is silent when its lease has run out while another one could have renewed it: one that has renewed its own for a whole lease
+// until now, never pausing for more than half of one. So nobody is lost for a time in which the database was there for none of them.
 type WorkerTick struct {
-	// Register inserts the worker and returns its id; Heartbeat, if not zero, renews that worker's lease; Resign marks
-	// it as ended, so that nobody waits for its lease.
+	// Only restricts the tick to one of its parts.
+	Only TickPart
+
+	// Register inserts the worker and returns its id; Heartbeat, if not zero, renews that worker's lease, and is the worker for which
+	// the report looks; Resign marks it as ended, so that nobody waits for its lease.
 	Register  *Worker
 	Heartbeat WorkerID
 	Resign    WorkerID
@@ -327,10 +345,11 @@ type Worker struct {
 
 // WorkerReport is what a tick found.
 type WorkerReport struct {
+	// Now is the database's clock. A tick that does not look need not say it.
 	Now time.Time
 	// Registered is the id of the worker that was inserted.
 	Registered WorkerID
-	// Alive says that the heartbeat was accepted. False means that the worker has been declared lost.
+	// Alive says that the worker has not been declared lost.
 	Alive bool
 	// Orphans are the holds of lost workers, in the order of their runs.
 	Orphans []Hold

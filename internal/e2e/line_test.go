@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -141,23 +140,11 @@ func TestHeartbeat_SharesThePoolOfARoleThatMayHaveNoMore(t *testing.T) {
 	t.Parallel()
 
 	direct, logged := dbtest.Postgres(t), &logbook{}
-	role := "limited_" + dbtest.Schema(direct)
-	exec := func(ctx context.Context, sql string) {
-		_, err := direct.Exec(ctx, sql)
-		require.NoError(t, err)
-	}
-	exec(t.Context(), fmt.Sprintf(`
-		create role %[1]s login connection limit 3;
-		grant usage on schema %[2]s to %[1]s;
-		grant all on all tables in schema %[2]s to %[1]s;
-		grant all on all sequences in schema %[2]s to %[1]s`, role, dbtest.Schema(direct)))
-	t.Cleanup(func() { exec(context.Background(), fmt.Sprintf("drop owned by %[1]s; drop role %[1]s", role)) })
-
-	config := direct.Config()
-	config.ConnConfig.User, config.ConnConfig.Password = role, ""
+	role, config := newRole(t, direct)
+	_, err := direct.Exec(t.Context(), "alter role "+role+" connection limit 3")
+	require.NoError(t, err)
 	config.MaxConns, config.MinConns = 3, 3
 	rt, pool := lodger(t, config, logged)
-	t.Cleanup(pool.Close) // before the role goes
 	require.Eventually(t, func() bool { return pool.Stat().TotalConns() == 3 }, time.Minute, time.Millisecond)
 	for _, conn := range pool.AcquireAllIdle(t.Context()) {
 		conn.Release()

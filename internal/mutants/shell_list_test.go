@@ -78,18 +78,28 @@ var shellMutants = []shellMutant{
 	// Leases.
 	{mutant{
 		"the sweeper ignores the lease", "squidmesh/pgstore/sql/worker.sql",
-		"(@others or w.lease_until < (select at from now))",
-		"(@others or w.lease_until > '-infinity')",
-	}, inPG, "TestStore/Workers_ALivingOneIsNotLost"},
+		"(@others or w.lease_until < (select at from now) and exists (",
+		"(@others or exists (",
+	}, inPG, "TestStore/Workers_APartOfATickDoesNoMore"},
 	{mutant{
 		"the sweeper ignores the lease, on SQLite", "squidmesh/sqlitestore/sql/worker.sql",
-		"(?3 or lease_until < ?2);",
-		"(?3 or ?2 > 0);",
-	}, inSQLite, "TestStore/Workers_ALivingOneIsNotLost"},
+		"(?3 or lease_until < ?2 and exists (",
+		"(?3 or exists (",
+	}, inSQLite, "TestStore/Workers_APartOfATickDoesNoMore"},
+	{mutant{
+		"the first one back judges the others", "squidmesh/pgstore/sql/worker.sql",
+		"and witness.registered_at <= (select at from now) - @lease::bigint * interval '1 microsecond'",
+		"and witness.registered_at <= (select at from now)",
+	}, inPG, "TestStore/Workers_NobodyIsLostForAnOutage"},
+	{mutant{
+		"an outage is no gap", "squidmesh/pgstore/sql/worker.sql",
+		"when w.lease_until < now.at + @lease::bigint * interval '1 microsecond' / 2 or w.registered_at > now.at then now.at",
+		"when w.registered_at > now.at then now.at",
+	}, inShell, "TestBlackout_IsChargedToNobody/away_for_a_lease_and_a_half"},
 	{mutant{
 		"lost workers renew their lease", "squidmesh/pgstore/sql/worker.sql",
-		"where id = @worker and lost_at is null\n",
-		"where id = @worker\n",
+		"where w.id = @worker and w.lost_at is null\n",
+		"where w.id = @worker\n",
 	}, inPG, "TestStore/Workers_ASilentOneIsLostForGood"},
 	{mutant{
 		"nobody takes over", "squidmesh/service.go",

@@ -18,6 +18,7 @@ type state struct {
 	specs    map[string]savedSpec // by shape
 	holds    holds
 	workers  map[squidmesh.WorkerID]squidmesh.Worker
+	steady   map[squidmesh.WorkerID]time.Time // since when a worker has renewed its lease without a gap
 	lastID   squidmesh.WorkerID
 	triggers map[squidmesh.TriggerKey]squidmesh.TriggerState
 	fires    map[squidmesh.TriggerKey]map[string]squidmesh.Fire // by their keys
@@ -44,7 +45,7 @@ type run struct {
 
 func (s *state) clone() *state {
 	return &state{
-		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers),
+		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers), steady: cloned(s.steady),
 		lastID: s.lastID, triggers: cloned(s.triggers), fires: cloned(s.fires), untold: cloned(s.untold), rows: cloned(s.rows),
 	}
 }

@@ -31,26 +31,48 @@ func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) 
 		tx.state.lastID++
 		report.Registered, alive = tx.state.lastID, tx.state.lastID
 		row := *tick.Register
-		row.ID, row.LostAt = alive, time.Time{}
-		tx.state.workers[alive] = row
-		tx.state.forget(report.Now)
+		row.ID, row.LostAt, row.LeaseUntil = alive, time.Time{}, report.Now.Add(term)
+		tx.state.workers[alive], tx.state.steady[alive] = row, report.Now
 	}
 	if w, known := tx.state.workers[tick.Resign]; known && !lost(w) {
 		w.LostAt = report.Now
 		tx.state.workers[tick.Resign] = w
 	}
 	if w, known := tx.state.workers[alive]; known && !lost(w) {
-		report.Alive, w.LeaseUntil = true, report.Now.Add(term)
-		tx.state.workers[alive] = w
+		report.Alive = true
+		if tick.Only != squidmesh.TickLook {
+			if since := tx.state.steady[alive]; w.LeaseUntil.Before(report.Now.Add(term/2)) || since.After(report.Now) {
+				tx.state.steady[alive] = report.Now
+			}
+			w.LeaseUntil = report.Now.Add(term)
+			tx.state.workers[alive] = w
+		}
 	}
+	if tick.Only == squidmesh.TickLease {
+		return report, nil
+	}
+	if tick.Register != nil {
+		tx.state.forget(report.Now)
+	}
+	witnessed := tx.state.witnessed(alive, report.Now, term)
 	for id, w := range tx.state.workers {
-		if id != alive && !lost(w) && (tick.LoseOthers || w.LeaseUntil.Before(report.Now)) {
+		if id != alive && !lost(w) && (tick.LoseOthers || witnessed && w.LeaseUntil.Before(report.Now)) {
 			w.LostAt = report.Now
 			tx.state.workers[id] = w
 		}
 	}
 	tx.state.care(alive, tick, &report)
 	return report, nil
+}
+
+// witnessed reports whether a living worker has been able to renew its lease for as long as one lasts.
+func (s *state) witnessed(alive squidmesh.WorkerID, now time.Time, term time.Duration) bool {
+	for id, w := range s.workers {
+		if !lost(w) && (id == alive || !w.LeaseUntil.Before(now)) && !s.steady[id].After(now.Add(-term)) {
+			return true
+		}
+	}
+	return false
 }
 
 // roster lists the workers that are not lost, and those that are but hold something.
@@ -70,6 +92,7 @@ func (s *state) forget(now time.Time) {
 	for id, w := range s.workers {
 		if lost(w) && now.Sub(w.LostAt) > 24*time.Hour && !s.holds.by(id) {
 			delete(s.workers, id)
+			delete(s.steady, id)
 		}
 	}
 }

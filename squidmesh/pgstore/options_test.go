@@ -133,10 +133,16 @@ func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
 	report := tick(squidmesh.WorkerTick{Heartbeat: other})
 	require.True(t, report.Alive)
 	require.WithinDuration(t, time.Now().Add(ahead), report.Now, time.Minute)
+	for range 3 { // for as long as a lease lasts it has to be there before it judges others
+		ahead += 3 * pgstore.DefaultLease / 8
+		require.True(t, tick(squidmesh.WorkerTick{Heartbeat: other}).Alive)
+	}
 	require.False(t, tick(squidmesh.WorkerTick{Heartbeat: silent}).Alive, "its lease of 4 s ended an hour ago")
 
 	ahead = 50 * time.Hour
 	third := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+	ahead += pgstore.DefaultLease
+	tick(squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: third})
 	var ids []int64
 	rows, err := pool.Query(t.Context(), "select id from squidmesh_worker where lost_at is null")
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Workers implements squidmesh.Store. A heartbeat alone is one statement.
+// Workers implements squidmesh.Store. A heartbeat is one statement, and a look another one.
 func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
 	var report squidmesh.WorkerReport
 	var now pgtype.Timestamptz // null leaves it to the statements
@@ -45,10 +45,36 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 			"id": int64(alive), "name": tick.Register.Name, "queues": list(tick.Register.Queues),
 			"functions": list(tick.Register.Functions), "shapes": list(tick.Register.Shapes), "now": now, "lease": lease.Microseconds(),
 		})
-		batch.Queue(s.sql("Forget"), now)
 	}
 	if tick.Resign != 0 {
 		batch.Queue(s.sql("Resign"), int64(tick.Resign), now)
+	}
+	if alive != 0 && tick.Only != squidmesh.TickLook {
+		beat := pgx.NamedArgs{"worker": int64(alive), "now": now, "lease": lease.Microseconds()}
+		batch.Queue(s.sql("Beat"), beat).Query(func(rows pgx.Rows) error {
+			var at pgtype.Timestamptz
+			_, err := pgx.ForEachRow(rows, []any{&at}, func() error {
+				report.Alive, report.Now = true, when(at)
+				return nil
+			})
+			return err
+		})
+	}
+	if tick.Only != squidmesh.TickLease {
+		s.look(batch, tick, alive, now, lease, &report)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return squidmesh.WorkerReport{}, err
+	}
+	return report, nil
+}
+
+// look queues what declares workers lost and reads what needs care.
+func (s *Store) look(
+	batch *pgx.Batch, tick squidmesh.WorkerTick, alive squidmesh.WorkerID, now pgtype.Timestamptz, lease time.Duration, report *squidmesh.WorkerReport,
+) {
+	if tick.Register != nil {
+		batch.Queue(s.sql("Forget"), now)
 	}
 	cron := keyArgs(tick.Triggers)
 	args := pgx.NamedArgs{
@@ -60,11 +86,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		"block_names": column(tick.Blocks, func(b *squidmesh.BlockKey) string { return b.Name }),
 	}
 	placeArgs(args, tick.From)
-	batch.Queue(s.sql("Tick"), args).Query(func(rows pgx.Rows) error { return scanReport(rows, &report) })
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return squidmesh.WorkerReport{}, err
-	}
-	return report, nil
+	batch.Queue(s.sql("Tick"), args).Query(func(rows pgx.Rows) error { return scanReport(rows, report) })
 }
 
 // placeArgs adds where the lists of a tick go on.

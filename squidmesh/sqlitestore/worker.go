@@ -34,44 +34,58 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 			return report, err
 		}
 	}
-	result, err := tx.ExecContext(ctx, s.sql("Beat"), alive, now, term.Microseconds())
-	if err != nil {
+	if tick.Only != squidmesh.TickLook {
+		if _, err := tx.ExecContext(ctx, s.sql("Beat"), alive, now, term.Microseconds()); err != nil {
+			return report, err
+		}
+	}
+	if err := tx.QueryRowContext(ctx, s.sql("Alive"), alive).Scan(&report.Alive); err != nil {
 		return report, err
 	}
-	beats, err := result.RowsAffected()
-	if err != nil {
-		return report, err
+	if tick.Only == squidmesh.TickLease {
+		return report, nil
 	}
-	report.Alive = beats == 1
-	if _, err := tx.ExecContext(ctx, s.sql("Expire"), alive, now, tick.LoseOthers); err != nil {
-		return report, err
+	return report, s.look(ctx, tx, tick, alive, now, term.Microseconds(), &report)
+}
+
+// look declares workers lost and reads what needs care.
+func (s *Store) look(
+	ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick, alive squidmesh.WorkerID, now, term int64, report *squidmesh.WorkerReport,
+) (err error) {
+	if tick.Register != nil {
+		if _, err := tx.ExecContext(ctx, s.sql("Forget"), now); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, s.sql("Expire"), alive, now, tick.LoseOthers, term); err != nil {
+		return err
 	}
 	from := tick.From.Orphans
 	if report.Orphans, err = query(ctx, tx, scanHold, s.sql("Orphans"), from.Run, from.Worker, from.Name, from.Phase, tick.Limit); err != nil {
-		return report, err
+		return err
 	}
 	if report.Verdicts, err = query(ctx, tx, scanID, s.sql("Verdicts"), alive); err != nil {
-		return report, err
+		return err
 	}
-	if err := s.failedBlocks(ctx, tx, tick.Blocks, &report); err != nil {
-		return report, err
+	if err := s.failedBlocks(ctx, tx, tick.Blocks, report); err != nil {
+		return err
 	}
 	if report.Jobless, err = s.stepsBehind(ctx, tx, "Jobless", now+tick.DueWithin.Microseconds(), tick.From.Jobless, tick.Limit); err != nil {
-		return report, err
+		return err
 	}
 	if err := tx.QueryRowContext(ctx, s.sql("Untold")).Scan(&report.Untold); err != nil {
-		return report, err
+		return err
 	}
-	if err := s.cronDue(ctx, tx, tick.Triggers, &report); err != nil {
-		return report, err
+	if err := s.cronDue(ctx, tx, tick.Triggers, report); err != nil {
+		return err
 	}
 	if tick.Overdue > 0 {
 		report.Overdue, err = s.stepsBehind(ctx, tx, "Overdue", now-tick.Overdue.Microseconds(), tick.From.Overdue, tick.Limit)
 		if err != nil {
-			return report, err
+			return err
 		}
 	}
-	return report, s.expired(ctx, tx, tick, now, &report)
+	return s.expired(ctx, tx, tick, now, report)
 }
 
 // stepsBehind reads a list of steps up to a time, behind a place.
@@ -140,10 +154,7 @@ func (s *Store) register(ctx context.Context, tx *sql.Tx, w *squidmesh.Worker, n
 		return 0, err
 	}
 	id := squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
-	if _, err := tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, shapes, now, term); err != nil {
-		return 0, err
-	}
-	_, err = tx.ExecContext(ctx, s.sql("Forget"), now)
+	_, err = tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, shapes, now, term)
 	return id, err
 }
 

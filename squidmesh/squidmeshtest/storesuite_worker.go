@@ -15,6 +15,8 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Workers_ALivingOneIsNotLost":            livingWorkerIsNotLost[TTx],
 		"Workers_ASilentOneIsLostForGood":        silentWorkerIsLostForGood[TTx],
 		"Workers_ALateOneLivesUntilItIsDeclared": lateWorkerLivesUntilDeclared[TTx],
+		"Workers_NobodyIsLostForAnOutage":        nobodyIsLostForAnOutage[TTx],
+		"Workers_APartOfATickDoesNoMore":         partOfATickDoesNoMore[TTx],
 		"Workers_OneThatResignsLeavesItsHolds":   resigningWorkerLeavesItsHolds[TTx],
 		"Workers_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
 		"Workers_ReportVerdictsOfTheirOwnRuns":   workersReportVerdicts[TTx],
@@ -122,13 +124,15 @@ func livingWorkerIsNotLost[TTx any](b *storeBench[TTx]) {
 }
 
 func silentWorkerIsLostForGood[TTx any](b *storeBench[TTx]) {
-	silent := b.register(spent)
+	silent := b.silent()
 	_, first := b.hold(silent, "b", "a")
 	_, second := b.hold(silent, "a")
 	want := append(slices.Clone(first), second...)
 	slices.SortFunc(want, compareHolds)
 
 	other := b.register(long)
+	require.True(b, b.beat(other).Alive)
+	b.expire(other)
 	for range 2 {
 		report := b.beat(other)
 		require.True(b, report.Alive)
@@ -137,6 +141,86 @@ func silentWorkerIsLostForGood[TTx any](b *storeBench[TTx]) {
 	require.False(b, b.beat(silent).Alive, "lost is final")
 	require.False(b, b.beat(silent).Alive)
 	require.False(b, b.beat(other+1).Alive, "an unknown worker is lost too")
+}
+
+// silent registers a worker whose lease has run out.
+func (b *storeBench[TTx]) silent() squidmesh.WorkerID {
+	b.Helper()
+	worker := b.register(long)
+	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: spent})
+	return worker
+}
+
+// expire has a worker declare the silent ones lost, for which it has been there long enough. It returns the ids of all that are lost and
+// hold something.
+func (b *storeBench[TTx]) expire(judge squidmesh.WorkerID) (lost []squidmesh.WorkerID) {
+	b.Helper()
+	began := b.databaseTime()
+	require.Eventually(b, func() bool { return b.databaseTime().After(began.Add(spent)) }, time.Minute, time.Microsecond)
+	for _, h := range b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: judge, Lease: spent, Limit: 100}).Orphans {
+		if !slices.Contains(lost, h.Worker) {
+			lost = append(lost, h.Worker)
+		}
+	}
+	slices.Sort(lost)
+	return lost
+}
+
+// nobodyIsLostForAnOutage: who comes back first, or starts then, does not judge those who could not renew their leases either. Who does not
+// come back is lost a lease later.
+func nobodyIsLostForAnOutage[TTx any](b *storeBench[TTx]) {
+	first, second, dead := b.silent(), b.silent(), b.silent()
+	for _, worker := range []squidmesh.WorkerID{first, second, dead} {
+		b.hold(worker, "a")
+	}
+	for range 2 {
+		report := b.beat(first)
+		require.True(b, report.Alive)
+		require.Empty(b, report.Orphans, "it has not been there for a lease")
+	}
+	require.Empty(b, b.beat(b.register(long)).Orphans, "nor has one that starts")
+	report := b.beat(second)
+	require.True(b, report.Alive)
+	require.Empty(b, report.Orphans)
+	require.Equal(b, []squidmesh.WorkerID{dead}, b.expire(first))
+	require.False(b, b.beat(dead).Alive)
+	require.True(b, b.beat(first).Alive)
+	require.True(b, b.beat(second).Alive)
+
+	// Another one that has been there is as good a witness.
+	silent := b.silent()
+	b.hold(silent, "a")
+	require.Contains(b, b.expire(b.register(long)), silent)
+}
+
+func partOfATickDoesNoMore[TTx any](b *storeBench[TTx]) {
+	gone, worker, other := b.register(long), b.silent(), b.register(long)
+	_, held := b.hold(gone, "a")
+	b.hold(worker, "a")
+	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Resign: gone, Lease: long})
+	look := squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: worker, Lease: long, Limit: 100}
+	renew := squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: long, Limit: 100}
+
+	report := b.tick(renew)
+	require.True(b, report.Alive)
+	require.Empty(b, report.Orphans, "renewing does not look")
+	require.Equal(b, []squidmesh.WorkerID{gone}, b.expire(other), "the lease has been renewed")
+	report = b.tick(look)
+	require.True(b, report.Alive)
+	require.Equal(b, held, report.Orphans)
+
+	renew.Lease = spent
+	b.tick(renew)
+	require.True(b, b.tick(look).Alive)
+	require.Contains(b, b.expire(other), worker, "looking does not renew")
+	require.False(b, b.tick(look).Alive)
+	require.False(b, b.tick(renew).Alive)
+
+	renew = squidmesh.WorkerTick{Only: squidmesh.TickLease, Register: &squidmesh.Worker{Name: "host"}, Lease: long, Limit: 100}
+	report = b.tick(renew)
+	require.Positive(b, report.Registered)
+	require.True(b, report.Alive)
+	require.Empty(b, report.Orphans)
 }
 
 func compareHolds(x, y squidmesh.Hold) int {
@@ -150,7 +234,7 @@ func compareHolds(x, y squidmesh.Hold) int {
 }
 
 func lateWorkerLivesUntilDeclared[TTx any](b *storeBench[TTx]) {
-	late := b.register(spent)
+	late := b.silent()
 	require.True(b, b.beat(late).Alive, "nobody was there to declare it lost")
 	other := b.register(long)
 	require.Empty(b, b.beat(other).Orphans)

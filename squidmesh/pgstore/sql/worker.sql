@@ -25,10 +25,24 @@ where id in (
 -- name: Resign
 update /* schema */squidmesh_worker set lost_at = coalesce($2::timestamptz, clock_timestamp()) where id = $1 and lost_at is null;
 
+-- name: Beat
+-- Waits for nothing but the worker's own row. registered_at is when the worker registered, or renewed its lease after a gap of more than
+-- half of it: since then the database has been there for it. A clock that came back makes a gap too.
+update /* schema */squidmesh_worker as w
+set lease_until = now.at + @lease::bigint * interval '1 microsecond',
+    registered_at = case
+        when w.lease_until < now.at + @lease::bigint * interval '1 microsecond' / 2 or w.registered_at > now.at then now.at
+        else w.registered_at
+    end
+from (select coalesce(@now::timestamptz, clock_timestamp()) as at) as now
+where w.id = @worker and w.lost_at is null
+returning now.at;
+
 -- name: Tick
--- One statement a second and process. Its parts share one snapshot, so what expired and beat change is taken from what they
--- return. A worker whose row is locked is renewing its lease at this moment, so it is not expired: SKIP LOCKED, without
--- which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
+-- One statement a second and process. Its parts share one snapshot, so what expired changes is taken from what it returns. A worker
+-- is expired only if a witness has been able to renew a lease for as long as one lasts: after an outage the first one to come
+-- back must not judge the others, who could not come either. A worker whose row is locked is renewing its lease at this moment, so it
+-- is not expired: SKIP LOCKED, without which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
 -- partial index, and so are open decisions with a deadline. Attempts past theirs are found by the holds, which are as many as there
 -- are deliveries at work: an index on the deadlines of attempts would cost every step more than this costs now and then.
 --
@@ -38,16 +52,15 @@ update /* schema */squidmesh_worker set lost_at = coalesce($2::timestamptz, cloc
 with now as materialized (
     select coalesce(@now::timestamptz, clock_timestamp()) as at
 ),
-beat as (
-    update /* schema */squidmesh_worker set lease_until = (select at from now) + @lease::bigint * interval '1 microsecond'
-    where id = @worker and lost_at is null
-    returning id
-),
 expired as (
     update /* schema */squidmesh_worker set lost_at = (select at from now)
     where id in (
         select w.id from /* schema */squidmesh_worker as w
-        where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < (select at from now))
+        where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < (select at from now) and exists (
+            select from /* schema */squidmesh_worker as witness
+            where witness.lost_at is null and (witness.id = @worker or witness.lease_until >= (select at from now))
+                and witness.registered_at <= (select at from now) - @lease::bigint * interval '1 microsecond'
+        ))
         for update of w skip locked
     )
     returning id
@@ -113,7 +126,7 @@ late as (
     order by s.deadline_at, s.run_id, s.name, s.phase
     limit @limit
 )
-select now.at, exists (select from beat), part, owner, run_id, name, phase,
+select now.at, exists (select from /* schema */squidmesh_worker where id = @worker and lost_at is null), part, owner, run_id, name, phase,
     coalesce((step).status, ''), coalesce((step).attempt, 0), coalesce((step).failures, 0), coalesce((step).losses, 0),
     coalesce((step).missing, 0), coalesce((step).done_seq, 0), coalesce((step).worker, 0), (step).due_at, (step).deadline_at,
     (step).started_at, (step).finished_at, coalesce((step).cause, ''), coalesce((step).job_id, ''), coalesce((step).queue, '')

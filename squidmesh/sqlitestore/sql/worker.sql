@@ -18,10 +18,24 @@ where lost_at < ? - 86400000000 and not exists (select 1 from squidmesh_hold as 
 update squidmesh_worker set lost_at = ?2 where id = ?1 and lost_at is null;
 
 -- name: Beat
-update squidmesh_worker set lease_until = ?2 + ?3 where id = ?1 and lost_at is null;
+-- registered_at is when the worker registered, or renewed its lease after a gap of more than half of it: since then the database has been
+-- there for it. A clock that came back makes a gap too.
+update squidmesh_worker
+set lease_until = ?2 + ?3,
+    registered_at = case when lease_until < ?2 + ?3 / 2 or registered_at > ?2 then ?2 else registered_at end
+where id = ?1 and lost_at is null;
 
 -- name: Expire
-update squidmesh_worker set lost_at = ?2 where lost_at is null and id <> ?1 and (?3 or lease_until < ?2);
+-- Only if a witness has been able to renew a lease for as long as one lasts: after an outage the first one to come back must not judge
+-- the others, who could not come either.
+update squidmesh_worker set lost_at = ?2
+where lost_at is null and id <> ?1 and (?3 or lease_until < ?2 and exists (
+    select 1 from squidmesh_worker as witness
+    where witness.lost_at is null and (witness.id = ?1 or witness.lease_until >= ?2) and witness.registered_at <= ?2 - ?4
+));
+
+-- name: Alive
+select exists (select 1 from squidmesh_worker where id = ? and lost_at is null);
 
 -- name: Orphans
 -- By the holds' primary key: no index on the steps is needed.
