@@ -38,6 +38,10 @@ func (s migratedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Ru
 	return answer, s.traits.named(err)
 }
 
+func (s migratedStore[TTx]) FreeKey(ctx context.Context, tx TTx, id RunID) error {
+	return s.traits.named(s.Store.FreeKey(ctx, tx, id))
+}
+
 func (s migratedStore[TTx]) Apply(ctx context.Context, tx TTx, ts []Transition) error {
 	return s.traits.named(s.Store.Apply(ctx, tx, ts))
 }

@@ -28,8 +28,35 @@ type StartParams struct {
 	// keys that nobody can choose.
 	Key string
 
+	// Reuse says whether the key of a run that failed or was cancelled may be used again. Zero is [KeyReuseNever].
+	Reuse KeyReuse
+
 	// Actor is who started the run, for the audit: at most 200 bytes of printable characters. Optional.
 	Actor string
+}
+
+// KeyReuse says what becomes of a start whose Key belongs to a run that has not completed and will not.
+type KeyReuse string
+
+const (
+	// KeyReuseNever: a key belongs to one run for good. The start returns that run with Existing, be it failed or cancelled: look at
+	// its Status.
+	KeyReuseNever KeyReuse = ""
+	// KeyReuseAfterFailure: a run that failed or was cancelled gives its key up, whatever its payload was. A new run is started, and
+	// [Runtime.ListRuns] finds both by the key.
+	KeyReuseAfterFailure KeyReuse = "after_failure"
+)
+
+// takesFrom reports whether a run of that status gives its key up.
+func (r KeyReuse) takesFrom(status RunStatus) bool {
+	return r == KeyReuseAfterFailure && (status == RunFailed || status == RunCancelled)
+}
+
+func (r KeyReuse) check() error {
+	if r != KeyReuseNever && r != KeyReuseAfterFailure {
+		return &InputError{Field: "Reuse", Code: "unknown_policy", Detail: echo.Quote(string(r)) + " is neither empty nor " + string(KeyReuseAfterFailure)}
+	}
+	return nil
 }
 
 // StartResult is the run that a start led to.
@@ -81,7 +108,8 @@ type pendingStart struct {
 	spec    *Spec
 	trigger TriggerSpec
 	payload accepted // as given
-	cron    bool     // asked for by a cron delivery
+	reuse   KeyReuse
+	cron    bool // asked for by a cron delivery
 	event   Started
 }
 
@@ -108,7 +136,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo.Quote(params.Trigger), spec.workflow,
 			didYouMean(params.Trigger, names))
 	}
-	if err := checkLine("Actor", params.Actor, maxActor); err != nil {
+	if err := firstError(checkLine("Actor", params.Actor, maxActor), params.Reuse.check()); err != nil {
 		return pendingStart{}, err
 	}
 	payload, err := encodePayload(params.Payload)
@@ -119,7 +147,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	if err != nil {
 		return pendingStart{}, err
 	}
-	s := pendingStart{spec: spec, trigger: trigger, payload: accepted, event: Started{
+	s := pendingStart{spec: spec, trigger: trigger, payload: accepted, reuse: params.Reuse, event: Started{
 		Trigger: trigger.Name, Key: params.Key, Actor: params.Actor,
 	}}
 	if params.Key != "" {

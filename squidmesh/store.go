@@ -41,6 +41,10 @@ type Store[TTx any] interface {
 	// committed or gone, inserts nothing, and returns the run that has them, with its payload left out.
 	InsertRun(ctx context.Context, tx TTx, run Run) (taken *Run, err error)
 
+	// FreeKey takes the key from a run that failed or was cancelled, for another run of its workflow to have. Find goes on to find the
+	// run by it. It waits for who has locked the run, and does nothing to one that has no key any more.
+	FreeKey(ctx context.Context, tx TTx, id RunID) error
+
 	// Apply writes transitions of different runs: each table in one statement. It inserts new runs that have no key and that
 	// InsertRun has not inserted; those with a key must have been.
 	Apply(ctx context.Context, tx TTx, ts []Transition) error

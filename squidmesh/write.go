@@ -251,11 +251,11 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 		if !r.folded.NewRun || r.folded.Run.Key == "" && r.members[0].doubtful == nil {
 			continue
 		}
-		taken, err := rt.store.InsertRun(ctx, tx, r.folded.Run)
+		m := r.members[0]
+		taken, err := rt.insertRun(ctx, tx, r.folded.Run, m.start.reuse)
 		if err != nil {
 			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
 		}
-		m := r.members[0]
 		key, hash := strings.TrimPrefix(r.folded.Run.Key, cronSpace), r.folded.Run.KeyHash
 		r.folded.Run.KeyHash, m.c.Run.KeyHash = "", "" // what goes on from here is told to callers and observers
 		r.folded.Run.Key, m.c.Run.Key = callersKey(r.folded.Run.Key), callersKey(m.c.Run.Key)
@@ -272,6 +272,19 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *writing) err
 		m.c, r.folded = committed{existing: taken}, Transition{}
 	}
 	return nil
+}
+
+// insertRun inserts the row of a new run, unless its place is taken by one that keeps it.
+func (rt *Runtime[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse KeyReuse) (taken *Run, err error) {
+	for {
+		taken, err := rt.store.InsertRun(ctx, tx, run)
+		if err != nil || taken == nil || taken.ID == run.ID || !reuse.takesFrom(taken.Status) {
+			return taken, err
+		}
+		if err := rt.store.FreeKey(ctx, tx, taken.ID); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // claimInputs puts the inputs of claimed steps together, from the payload, the outputs stored so far, and those that this very

@@ -26,6 +26,17 @@ func (s *Store) InsertRun(ctx context.Context, tx *Tx, row squidmesh.Run) (*squi
 	return nil, nil
 }
 
+// FreeKey implements squidmesh.Store.
+func (s *Store) FreeKey(ctx context.Context, tx *Tx, id squidmesh.RunID) error {
+	if err := tx.writable(ctx); err != nil {
+		return err
+	}
+	if r := tx.state.runs[id]; r != nil && (r.row.Status == squidmesh.RunFailed || r.row.Status == squidmesh.RunCancelled) {
+		tx.state.freeKey(r.row)
+	}
+	return nil
+}
+
 // Apply implements squidmesh.Store. Rows that should be there and are not, or versions that do not rise, are errors.
 func (s *Store) Apply(ctx context.Context, tx *Tx, ts []squidmesh.Transition) error {
 	if err := tx.writable(ctx); err != nil {

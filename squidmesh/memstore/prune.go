@@ -95,9 +95,7 @@ func (s *state) deleteRun(row squidmesh.Run) {
 		}
 	}
 	delete(s.runs, row.ID)
-	if row.Key != "" {
-		delete(s.keys, runKey{row.Workflow, row.Key})
-	}
+	s.freeKey(row)
 }
 
 func (s *state) deleteFire(f squidmesh.Fire) {

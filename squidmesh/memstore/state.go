@@ -14,8 +14,8 @@ import (
 // replaced, never changed.
 type state struct {
 	runs     map[squidmesh.RunID]*run
-	keys     map[runKey]squidmesh.RunID
-	specs    map[string]savedSpec // by shape
+	keys     map[runKey]squidmesh.RunID // but for those that were freed
+	specs    map[string]savedSpec       // by shape
 	holds    holds
 	workers  map[squidmesh.WorkerID]squidmesh.Worker
 	steady   map[squidmesh.WorkerID]time.Time // since when a worker has renewed its lease without a gap
@@ -67,6 +67,13 @@ func (s *state) edit(id squidmesh.RunID) *run {
 	r := &run{row: old.row, steps: maps.Clone(old.steps), attempts: slices.Clone(old.attempts), audit: slices.Clone(old.audit)}
 	s.runs[id] = r
 	return r
+}
+
+// freeKey takes the place that a run has by its key from it, if it has one.
+func (s *state) freeKey(row squidmesh.Run) {
+	if key := (runKey{row.Workflow, row.Key}); s.keys[key] == row.ID {
+		delete(s.keys, key)
+	}
 }
 
 // insert adds the row of a new run.

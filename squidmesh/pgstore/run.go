@@ -39,6 +39,12 @@ func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run squidmesh.Run) (*s
 	}
 }
 
+// FreeKey implements squidmesh.Store.
+func (s *Store) FreeKey(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) error {
+	_, err := tx.Exec(ctx, s.sql("FreeKey"), id(run))
+	return err
+}
+
 // Find implements squidmesh.Store.
 func (s *Store) Find(ctx context.Context, tx pgx.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
 	statement := "FindByStatus"

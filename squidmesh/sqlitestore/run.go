@@ -28,6 +28,12 @@ func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*
 	return &taken[0], nil
 }
 
+// FreeKey implements squidmesh.Store.
+func (s *Store) FreeKey(ctx context.Context, tx *sql.Tx, run squidmesh.RunID) error {
+	_, err := tx.ExecContext(ctx, s.sql("FreeKey"), run)
+	return err
+}
+
 // Find implements squidmesh.Store.
 func (s *Store) Find(ctx context.Context, tx *sql.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
 	statement := "FindByStatus"

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
@@ -15,6 +17,8 @@ func runTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	return map[string]func(*storeBench[TTx]){
 		"InsertRun_KeepsEveryColumn":             insertKeepsEveryColumn[TTx],
 		"InsertRun_TakenKeyReturnsItsRun":        takenKeyReturnsItsRun[TTx],
+		"FreeKey_LetsAnotherRunHaveIt":           freeKeyLetsAnotherRunHaveIt[TTx],
+		"FreeKey_OneOfManyTakesItOver":           oneOfManyTakesAKeyOver[TTx],
 		"InsertRun_TakenIDReturnsItsRun":         takenIDReturnsItsRun[TTx],
 		"InsertRun_OneOfManyConcurrentKeysWins":  oneOfManyConcurrentKeysWins[TTx],
 		"InsertRun_WaitsForAnUncommittedKey":     waitsForAnUncommittedKey[TTx],
@@ -70,6 +74,70 @@ func takenKeyReturnsItsRun[TTx any](b *storeBench[TTx]) {
 	b.insert(other) // keys belong to their workflow
 	b.insert(newRun("checkout"))
 	b.insert(newRun("checkout")) // and no key is not a key
+}
+
+// freeKeyLetsAnotherRunHaveIt: a key that was freed is not taken, and finds its run.
+func freeKeyLetsAnotherRunHaveIt[TTx any](b *storeBench[TTx]) {
+	keyed := func(status squidmesh.RunStatus, after time.Duration) squidmesh.Run {
+		run := newRun("checkout")
+		run.Key, run.Status, run.CreatedAt = "order-1", status, sampleTime.Add(after)
+		b.insert(run)
+		run.Payload = nil
+		return run
+	}
+	free := func(run squidmesh.Run) {
+		b.write(func(ctx context.Context, tx TTx) { require.NoError(b, b.store.FreeKey(ctx, tx, run.ID)) })
+	}
+	failed := keyed(squidmesh.RunFailed, 0)
+	free(failed)
+	free(failed)
+	cancelled := keyed(squidmesh.RunCancelled, time.Second)
+	free(failed) // which is not the one that has the key now
+	b.write(func(ctx context.Context, tx TTx) {
+		taken, err := b.store.InsertRun(ctx, tx, func() squidmesh.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
+		require.NoError(b, err)
+		require.Equal(b, &cancelled, taken)
+	})
+	free(cancelled)
+	running := keyed(squidmesh.RunRunning, 2*time.Second)
+	free(running)
+	b.write(func(ctx context.Context, tx TTx) {
+		taken, err := b.store.InsertRun(ctx, tx, func() squidmesh.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
+		require.NoError(b, err)
+		require.Equal(b, &running, taken, "it may still complete")
+		require.NoError(b, b.store.FreeKey(ctx, tx, newRunID()), "nobody's")
+	})
+	all := []squidmesh.Run{running, cancelled, failed}
+	require.Equal(b, all, b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1"}))
+	require.Equal(b, all, b.find(squidmesh.RunQuery{Key: "order-1"}))
+	require.Equal(b, all[1:2], b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1", Limit: 1, After: &squidmesh.RunCursor{CreatedAt: running.CreatedAt, ID: running.ID}}))
+	require.Equal(b, all[2:], b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1", Statuses: []squidmesh.RunStatus{squidmesh.RunFailed}}))
+}
+
+func oneOfManyTakesAKeyOver[TTx any](b *storeBench[TTx]) {
+	failed := newRun("checkout")
+	failed.Key, failed.Status = "order-1", squidmesh.RunFailed
+	b.insert(failed)
+	var group sync.WaitGroup
+	var won atomic.Int32
+	for range 8 {
+		run := newRun("checkout")
+		run.Key = "order-1"
+		group.Go(func() {
+			assert.NoError(b, b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
+				if err := b.store.FreeKey(ctx, tx, failed.ID); err != nil {
+					return err
+				}
+				taken, err := b.store.InsertRun(ctx, tx, run)
+				if taken == nil && err == nil {
+					won.Add(1)
+				}
+				return err
+			}))
+		})
+	}
+	group.Wait()
+	require.EqualValues(b, 1, won.Load())
 }
 
 // takenIDReturnsItsRun: a start is repeated whose first COMMIT took effect without anybody hearing of it.

@@ -1,6 +1,6 @@
 -- name: Run
 -- The columns of a run except its payload.
-id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, window_at,
+id, workflow, trigger, shape, coalesce(key, freed_key, '') as key, coalesce(key_hash, '') as key_hash, window_at,
     window_end, received_at, coalesce(signal_id, '') as signal_id, replayed_from, created_at, status, verdict, compensate, version, seq,
     last_at, open, retrying, reason, finished_at
 
@@ -45,10 +45,15 @@ select /* include Run */, null::json as payload
 from /* schema */squidmesh_run
 where workflow = $2 and key = $3 and id <> $1;
 
+-- name: FreeKey
+-- By the primary key. Of two that free it at once the second one waits for the first, and finds the key gone.
+update /* schema */squidmesh_run set freed_key = key, key = null
+where id = $1 and key is not null and status in ('failed', 'cancelled');
+
 -- name: Filter
 -- What all listings share. Open ends are infinite values rather than nulls, so that a generic plan can still use the index
 -- for them.
-status = any(@statuses::text[]) and @key in ('', key)
+status = any(@statuses::text[]) and @key in ('', key, freed_key)
     and created_at >= @from and created_at < @before and (created_at, id) < (@cursor_at, @cursor_id)
 order by created_at desc, id desc
 limit nullif(@limit::bigint, 0)
@@ -59,10 +64,20 @@ from /* schema */squidmesh_run
 where id = any(@ids::uuid[]) and @workflow in ('', workflow) and /* include Filter */;
 
 -- name: FindByKey
--- By the unique index.
-select /* include Run */, case when @payload then payload end as payload
-from /* schema */squidmesh_run
-where workflow = @workflow and key = @key and /* include Filter */;
+-- By the unique index, and by that of the keys that were freed.
+select found.*
+from (
+    select /* include Run */, case when @payload then payload end as payload
+    from /* schema */squidmesh_run
+    where workflow = @workflow and key = @key
+    union all
+    select /* include Run */, case when @payload then payload end as payload
+    from /* schema */squidmesh_run
+    where workflow = @workflow and freed_key = @key
+) as found
+where status = any(@statuses::text[]) and created_at >= @from and created_at < @before and (created_at, id) < (@cursor_at, @cursor_id)
+order by created_at desc, id desc
+limit nullif(@limit::bigint, 0);
 
 -- name: FindByWorkflow
 -- By the index (workflow, created_at, id), backwards.

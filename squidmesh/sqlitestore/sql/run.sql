@@ -1,6 +1,6 @@
 -- name: Run
 -- The columns of a run except its payload.
-id, workflow, trigger, shape, coalesce(key, '') as key, coalesce(key_hash, '') as key_hash, coalesce(window_at, 0) as window_at,
+id, workflow, trigger, shape, coalesce(key, freed_key, '') as key, coalesce(key_hash, '') as key_hash, coalesce(window_at, 0) as window_at,
     coalesce(window_end, 0) as window_end, coalesce(received_at, 0) as received_at, coalesce(signal_id, '') as signal_id, replayed_from,
     created_at, status, verdict, compensate, version, seq, last_at, open, retrying, reason, coalesce(finished_at, 0) as finished_at
 
@@ -34,9 +34,12 @@ select /* include Run */, null as payload
 from squidmesh_run
 where id = ? or workflow = ? and key = ?;
 
+-- name: FreeKey
+update squidmesh_run set freed_key = key, key = null where id = ? and key is not null and status in ('failed', 'cancelled');
+
 -- name: Filter
 -- What all listings share. Open ends are extreme values rather than nulls, so that the index serves them too.
-status in (select value from json_each(@statuses)) and @key in ('', coalesce(key, ''))
+status in (select value from json_each(@statuses)) and @key in ('', coalesce(key, freed_key, ''))
     and created_at >= @from and created_at < @before and (created_at, id) < (@cursor_at, @cursor_id)
 order by created_at desc, id desc
 limit @limit
@@ -47,10 +50,10 @@ from squidmesh_run
 where id in (select value from json_each(@ids)) and @workflow in ('', workflow) and /* include Filter */;
 
 -- name: FindByKey
--- By the unique index.
+-- By the unique index, and by that of the keys that were freed.
 select /* include Run */, iif(@payload, payload, null) as payload
 from squidmesh_run
-where workflow = @workflow and key = @key and /* include Filter */;
+where (workflow = @workflow and key = @key or workflow = @workflow and freed_key = @key) and /* include Filter */;
 
 -- name: FindByWorkflow
 -- By the index (workflow, created_at, id), backwards.
