@@ -90,10 +90,19 @@ type cronBench[TTx any] struct {
 	*testing.T
 	store squidmesh.Store[TTx]
 	queue *cronQueue[TTx]
+	open  func(*cronBench[TTx]) squidmesh.Store[TTx] // on a database of its own
 	check func(*invariants.Options) ([]invariants.Violation, error)
 
 	mu  sync.Mutex
 	now time.Time
+}
+
+// fresh is a bench for a test of its own.
+func (b *cronBench[TTx]) fresh(t *testing.T) *cronBench[TTx] {
+	t.Helper()
+	b = &cronBench[TTx]{T: t, queue: &cronQueue[TTx]{}, open: b.open}
+	b.store = b.open(b)
+	return b
 }
 
 func (b *cronBench[TTx]) clock(time.Time) time.Time {
@@ -232,6 +241,9 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
 		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
 		"CallersKeysDoNotReachWindows":            callersKeysDoNotReachWindows[TTx],
+		"AChangedScheduleOwesTheOldWindow":        changedScheduleOwes[TTx],
+		"AScheduleThatMeansTheSameStays":          sameScheduleStays[TTx],
+		"SchedulesThatTakeTurnsFire":              schedulesTakeTurns[TTx],
 	}
 }
 
@@ -239,9 +251,8 @@ func runCronTests[TTx any](t *testing.T, tests map[string]func(*cronBench[TTx]),
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &cronBench[TTx]{T: t, queue: &cronQueue[TTx]{}}
+			b := (&cronBench[TTx]{open: open}).fresh(t)
 			b.at("2026-03-02T06:59:00Z") // a Monday
-			b.store = open(b)
 			test(b)
 			violations, err := b.check(&invariants.Options{Grace: -1})
 			require.NoError(t, err)
@@ -712,7 +723,9 @@ func newDefinition[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, old.Stop(b.Context()))
 	b.at("2026-03-02T07:30:00Z")
 	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 8 * * *", TimeZone: "Europe/Berlin"}))
-	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339), "the old window is void")
+	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
+	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(rt, "nightly"), "the old window is owed, and late by the old policy")
+	require.Len(b, b.queue.take(), 1)
 	require.NoError(b, rt.Stop(b.Context()))
 
 	other := b.process(b.queue, squidmesh.Workflow{Name: "other", Triggers: []squidmesh.Trigger{

@@ -55,16 +55,93 @@ func (rt *Runtime[TTx]) cronKeys() []TriggerKey {
 	return keys
 }
 
-// registerTriggers writes the registered cron triggers into their rows.
-func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.Time) error {
+// registerTriggers writes the registered cron triggers into their rows, and returns the fires that their former definitions owed.
+func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.Time) ([]Fire, error) {
 	rows, err := rt.cronTriggers(now)
 	if err != nil || len(rows) == 0 {
-		return err
+		return nil, err
 	}
 	if _, err := rt.store.SaveCron(ctx, tx, CronChange{Register: rows}); err != nil {
-		return fmt.Errorf("register %d triggers: %w", len(rows), err)
+		return nil, fmt.Errorf("register %d triggers: %w", len(rows), err)
 	}
-	return rt.pullBack(ctx, tx, now)
+	owed, err := rt.redefineTriggers(ctx, tx, rows)
+	if err != nil {
+		return nil, fmt.Errorf("change the definitions of triggers: %w", err)
+	}
+	return owed, rt.pullBack(ctx, tx, now)
+}
+
+// redefineTriggers gives the rows that others have defined differently the definitions of this process. Rows that need nothing are not
+// locked, so that a start waits for nobody who fires or operates them.
+func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []TriggerState) ([]Fire, error) {
+	byKey := map[TriggerKey]TriggerState{}
+	for _, row := range defined {
+		byKey[row.TriggerKey] = row
+	}
+	rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: rt.cronKeys()})
+	if err != nil {
+		return nil, err
+	}
+	var keys []TriggerKey
+	for _, row := range rows {
+		if !row.defines(byKey[row.TriggerKey]) {
+			keys = append(keys, row.TriggerKey)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	if rows, err = rt.store.Triggers(ctx, tx, TriggerQuery{Keys: keys, Lock: true}); err != nil {
+		return nil, err
+	}
+	now, err := rt.now(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	var change CronChange
+	for _, row := range rows {
+		if row.defines(byKey[row.TriggerKey]) {
+			continue // another process of this program was faster
+		}
+		owed, row, err := row.redefined(byKey[row.TriggerKey], now)
+		if err != nil {
+			return nil, fmt.Errorf("trigger %s: %w", row.TriggerKey, err)
+		}
+		change.NewFires = append(change.NewFires, owed...)
+		change.Defined = append(change.Defined, row)
+	}
+	return rt.saveFires(ctx, tx, change, now)
+}
+
+// defines reports whether a row says what another one does, apart from what has become of them.
+func (row TriggerState) defines(other TriggerState) bool {
+	return row.Expression == other.Expression && row.TimeZone == other.TimeZone && row.Missed == other.Missed &&
+		row.CatchUp == other.CatchUp && row.Overlap == other.Overlap
+}
+
+// redefined is a row with another definition. Of a schedule that means the same the next window stays, and what was missed is still due.
+// Otherwise the windows that have come by the old one are decided now, by the old policy: nobody else could.
+func (row TriggerState) redefined(definition TriggerState, now time.Time) (owed []Fire, _ TriggerState, _ error) {
+	s, err := newSchedule(definition.Expression, definition.TimeZone)
+	if err != nil {
+		return nil, row, err
+	}
+	next := s.next(now)
+	old, err := newSchedule(row.Expression, row.TimeZone)
+	switch {
+	case err != nil: // a newer program wrote it, and nobody here can tell what it owed
+	case old.same(s):
+		next = row.NextAt
+	case row.Paused: // then there are no windows
+	default:
+		if !row.NextAt.IsZero() && !row.NextAt.After(now) {
+			owed, row.NextAt = row.fires(old, now)
+		}
+		next = s.follow(old, row.NextAt, now)
+	}
+	row.Expression, row.TimeZone, row.NextAt = definition.Expression, definition.TimeZone, next
+	row.Missed, row.CatchUp, row.Overlap = definition.Missed, definition.CatchUp, definition.Overlap
+	return owed, row, nil
 }
 
 // pullBack brings back the next windows that lie beyond the one after now, as they do once the database's clock has jumped ahead and

@@ -53,6 +53,36 @@ func (s schedule) next(after time.Time) time.Time {
 	}
 }
 
+// same reports whether two schedules have the same windows, however they are written.
+func (s schedule) same(other schedule) bool {
+	a, fields := s.cron.(*cron.SpecSchedule)
+	b, both := other.cron.(*cron.SpecSchedule)
+	if !fields || !both {
+		return s.every > 0 && s.every == other.every
+	}
+	// A star is a bit of its own, which matters only where a day is told by month and by week.
+	const all = 1<<60 - 1
+	return s.zone.String() == other.zone.String() && a.Second&all == b.Second&all && a.Minute&all == b.Minute&all && a.Hour&all == b.Hour&all &&
+		a.Month&all == b.Month&all && a.Dom == b.Dom && a.Dow == b.Dow
+}
+
+// follow is the first window of a schedule that takes the place of another one, whose next window would have been nextAt. Real time goes on
+// from the old one's last window: were it counted from now, two definitions that take turns faster than they are due would never be.
+func (s schedule) follow(old schedule, nextAt, now time.Time) time.Time {
+	next := s.next(now)
+	if s.every == 0 || old.every == 0 || nextAt.IsZero() {
+		return next
+	}
+	at := nextAt.Add(s.every - old.every)
+	if at.Before(now) {
+		at = now.Truncate(time.Second)
+	}
+	if at.After(next) {
+		return next
+	}
+	return at
+}
+
 // due returns the newest windows, at most limit, oldest first, of those from the window first on that are not after now.
 func (s schedule) due(first, now time.Time, limit int) []time.Time {
 	if first.IsZero() || first.After(now) {

@@ -211,6 +211,7 @@ func (rt *Runtime[TTx]) worker() *Worker {
 // register writes this process's worker row, and the rows of its triggers.
 func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (WorkerReport, error) {
 	var report WorkerReport
+	var owed []Fire
 	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
 			Register: rt.worker(), Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
@@ -218,8 +219,13 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (Worke
 		if err != nil {
 			return err
 		}
-		return rt.registerTriggers(ctx, tx, report.Now)
+		owed, err = rt.registerTriggers(ctx, tx, report.Now)
+		return err
 	})
+	if err == nil && len(owed) > 0 {
+		rt.waker.wake(rt.config.Queue)
+		rt.observeFires(ctx, owed...)
+	}
 	return report, err
 }
 

@@ -148,9 +148,11 @@ type FireQuery struct {
 
 // CronChange is what one transaction writes about triggers, in this order.
 type CronChange struct {
-	// Register inserts triggers, or changes the definitions of those that exist; NextAt then changes only together with the
-	// expression or the zone, and Paused, PrunedTo and what was said of a pause not at all.
+	// Register inserts the triggers that are not there yet, and leaves the others as they are.
 	Register []TriggerState
+
+	// Defined writes Expression, TimeZone, Missed, CatchUp, Overlap and NextAt.
+	Defined []TriggerState
 
 	// Triggers writes NextAt.
 	Triggers []TriggerState

@@ -355,6 +355,16 @@ var shellMutants = []shellMutant{
 		`return "cron:" +`,
 	}, "./squidmesh", "TestCron/sqlite/CallersKeysDoNotReachWindows"},
 	{mutant{
+		"a changed schedule drops what the old one owes", "squidmesh/fire.go",
+		"owed, row.NextAt = row.fires(old, now)",
+		"_, row.NextAt = row.fires(old, now)",
+	}, "./squidmesh", "TestCron/sqlite/AChangedScheduleOwesTheOldWindow"},
+	{mutant{
+		"a changed schedule counts real time anew", "squidmesh/schedule.go",
+		"if s.every == 0 || old.every == 0 || nextAt.IsZero() {",
+		"if true {",
+	}, "./squidmesh", "TestCron/sqlite/SchedulesThatTakeTurnsFire"},
+	{mutant{
 		"the second to pause takes the place of the first", "squidmesh/trigger_operate.go",
 		"if err != nil || row.Paused == paused {",
 		"if err != nil {",

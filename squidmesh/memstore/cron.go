@@ -102,14 +102,17 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 	}
 	triggers := tx.state.triggers
 	for _, t := range c.Register {
-		if old, known := triggers[t.TriggerKey]; known {
-			t.Paused, t.ChangedAt, t.Actor, t.Comment, t.PrunedTo = old.Paused, old.ChangedAt, old.Actor, old.Comment, old.PrunedTo
-			if t.Expression == old.Expression && t.TimeZone == old.TimeZone {
-				t.NextAt = old.NextAt
-			}
+		if _, known := triggers[t.TriggerKey]; !known {
+			t.NextAt = micros(t.NextAt)
+			triggers[t.TriggerKey] = t
 		}
-		t.NextAt = micros(t.NextAt)
-		triggers[t.TriggerKey] = t
+	}
+	for _, t := range c.Defined {
+		if row, known := triggers[t.TriggerKey]; known {
+			row.Expression, row.TimeZone, row.NextAt = t.Expression, t.TimeZone, micros(t.NextAt)
+			row.Missed, row.CatchUp, row.Overlap = t.Missed, t.CatchUp, t.Overlap
+			triggers[t.TriggerKey] = row
+		}
 	}
 	for _, t := range c.Triggers {
 		if row, known := triggers[t.TriggerKey]; known {

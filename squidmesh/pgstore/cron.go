@@ -85,6 +85,14 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 			column(r, func(t *trigger) string { return string(t.Overlap) }),
 			column(r, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }), column(r, func(t *trigger) bool { return t.Paused }))
 	}
+	if d := c.Defined; len(d) > 0 {
+		batch.add(s.sql("DefineTriggers"),
+			column(d, func(t *trigger) string { return t.Workflow }), column(d, func(t *trigger) string { return t.Trigger }),
+			column(d, func(t *trigger) string { return t.Expression }), column(d, func(t *trigger) string { return t.TimeZone }),
+			column(d, func(t *trigger) string { return string(t.Missed) }), column(d, func(t *trigger) int32 { return int32(t.CatchUp) }),
+			column(d, func(t *trigger) string { return string(t.Overlap) }),
+			column(d, func(t *trigger) pgtype.Timestamptz { return stamp(t.NextAt) }))
+	}
 	if u := c.Triggers; len(u) > 0 {
 		batch.add(s.sql("UpdateTriggers"),
 			column(u, func(t *trigger) string { return t.Workflow }), column(u, func(t *trigger) string { return t.Trigger }),

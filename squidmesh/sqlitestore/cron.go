@@ -56,7 +56,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c squidmesh.CronChange
 	for _, save := range []struct {
 		statement string
 		triggers  []squidmesh.TriggerState
-	}{{"RegisterTriggers", c.Register}, {"UpdateTriggers", c.Triggers}, {"OperateTriggers", c.Operated}} {
+	}{{"RegisterTriggers", c.Register}, {"DefineTriggers", c.Defined}, {"UpdateTriggers", c.Triggers}, {"OperateTriggers", c.Operated}} {
 		rows := make([][]any, len(save.triggers))
 		for i, t := range save.triggers {
 			rows[i] = []any{

@@ -37,18 +37,22 @@ limit @limit
 for no key update of t skip locked;
 
 -- name: RegisterTriggers
--- The next window depends on expression and zone alone, so while these stay it stays too: what was missed is still due.
-insert into /* schema */squidmesh_trigger as t (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
+-- In the order of their keys, since it waits for others that insert the same ones.
+insert into /* schema */squidmesh_trigger (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
 select * from unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::timestamptz[], $9::boolean[]
 ) as u (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
 order by u.workflow, u.name
-on conflict (workflow, name) do update set
-    expression = excluded.expression, time_zone = excluded.time_zone, missed = excluded.missed, catch_up = excluded.catch_up,
-    overlap = excluded.overlap,
-    next_at = case when (t.expression, t.time_zone) = (excluded.expression, excluded.time_zone) then t.next_at else excluded.next_at end
-where (t.expression, t.time_zone, t.missed, t.catch_up, t.overlap)
-    <> (excluded.expression, excluded.time_zone, excluded.missed, excluded.catch_up, excluded.overlap);
+on conflict (workflow, name) do nothing;
+
+-- name: DefineTriggers
+-- Under the triggers' locks.
+update /* schema */squidmesh_trigger as t set
+    expression = u.expression, time_zone = u.time_zone, missed = u.missed, catch_up = u.catch_up, overlap = u.overlap, next_at = u.next_at
+from unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::timestamptz[]
+) as u (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at)
+where t.workflow = u.workflow and t.name = u.name;
 
 -- name: UpdateTriggers
 -- Under the triggers' locks.

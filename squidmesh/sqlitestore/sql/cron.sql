@@ -23,16 +23,19 @@ order by t.next_at, t.workflow, t.name
 limit ?;
 
 -- name: RegisterTriggers
--- The next window depends on expression and zone alone, so while these stay it stays too: what was missed is still due.
-insert into squidmesh_trigger as t (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
+insert into squidmesh_trigger (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
 select
     value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, nullif(value ->> 7, 0), value ->> 8
 from json_each(?)
 where true
-on conflict (workflow, name) do update set
-    expression = excluded.expression, time_zone = excluded.time_zone, missed = excluded.missed, catch_up = excluded.catch_up,
-    overlap = excluded.overlap,
-    next_at = iif((t.expression, t.time_zone) = (excluded.expression, excluded.time_zone), t.next_at, excluded.next_at);
+on conflict (workflow, name) do nothing;
+
+-- name: DefineTriggers
+update squidmesh_trigger as t set
+    expression = u.value ->> 2, time_zone = u.value ->> 3, missed = u.value ->> 4, catch_up = u.value ->> 5, overlap = u.value ->> 6,
+    next_at = nullif(u.value ->> 7, 0)
+from json_each(?) as u
+where t.workflow = u.value ->> 0 and t.name = u.value ->> 1;
 
 -- name: UpdateTriggers
 update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0)
