@@ -2,6 +2,7 @@ package oteladapter
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,16 +39,27 @@ func (t *Telemetry) Intercept(ctx context.Context, next func(ctx context.Context
 		stepKey.String(info.Step), phaseKey.String(string(info.Phase)), attemptKey.Int(info.Attempt),
 	}
 	if info.Job != "" {
-		attributes = append(attributes, jobKey.String(info.Job))
+		attributes = append(attributes, jobKey.String(text(info.Job)))
 	}
 	ctx, span := t.tracer.Start(below(ctx, info.RunID), spanName(info.Phase, info.Step),
 		trace.WithAttributes(attributes...), trace.WithLinks(from(ctx)...))
 	defer span.End() // also after a panic
 	err := next(ctx)
 	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+		span.SetStatus(codes.Error, text(err.Error()))
 	}
 	return err
+}
+
+// maxText bounds, in bytes, what a span says of an error.
+const maxText = 4 << 10
+
+// text is a text that every exporter takes. One that is not UTF-8 would lose the whole batch that it is in, a huge one may.
+func text(s string) string {
+	if len(s) > maxText {
+		s = s[:maxText-len("...")] + "..."
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 func spanName(phase squidmesh.Phase, step string) string {
@@ -81,7 +93,7 @@ func (t *Telemetry) trace(ctx context.Context, o squidmesh.Observation) {
 		if o.Entry.Name != "" {
 			name += " " + o.Entry.Name
 		}
-		t.past(ctx, o, name, o.Measures.Ran, actorKey.String(o.Entry.Actor))
+		t.past(ctx, o, name, o.Measures.Ran, actorKey.String(text(o.Entry.Actor)))
 	case squidmesh.AuditLost:
 		t.past(ctx, o, spanName(o.Entry.Phase, o.Entry.Name), o.Measures.Ran, outcomeKey.String("lost"))
 	}
@@ -97,7 +109,7 @@ func (t *Telemetry) started(ctx context.Context, o squidmesh.Observation) {
 	}
 	var extra []attribute.KeyValue
 	if len(o.Jobs) > 0 {
-		extra = append(extra, jobKey.String(o.Jobs[0].JobID))
+		extra = append(extra, jobKey.String(text(o.Jobs[0].JobID)))
 	}
 	if o.Data.Replayed != "" {
 		extra = append(extra, replayedKey.String(o.Data.Replayed))
@@ -131,12 +143,12 @@ func (t *Telemetry) ended(ctx context.Context, run squidmesh.Run) {
 		runKey.String(run.ID.String()), workflowKey.String(run.Workflow), triggerKey.String(run.Trigger), statusKey.String(string(run.Status)),
 	))
 	if run.Status == squidmesh.RunFailed {
-		text := "failed"
+		status := "failed"
 		if run.Reason != nil {
-			text = run.Reason.Code + ": " + run.Reason.Message
-			span.SetAttributes(codeKey.String(run.Reason.Code), stepKey.String(run.Reason.Step))
+			status = run.Reason.Code + ": " + run.Reason.Message
+			span.SetAttributes(codeKey.String(text(run.Reason.Code)), stepKey.String(run.Reason.Step))
 		}
-		span.SetStatus(codes.Error, text)
+		span.SetStatus(codes.Error, text(status))
 	}
 	span.End(trace.WithTimestamp(run.FinishedAt))
 }

@@ -268,3 +268,34 @@ func TestStartWithKey(t *testing.T) {
 	require.ErrorAs(t, err, &bad)
 	require.Len(t, bad.Problems, 3, "%v", err)
 }
+
+// An interceptor is told what is recorded, whatever the function's error says, or does when it is asked.
+func TestIntercept_IsToldTheDescribedError(t *testing.T) {
+	t.Parallel()
+	odd := errors.New("a\x00b\xff" + strings.Repeat("x", 10<<20))
+	for name, failure := range map[string]error{"odd": odd, "text that panics": angry{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan error, 1)
+			rt, stop := startConfig(&squidmesh.Config[*sql.Tx]{
+				Workflows: []squidmesh.Workflow{only(squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(failure) }), "")},
+				Intercept: func(ctx context.Context, next func(context.Context) error) error {
+					err := next(ctx)
+					told <- err
+					return err
+				},
+			})
+			t.Cleanup(stop)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			started, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "only"})
+			require.NoError(t, err)
+			run, err := rt.AwaitRun(ctx, started.ID)
+			require.NoError(t, err)
+			require.Equal(t, squidmesh.CodeError, run.Reason.Code)
+			heard := <-told
+			require.Equal(t, run.Reason.Message, heard.Error())
+			require.ErrorIs(t, heard, failure)
+		})
+	}
+}

@@ -64,12 +64,12 @@ type redactedError struct {
 func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.err }
 
-// err redacts the text of an error.
+// err is an error with the text that is recorded of it: whole, short and redacted, however the function's own is.
 func (r redactor) err(err error) error {
-	if r == nil || err == nil {
-		return err
+	if err == nil {
+		return nil
 	}
-	return &redactedError{r.text("message", errorText(err)), err}
+	return &redactedError{clean(r.text("message", clean(errorText(err), maxMessage)), maxMessage), err}
 }
 
 // logger redacts everything that a logger writes.
