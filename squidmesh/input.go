@@ -49,13 +49,20 @@ func (rt *Runtime[TTx]) joinError(err error) error {
 
 // checkText checks a text of a caller that may have several lines. The empty one is fine.
 func checkText(field, text string, limit int) error {
-	return checkRunes(field, text, limit, func(r rune) bool { return !control(r) })
+	return checkRunes(field, text, limit, func(r rune) bool { return !control(r) && !directs(r) })
 }
 
 // checkLine checks a text of printable characters. The empty one is fine.
 func checkLine(field, text string, limit int) error {
-	return checkRunes(field, text, limit, unicode.IsGraphic)
+	return checkRunes(field, text, limit, func(r rune) bool { return unicode.IsGraphic(r) || joins(r) })
 }
+
+// joins reports whether a character is a (non-)joiner, which cannot be seen, and without which Persian, Hindi and some emoji are
+// misspelt.
+func joins(r rune) bool { return r == '\u200c' || r == '\u200d' }
+
+// directs reports whether a character changes the direction of the text around it, which makes a reader see another text.
+func directs(r rune) bool { return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' }
 
 func checkRunes(field, text string, limit int, fine func(rune) bool) error {
 	if len(text) > limit {

@@ -26,6 +26,9 @@ type StartParams struct {
 	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 bytes of
 	// printable characters. Empty means no key. Whatever it is, it says nothing of the windows of cron triggers, whose runs have
 	// keys that nobody can choose.
+	//
+	// Keys of a workflow are one space: ErrKeyConflict and Existing tell a caller that a key was used, and the result is the run of
+	// whoever used it. A program that serves several tenants puts the tenant before what a tenant chooses.
 	Key string
 
 	// Reuse says whether the key of a run that failed or was cancelled may be used again. Zero is [KeyReuseNever].
@@ -63,7 +66,8 @@ func (r KeyReuse) check() error {
 type StartResult struct {
 	Run
 
-	// Existing says that the run was there before, under the same key.
+	// Existing says that the run was there before, under the same key. Such a run comes without its Payload, which
+	// [Runtime.InspectRun] has.
 	Existing bool `json:"existing"`
 }
 
