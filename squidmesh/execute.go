@@ -342,22 +342,17 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 // refused is the failure of an attempt whose body returned well, while the database refused for good what was to be written. At the commit
 // that is the body's own doing, as with a deferred constraint; before, it is the runtime's own write.
 func (rt *Runtime[TTx]) refused(x *execution, err error, atCommit bool) Failed {
-	Logger(x.ctx).Error("squidmesh: database refuses the end of step", "error", err)
+	if !rt.traits.unstorable(err) || atCommit {
+		Logger(x.ctx).Error("squidmesh: database refuses the end of step", "error", err)
+	}
 	switch {
 	case atCommit:
 		return failedWith(x.attempted(), err)
 	case rt.traits.unstorable(err):
-		return unstorable(x.attempted())
+		return storable(Succeeded{Attempted: x.attempted()}).(Failed)
 	default:
 		return failedWith(x.attempted(), WithCode(CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
 	}
-}
-
-// unstorable is the failure of an attempt whose result the database does not take. Its error is not told, since it quotes the value.
-func unstorable(a Attempted) Failed {
-	return Failed{Attempted: a, Final: true, Error: StepError{
-		Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that the database does not take",
-	}}
 }
 
 // mayRepeat reports whether a body, which has been repeated so often, failed only because the database gave up its transaction. One that

@@ -123,6 +123,7 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
 	m.joined = true
 	if _, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue); err != nil {
+		err = rt.argument(m, err)
 		return committed{}, rt.joinError(err)
 	}
 	if m.err != nil {

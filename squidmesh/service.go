@@ -159,6 +159,11 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err := rt.saveSpecs(ctx, 0, rt.Workflows()...); err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
+	if w, ok := rt.config.Store.(Warner); ok {
+		for _, warning := range w.Warnings(ctx) {
+			rt.logger.Warn("squidmesh: " + warning)
+		}
+	}
 	sent := time.Now()
 	report, err := rt.register(ctx, line.InTx)
 	if err != nil {

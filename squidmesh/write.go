@@ -32,6 +32,8 @@ type member struct {
 	asked time.Time
 	took  time.Duration
 
+	plain bool // the database could not store what the end of the attempt brought, so that it brings nothing any more
+
 	c   committed
 	err error // the event was refused: nothing of it is written
 	own error // it could not go with the others, and why

@@ -85,6 +85,19 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 // Pool is the pool that the store was made with.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
+// Warnings implements squidmesh.Warner.
+func (s *Store) Warnings(ctx context.Context) []string {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil // whatever is wrong, the next statement meets it
+	}
+	defer conn.Release()
+	if encoding := conn.Conn().PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" && encoding != "" {
+		return []string{"the database's encoding is " + encoding + ", which lacks characters: results, payloads and texts that have them are refused; use UTF8"}
+	}
+	return nil
+}
+
 // Traits implements squidmesh.Store.
 func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{

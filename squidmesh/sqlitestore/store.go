@@ -153,6 +153,7 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{
 		Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout,
 		Transient: transient, TxEnded: txEnded, NotMigrated: notMigrated,
+		Unstorable: func(err error) bool { return isCode(err, sqlite3.SQLITE_TOOBIG) },
 	}
 }
 

@@ -1,0 +1,70 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+)
+
+// storable is the end of an attempt without what the database does not take of it, such as characters that its encoding lacks. What that
+// was is not told, since errors about values quote them: a result becomes a failure, a failure loses its texts.
+func storable(end Event) Event {
+	switch e := end.(type) {
+	case Succeeded:
+		return Failed{Attempted: e.Attempted, Final: true, Error: StepError{
+			Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that it does not take",
+		}}
+	case Failed:
+		code := CodeError
+		if isASCII(e.Error.Code) {
+			code = e.Error.Code
+		}
+		e.Error = StepError{Code: code, Message: "(the database cannot store what the failure says)"}
+		return e
+	case Released:
+		e.Reason = "(the database cannot store why)"
+		return e
+	default:
+		return end
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// storeCode is the database's code for an error whose text may quote a value.
+func storeCode(err error) string {
+	var said interface{ SQLState() string }
+	if errors.As(err, &said) {
+		return "SQLSTATE " + said.SQLState()
+	}
+	return "value refused"
+}
+
+// argument makes an error of the caller's of what the database cannot store of a call. It does not quote the value.
+func (rt *Runtime[TTx]) argument(m *member, err error) error {
+	if !rt.traits.unstorable(err) {
+		return err
+	}
+	field := ""
+	switch m.event.(type) {
+	case Started:
+		field = "StartParams"
+	case Unblocked, Approved, Rejected, Cancelled, UndoRetried, UndoAccepted:
+		field = "Decision"
+	default:
+		return err
+	}
+	return &InputError{Field: field, Code: "unstorable", Detail: "the database cannot store it (" + storeCode(err) +
+		"): it has characters, numbers or a size that the database does not take, as others than UTF8 lack characters"}
+}
+
+// Warner is a [Store] that knows what is not well about its database, which [Runtime.Start] logs.
+type Warner interface {
+	Warnings(ctx context.Context) []string
+}
