@@ -181,7 +181,7 @@ func (d *decision) fail(st *StepSpec, row StepState, e Failed) {
 	if !e.Final && retry.grants(row.Failures) && !d.draining(st, row.Phase) {
 		delay := retry.delay(row.Failures, d.run.ID.String(), row.Name)
 		if e.RetryAfter != nil {
-			delay = *e.RetryAfter
+			delay = min(*e.RetryAfter, MaxRetryDelay)
 		}
 		d.record(AuditRetried, row.StepKey, row.Attempt)
 		d.reschedule(row, delay)

@@ -147,7 +147,7 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 			ctx = context.WithValue(ctx, insideTxKey{}, true)
 		}
 		fault.Hit("execute.begin")
-		result = rt.intercepted(ctx, x, tx)
+		rt.intercepted(ctx, x, tx, &result)
 		fault.Hit("execute.end")
 	}()
 	select {
@@ -166,21 +166,34 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 	}
 }
 
-// intercepted calls the function, around it the interceptor. What the function did is not the interceptor's to hide; an error of its
-// own fails the attempt.
-func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any) returned {
+// intercepted calls the function, around it the interceptor, and says what became of it in result. What the function did is not the
+// interceptor's to hide, nor to lose by a panic or a Goexit of its own afterwards; an error of its own fails the attempt.
+func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any, result *returned) {
 	if rt.config.Intercept == nil {
-		return x.call(ctx, tx)
+		*result = x.call(ctx, tx)
+		return
 	}
-	result := returned{err: Fail(errors.New("Config.Intercept returned without having called next"))}
+	over := false
+	defer func() {
+		if !over {
+			return // what panics before the function has ended is the attempt's failure
+		}
+		if r := recover(); r != nil {
+			Logger(ctx).Error("squidmesh: Config.Intercept panicked after the step's function, whose result is kept",
+				"panic", printed(r), "stack", string(debug.Stack()))
+		}
+	}()
 	err := rt.config.Intercept(ctx, func(ctx context.Context) error {
-		result = x.call(ctx, tx)
+		*result = x.call(ctx, tx)
+		over = true
 		return x.redact.err(result.err)
 	})
-	if result.err == nil {
+	switch {
+	case !over:
+		*result = returned{err: Fail(errors.New("Config.Intercept returned without having called next"))}
+	case result.err == nil:
 		result.err = readable(err)
 	}
-	return result
 }
 
 // call calls the function. Its panic is an error for the interceptor too, which need not know of panics, nor tell what they say.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -70,7 +71,79 @@ func printed(v any) (s string) {
 			s = fmt.Sprintf("(%T whose text cannot be had)", v)
 		}
 	}()
-	return fmt.Sprint(v)
+	switch v := v.(type) {
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	}
+	p := printer{}
+	p.value(reflect.ValueOf(v), 0)
+	return p.text.String()
+}
+
+// printer prints values as fmt does, but of those that contain themselves, with which fmt ends the program, only the beginning. It calls
+// no methods.
+type printer struct{ text strings.Builder }
+
+// Limits of what is printed of a value: how deep, and about how many bytes.
+const (
+	maxPrintedDepth = 8
+	maxPrinted      = 2 * maxMessage
+)
+
+func (p *printer) value(v reflect.Value, depth int) {
+	composite := func(open, end string, n int, element func(i int)) {
+		p.text.WriteString(open)
+		for i := range n {
+			if i > 0 {
+				p.text.WriteByte(' ')
+			}
+			if p.text.Len() > maxPrinted {
+				p.text.WriteString("...")
+				break
+			}
+			element(i)
+		}
+		p.text.WriteString(end)
+	}
+	switch kind := v.Kind(); {
+	case !v.IsValid():
+		p.text.WriteString("<nil>")
+	case depth > maxPrintedDepth:
+		p.text.WriteString("...")
+	case kind == reflect.Interface:
+		p.value(v.Elem(), depth+1)
+	case kind == reflect.Pointer && depth == 0 && !v.IsNil():
+		p.text.WriteByte('&')
+		p.value(v.Elem(), depth+1)
+	case kind == reflect.Slice || kind == reflect.Array:
+		composite("[", "]", v.Len(), func(i int) { p.value(v.Index(i), depth+1) })
+	case kind == reflect.Struct:
+		composite("{", "}", v.NumField(), func(i int) { p.value(v.Field(i), depth+1) })
+	case kind == reflect.Map:
+		keys := v.MapKeys()
+		composite("map[", "]", len(keys), func(i int) {
+			p.value(keys[i], depth+1)
+			p.text.WriteByte(':')
+			p.value(v.MapIndex(keys[i]), depth+1)
+		})
+	case kind == reflect.String:
+		s := v.String()
+		p.text.WriteString(s[:min(len(s), maxPrinted)])
+	case kind == reflect.Pointer, kind == reflect.Chan, kind == reflect.Func, kind == reflect.UnsafePointer:
+		fmt.Fprintf(&p.text, "%#x", v.Pointer())
+	case v.CanInt():
+		fmt.Fprint(&p.text, v.Int())
+	case v.CanUint():
+		fmt.Fprint(&p.text, v.Uint())
+	case v.CanFloat():
+		fmt.Fprint(&p.text, v.Float())
+	case v.CanComplex():
+		fmt.Fprint(&p.text, v.Complex())
+	default:
+		fmt.Fprint(&p.text, v.Bool())
+	}
 }
 
 var errNobodys = errors.New("no error is this one")
@@ -83,8 +156,37 @@ func readable(err error) (readable error) {
 			readable = errors.New(errorText(err))
 		}
 	}()
+	if left := maxChain; endless(err, &left) {
+		return errors.New(errorText(err))
+	}
 	_ = errors.Is(err, errNobodys) // which looks at all of them
 	return err
+}
+
+// maxChain is how many errors one can wrap.
+const maxChain = 1000
+
+// endless reports whether an error wraps more than what is left, as one that wraps itself does: nobody could look through it.
+func endless(err error, left *int) bool {
+	for err != nil {
+		if *left--; *left < 0 {
+			return true
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, next := range e.Unwrap() {
+				if endless(next, left) {
+					return true
+				}
+			}
+			return false
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // failedWith turns a function's error into its event.

@@ -45,6 +45,20 @@ func (*rude) MarshalJSON() ([]byte, error) { panic("not me") }
 func (r *rude) Error() string              { return r.err.Error() }
 func (r *rude) Unwrap() error              { return r.err }
 
+// ring contains itself, with which fmt ends the program.
+func ring() any {
+	inner := map[string]any{}
+	ring := []any{1, inner}
+	inner["self"] = ring
+	return ring
+}
+
+// ouroboros wraps itself, so that nobody comes to the end of it.
+type ouroboros struct{}
+
+func (*ouroboros) Error() string   { return "tail" }
+func (o *ouroboros) Unwrap() error { return o }
+
 type angry struct{}
 
 func (angry) Error() string { panic("no text for you") }
@@ -62,18 +76,20 @@ func TestHostileFunctions(t *testing.T) {
 		code string
 		says string
 	}{
-		"panic":              {do(func(context.Context) (any, error) { panic("boom") }), squidmesh.CodePanic, "boom"},
-		"runtime panic":      {do(func(context.Context) (any, error) { return []int{}[len(os.Args)], nil }), squidmesh.CodePanic, "index out of range"},
-		"goexit":             {do(func(context.Context) (any, error) { runtime.Goexit(); return nil, nil }), squidmesh.CodeExited, "without returning"},
-		"error that panics":  {do(func(context.Context) (any, error) { return nil, angry{} }), squidmesh.CodeError, "cannot be had"},
-		"NUL and bad UTF-8":  {do(func(context.Context) (any, error) { return nil, errors.New("a\x00b\xff") }), squidmesh.CodeError, `a\x00b`},
-		"10 MB error":        {do(func(context.Context) (any, error) { return nil, errors.New(strings.Repeat("x", 10<<20)) }), squidmesh.CodeError, "xxx"},
-		"NaN":                {do(func(context.Context) (any, error) { return math.NaN(), nil }), squidmesh.CodeInvalidOutput, "NaN"},
-		"10 MB result":       {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), squidmesh.CodeInvalidOutput, "exceeds the limit"},
-		"cycle":              {do(func(context.Context) (any, error) { return circle, nil }), squidmesh.CodeInvalidOutput, "cycle"},
-		"function as result": {do(func(context.Context) (any, error) { return func() {}, nil }), squidmesh.CodeInvalidOutput, "unsupported type"},
-		"result that panics": {do(func(context.Context) (any, error) { return &rude{}, nil }), squidmesh.CodeInvalidOutput, "panicked: not me"},
-		"NUL in result":      {do(func(context.Context) (any, error) { return []string{"a\x00"}, nil }), squidmesh.CodeInvalidOutput, `[0]: \u0000 cannot be stored`},
+		"panic":               {do(func(context.Context) (any, error) { panic("boom") }), squidmesh.CodePanic, "boom"},
+		"runtime panic":       {do(func(context.Context) (any, error) { return []int{}[len(os.Args)], nil }), squidmesh.CodePanic, "index out of range"},
+		"panic with a circle": {do(func(context.Context) (any, error) { panic(ring()) }), squidmesh.CodePanic, "panic: [1 map[self:[1 map["},
+		"wraps itself":        {do(func(context.Context) (any, error) { return nil, &ouroboros{} }), squidmesh.CodeError, "tail"},
+		"goexit":              {do(func(context.Context) (any, error) { runtime.Goexit(); return nil, nil }), squidmesh.CodeExited, "without returning"},
+		"error that panics":   {do(func(context.Context) (any, error) { return nil, angry{} }), squidmesh.CodeError, "cannot be had"},
+		"NUL and bad UTF-8":   {do(func(context.Context) (any, error) { return nil, errors.New("a\x00b\xff") }), squidmesh.CodeError, `a\x00b`},
+		"10 MB error":         {do(func(context.Context) (any, error) { return nil, errors.New(strings.Repeat("x", 10<<20)) }), squidmesh.CodeError, "xxx"},
+		"NaN":                 {do(func(context.Context) (any, error) { return math.NaN(), nil }), squidmesh.CodeInvalidOutput, "NaN"},
+		"10 MB result":        {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), squidmesh.CodeInvalidOutput, "exceeds the limit"},
+		"cycle":               {do(func(context.Context) (any, error) { return circle, nil }), squidmesh.CodeInvalidOutput, "cycle"},
+		"function as result":  {do(func(context.Context) (any, error) { return func() {}, nil }), squidmesh.CodeInvalidOutput, "unsupported type"},
+		"result that panics":  {do(func(context.Context) (any, error) { return &rude{}, nil }), squidmesh.CodeInvalidOutput, "panicked: not me"},
+		"NUL in result":       {do(func(context.Context) (any, error) { return []string{"a\x00"}, nil }), squidmesh.CodeInvalidOutput, `[0]: \u0000 cannot be stored`},
 		"deep result": {do(func(context.Context) (any, error) {
 			return json.RawMessage(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), nil
 		}), squidmesh.CodeInvalidOutput, "nest deeper than 64"},
@@ -121,6 +137,61 @@ func TestHostileFunctions(t *testing.T) {
 			require.NoError(t, err, "the worker goes on")
 		})
 	}
+}
+
+// An interceptor that panics, or ends the goroutine, when the function has returned changes nothing of what that did.
+func TestIntercept_ThatPanicsKeepsTheResult(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(error){
+		"panics":      func(error) { panic("telemetry") },
+		"exits":       func(error) { runtime.Goexit() },
+		"reads error": func(err error) { _ = err.Error() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, fails := range []error{nil, squidmesh.Fail(squidmesh.WithCode("declined", angry{}))} {
+				var calls atomic.Int32
+				w := only(squidmesh.Effect(func(context.Context, nothing) error { calls.Add(1); return fails }), "")
+				w.Steps[0].Retry = squidmesh.Constant(3, 0)
+				rt, stop := startConfig(&squidmesh.Config[*sql.Tx]{
+					Workflows: []squidmesh.Workflow{w},
+					Intercept: func(ctx context.Context, next func(context.Context) error) error {
+						err := next(ctx)
+						after(err)
+						return err
+					},
+				})
+				t.Cleanup(stop)
+				run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+				require.NoError(t, err)
+				ended, err := rt.AwaitRun(t.Context(), run.ID)
+				require.NoError(t, err)
+				require.EqualValues(t, 1, calls.Load())
+				switch {
+				case fails != nil:
+					require.Equal(t, "declined", ended.Reason.Code)
+				case name != "reads error": // which reads one that is not there
+					require.Equal(t, squidmesh.RunCompleted, ended.Status)
+				}
+			}
+		})
+	}
+}
+
+func TestRetryAfter_IsCapped(t *testing.T) {
+	t.Parallel()
+	w := only(squidmesh.Effect(func(context.Context, nothing) error {
+		return squidmesh.RetryAfter(math.MaxInt64, errors.New("no"))
+	}), "")
+	w.Steps[0].Retry = squidmesh.Constant(2, 0)
+	rt := startTest(t, w)
+	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "only"})
+	require.NoError(t, err)
+	_, err = rt.AwaitRun(t.Context(), run.ID, squidmesh.RunRetrying)
+	require.NoError(t, err)
+	ex, err := rt.ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now().Add(squidmesh.MaxRetryDelay), ex.Until, time.Hour)
 }
 
 // What a function says of its failure counts after its deadline, too.

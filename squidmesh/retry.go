@@ -17,13 +17,16 @@ type Retry struct {
 	// millisecond.
 	Base time.Duration
 
-	// Max caps the delay. Zero means no cap; else it is at least a millisecond.
+	// Max caps the delay. Zero means no cap but [MaxRetryDelay]; else it is at least a millisecond.
 	Max time.Duration
 
 	// Jitter spreads each delay evenly over [1-Jitter, 1+Jitter] of itself, so that what failed together does not come
 	// back together. From 0 to 1; zero means none. The spread depends only on run, step and attempt.
 	Jitter float64
 }
+
+// MaxRetryDelay is the longest delay before another attempt, ten years, as of a wait, whatever a policy comes to or [RetryAfter] says.
+const MaxRetryDelay = maxWait
 
 // Exponential retries up to attempts-1 times, after base, 2*base, 4*base, ... but at most max, each spread by a tenth.
 func Exponential(attempts int, base, max time.Duration) Retry {
@@ -54,7 +57,7 @@ func (r Retry) delay(failures int, seed ...string) time.Duration {
 		}
 		d *= 1 + r.Jitter*(2*unit(h.Sum64())-1)
 	}
-	return time.Duration(math.Min(d, math.MaxInt64/2))
+	return time.Duration(math.Min(d, float64(MaxRetryDelay)))
 }
 
 // unit maps a hash to [0, 1). FNV's low bits vary most, so they are mixed upwards first (the finaliser of MurmurHash3).

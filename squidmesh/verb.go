@@ -12,12 +12,12 @@ func Fail(err error) error {
 }
 
 // RetryAfter marks an error so that the next attempt, if the policy grants one, comes after d instead of the policy's delay.
-// RetryAfter(d, nil) is nil; a negative d counts as zero.
+// RetryAfter(d, nil) is nil; a negative d counts as zero, one beyond [MaxRetryDelay] as that.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfterError{max(d, 0), err}
+	return &retryAfterError{min(max(d, 0), MaxRetryDelay), err}
 }
 
 // WithCode gives an error the stable code under which it is recorded, instead of "error".
