@@ -88,7 +88,7 @@ func (e *Executor[TTx]) RetryJobs(ctx context.Context, tx TTx, jobIDs []string) 
 
 // stateOf is what the job's row tells.
 func stateOf(job *rivertype.JobRow, now time.Time) squidmesh.JobState {
-	state := squidmesh.JobState{State: string(job.State), Deliverable: deliverable(job, now), At: ahead(job, now)}
+	state := squidmesh.JobState{State: string(job.State), Queue: job.Queue, Deliverable: deliverable(job, now), At: ahead(job, now)}
 	if job.State == rivertype.JobStateRunning || job.AttemptedAt == nil {
 		return state
 	}

@@ -36,12 +36,12 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 
 	row := enqueue(t, d, e, client, stepJob(time.Now(), 0))
 	state, _ := probe(row)
-	require.Equal(t, squidmesh.JobState{State: "available", Deliverable: true, Unattended: true}, state, "no client works its queue")
+	require.Equal(t, squidmesh.JobState{State: "available", Queue: queue, Deliverable: true, Unattended: true}, state, "no client works its queue")
 
 	_, err := client.JobCancel(t.Context(), row.ID)
 	require.NoError(t, err)
 	state, _ = probe(row)
-	require.Equal(t, squidmesh.JobState{State: "cancelled", Unattended: true}, state)
+	require.Equal(t, squidmesh.JobState{State: "cancelled", Queue: queue, Unattended: true}, state)
 
 	_, err = client.JobDelete(t.Context(), row.ID)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 	waiting.Queue = "paused"
 	row = enqueue(t, d, e, client, waiting)
 	state, _ = probe(row)
-	require.Equal(t, squidmesh.JobState{State: "scheduled", Deliverable: true, At: row.ScheduledAt, Paused: true}, state)
+	require.Equal(t, squidmesh.JobState{State: "scheduled", Queue: "paused", Deliverable: true, At: row.ScheduledAt, Paused: true}, state)
 }
 
 func TestProbeLine_CountsWhatIsHandedOutFirst(t *testing.T) {

@@ -46,6 +46,9 @@ type DeployGroup struct {
 	// Lacks are the functions that one or more of the runs lack, in the order in which they were found.
 	Lacks []Lack `json:"lacks,omitzero"`
 
+	// Queues are those in which deliveries of these runs stand, and which this program's definitions do not use.
+	Queues []string `json:"queues,omitzero"`
+
 	// Runs are the newest of them, at most as many as [DeployOptions.Named].
 	Runs []Outlook `json:"runs"`
 }
@@ -56,7 +59,8 @@ type DeployGroup struct {
 // so the database may be a replica. Options may be nil.
 //
 // Runs are read page by page, each page in a read-only transaction of its own, and not kept. Those that start meanwhile are left out.
-// Queues are not looked at: that somebody works them is for [Runtime.ExplainRun] to say.
+// Deliveries that stand in a queue which this program's definitions do not use are named. They hold no run up for longer than seconds: once
+// no living process uses that queue, they are sent through today's. That somebody works a queue is for [Runtime.ExplainRun] to say.
 //
 // Errors: [*InputError], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions) (*DeployReport, error) {
@@ -132,11 +136,9 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([
 	reads := map[RunID]Reads{}
 	for _, run := range runs {
 		q.After = &RunCursor{run.CreatedAt, run.ID}
-		if today := rt.registry.specs[run.Workflow]; today == nil || today.shape != run.Shape {
-			reads[run.ID] = Reads{All: true}
-		}
+		reads[run.ID] = Reads{All: true}
 	}
-	loaded := map[RunID]Loaded{} // a run of today's shape continues wherever it stands
+	loaded, own := map[RunID]Loaded{}, rt.Queues()
 	if len(reads) > 0 {
 		if loaded, err = rt.store.Load(ctx, tx, reads); err != nil {
 			return nil, fmt.Errorf("load %d runs: %w", len(reads), err)
@@ -152,6 +154,12 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([
 			return nil, err
 		}
 		outlooks[i] = Foresee(spec, rt.registry.specs[run.Workflow], Snapshot{Run: run, Steps: loaded[run.ID].Steps})
+		for _, row := range loaded[run.ID].Steps {
+			if row.Status == StepScheduled && row.JobID != "" && !slices.Contains(own, row.Queue) && !slices.Contains(outlooks[i].Queues, row.Queue) {
+				outlooks[i].Queues = append(outlooks[i].Queues, row.Queue)
+			}
+		}
+		slices.Sort(outlooks[i].Queues)
 	}
 	return outlooks, nil
 }
@@ -167,6 +175,11 @@ func (r *DeployReport) add(o Outlook, named int) {
 	g.Count++
 	if len(g.Runs) < named {
 		g.Runs = append(g.Runs, o)
+	}
+	for _, queue := range o.Queues {
+		if !slices.Contains(g.Queues, queue) {
+			g.Queues = append(g.Queues, queue)
+		}
 	}
 	for _, l := range o.Lacks {
 		if !slices.Contains(g.Lacks, l) {
@@ -226,6 +239,9 @@ func (r *DeployReport) String() string {
 
 func (g DeployGroup) write(b *strings.Builder) {
 	fmt.Fprintf(b, "%s %.12s: %d %s", g.Workflow, g.Shape, g.Count, g.Code)
+	for _, queue := range g.Queues {
+		fmt.Fprintf(b, "\n  deliveries stand in queue %s, which this program does not use: work it until it is empty", queue)
+	}
 	if !g.Code.Waits() {
 		return
 	}

@@ -288,6 +288,11 @@ func (x explainer) due(row StepState) Reason {
 	}
 	key, sealed := around.Unopened[row.StepKey]
 	switch {
+	case !x.worked(row.Queue) && x.mover(row) != nil:
+		w := x.mover(row)
+		return because(ReasonQueuedNoWorker, never, never,
+			"%s is due and waits in queue %s, which no living process uses any more; within seconds %s sends it through a queue of its own (%s).",
+			name, row.Queue, w.Name, strings.Join(w.Queues, ", "))
 	case job.Unattended, !asked && !x.worked(row.Queue):
 		return because(ReasonQueuedNoWorker, never, never, "%s is due and waits in queue %s, which no process works.", name, row.Queue)
 	case sealed:
@@ -350,6 +355,21 @@ func (x explainer) unable(row StepState) Reason {
 	}
 	return because(ReasonFunctionIncompatible, never, never, "%s is due, and the function %s does not fit the run any more: %s (on %s).",
 		name, function, differs, who)
+}
+
+// mover is a living worker that has the row's workflow and other queues than the row's; nil if there is none.
+func (x explainer) mover(row StepState) *Worker {
+	around := x.snap.Around
+	for i, w := range around.Workers {
+		has := slices.ContainsFunc(w.Shapes, func(shape string) bool {
+			today := around.Definitions[shape]
+			return today != nil && today.workflow == x.spec.workflow
+		})
+		if w.lives(x.now) && has && len(w.Queues) > 0 && !slices.Contains(w.Queues, row.Queue) {
+			return &around.Workers[i]
+		}
+	}
+	return nil
 }
 
 // worked reports whether a living worker has workflows that use the queue.

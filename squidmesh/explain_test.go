@@ -62,6 +62,7 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 		},
 		"sent back, by whoever has it": {func(tl *tale, around *Surroundings) {
 			around.Workers[0].Queues = []string{"other"}
+			around.Workers = append(around.Workers, Worker{ID: 2, Queues: []string{"slow"}, LeaseUntil: tl.now.Add(time.Hour)})
 			around.Jobs["7"] = JobState{Deliverable: true, At: sentBackUntil}
 		}, ReasonQueued, "Step work is due; its delivery was sent back, and comes again in queue slow."},
 		"come again":      {func(tl *tale, around *Surroundings) { around.Jobs["7"] = JobState{Deliverable: true, At: tl.now} }, ReasonQueued, "Step work is due and waits in queue slow for a worker."},
@@ -69,6 +70,7 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 		"unattended":      {job(func(j *JobState) { j.Unattended = true }), ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
 		"discarded":       {job(func(j *JobState) { j.State, j.Deliverable = "discarded", false }), ReasonJobDiscarded, "Step work is due and will not be delivered: its job is discarded. The next tick of a worker sends another."},
 		"deleted":         {func(_ *tale, around *Surroundings) { around.Jobs = map[string]JobState{} }, ReasonJobDiscarded, "Step work is due and will not be delivered: its job is gone. The next tick of a worker sends another."},
+		"left queue":      {func(_ *tale, around *Surroundings) { around.Workers[0].Queues = []string{"orders"} }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no living process uses any more; within seconds host-1 sends it through a queue of its own (orders)."},
 		"queue not asked": {func(_ *tale, around *Surroundings) { around.Jobs, around.Workers[0].Queues = nil, nil }, ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},
 		"silent worker":   {func(tl *tale, around *Surroundings) { around.Workers[0].LeaseUntil = tl.now.Add(-time.Second) }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},
 		"lost worker":     {func(tl *tale, around *Surroundings) { around.Workers[0].LostAt = tl.now }, ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it."},

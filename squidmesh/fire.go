@@ -410,6 +410,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire, now ti
 		return nil, err
 	}
 	var retry []string
+	var used map[string]bool // only looked for where a job is in a queue of others
 	coming := map[string]bool{}
 	for _, f := range fires {
 		state, found := states[f.JobID]
@@ -417,6 +418,16 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire, now ti
 			continue
 		}
 		fate := state.fate(f.FiredAt, now)
+		if state.Queue != "" && state.Queue != rt.config.Queue && !state.Paused {
+			if used == nil {
+				if used, err = rt.usedQueues(ctx, tx); err != nil {
+					return nil, err
+				}
+			}
+			if !used[state.Queue] { // as after a deploy with another Config.Queue
+				fate = fateLost
+			}
+		}
 		coming[f.JobID] = fate != fateLost
 		if fate == fateRetry {
 			retry = append(retry, f.JobID)

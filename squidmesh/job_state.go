@@ -7,6 +7,9 @@ type JobState struct {
 	// State is the queue's own word for it, such as "available" or "discarded".
 	State string `json:"state"`
 
+	// Queue is where the job stands. Empty if it is not known.
+	Queue string `json:"queue,omitzero"`
+
 	// Deliverable says that the queue will still hand the job out, or has just done so.
 	Deliverable bool `json:"deliverable"`
 

@@ -32,6 +32,9 @@ type Outlook struct {
 
 	// Lacks are the functions that the run may still need and that cannot be called, in the order of the spec.
 	Lacks []Lack `json:"lacks,omitzero"`
+
+	// Queues are those in which deliveries of the run stand, and which this program's definitions do not use. CheckDeploy finds them.
+	Queues []string `json:"queues,omitzero"`
 }
 
 // Lack is a function that a run may need and that cannot be called.

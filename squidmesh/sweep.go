@@ -169,16 +169,22 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []StepState) (fa
 	if err != nil {
 		return found, err
 	}
+	var coming []StepState
 	for _, row := range rows {
-		switch jobs[row.JobID].fate(row.DueAt, now) {
+		switch job := jobs[row.JobID]; job.fate(row.DueAt, now) {
 		case fateComes:
+			if !job.Paused {
+				coming = append(coming, row)
+			}
 		case fateRetry:
 			found.retry = append(found.retry, row)
 		case fateLost:
 			found.lost = append(found.lost, row)
 		}
 	}
-	return found, nil
+	forsaken, err := rt.forsaken(ctx, tx, coming)
+	found.lost = append(found.lost, forsaken...)
+	return found, err
 }
 
 // repeated picks the overdue steps whose time has come to be sent once more, for executors that cannot be asked.

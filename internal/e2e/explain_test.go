@@ -54,7 +54,7 @@ func TestExplainRun_WhoseQueueIsPaused(t *testing.T) {
 	id := startNamed(t, p, "note")
 	ex := requireExplained(t, p, id, squidmesh.ReasonQueuePaused, "Step note is due and queue squidmesh is paused.")
 	job := ex.Evidence.Jobs[ex.Evidence.Steps[0].JobID]
-	require.Equal(t, squidmesh.JobState{State: "available", Deliverable: true, Paused: true}, job)
+	require.Equal(t, squidmesh.JobState{State: "available", Queue: "squidmesh", Deliverable: true, Paused: true}, job)
 
 	require.NoError(t, p.client.QueueResume(t.Context(), "squidmesh", nil))
 	awaitStatus(t, p, id, squidmesh.RunCompleted)
