@@ -66,6 +66,10 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	_, err = f.rt.RejectRun(t.Context(), f.runs["rejected"], squidmesh.Decision{Actor: "ada"})
 	require.NoError(t, err)
 	f.drain(t)
+	for _, workflow := range []string{"expiring_pause", "expiring_approval"} {
+		f.start(t, workflow, workflow)
+		f.expire(t, f.runs[workflow])
+	}
 	f.start(t, "flow", "cancelled")
 	_, err = f.rt.CancelRun(t.Context(), f.runs["cancelled"], squidmesh.CancelParams{Compensate: true})
 	require.NoError(t, err)
@@ -78,6 +82,17 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	_, err = f.rt.FireTrigger(t.Context(), "digest", "yearly", squidmesh.TriggerParams{})
 	require.NoError(t, err)
 	return f
+}
+
+// expire waits until a run has ended, since nobody has decided what it asks.
+func (f *fixture[TTx]) expire(t *testing.T, id squidmesh.RunID) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		require.NoError(t, f.rt.Tick(t.Context()))
+		in, err := f.rt.InspectRun(t.Context(), id, nil)
+		require.NoError(t, err)
+		return in.Run.Status.Terminal()
+	}, time.Minute, time.Millisecond)
 }
 
 // cron starts a run by a fire, and one by a scheduler of somebody else's.
@@ -145,6 +160,10 @@ func (f *fixture[TTx]) workflows() []squidmesh.Workflow {
 		}},
 		{Name: "digest", Triggers: []squidmesh.Trigger{squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{})}, Steps: []squidmesh.Step{
 			{Name: "send", Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })},
+		}},
+		{Name: "expiring_pause", Triggers: triggers, Steps: []squidmesh.Step{{Name: "ask", Do: squidmesh.Pause(), Timeout: time.Millisecond}}},
+		{Name: "expiring_approval", Triggers: triggers, Steps: []squidmesh.Step{
+			{Name: "ask", Do: squidmesh.Approval(), Output: "approval", Timeout: time.Millisecond, OnError: squidmesh.Complete},
 		}},
 		{Name: "review", Triggers: triggers, Steps: []squidmesh.Step{
 			{Name: "ask", Do: squidmesh.Approval(), Next: "pass", OnError: "refuse", Output: "approval"},

@@ -320,8 +320,8 @@ where s.status = 'completed' and coalesce(a.outcome, case when s.attempt = 1 the
     or s.status = 'failed' and coalesce(a.outcome, 'nothing') not in ('failed', 'lost');
 
 -- name: failures_counter
--- A step's failures equal the attempts that are recorded as failed; an operator who retries an undo sets them back, and a rejection
--- is no failure of a function.
+-- A step's failures equal the attempts that are recorded as failed; an operator who retries an undo sets them back, and neither a
+-- rejection nor the end of a decision's time is a failure of a function.
 -- why: They are what the retry budget is measured by.
 with definition as (
     select s.shape, d.*
@@ -334,7 +334,7 @@ join /* schema */squidmesh_run as r on r.id = s.run_id
 join definition as d on d.shape = r.shape and d.name = s.name
 left join /* schema */squidmesh_attempt as a on a.run_id = s.run_id and a.name = s.name and a.phase = s.phase and a.outcome = 'failed'
 group by s.run_id, s.name, s.phase, s.failures, d.kind
-having s.failures > count(a.attempt) or s.failures < count(a.attempt) and s.phase = 'do' and d.kind <> 'approval';
+having s.failures > count(a.attempt) or s.failures < count(a.attempt) and s.phase = 'do' and d.kind not in ('approval', 'pause');
 
 -- name: losses_counter
 -- A step's losses equal the attempts that are recorded as lost with their worker; an operator who retries an undo sets them back.
