@@ -24,7 +24,7 @@ func (c *compiler) checkTriggers() {
 		}
 		seen[t.Name] = true
 		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
-			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows", echo.Quote(t.TimeZone))
+			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows; where it knows none, "+zonesHint, echo.Quote(t.TimeZone))
 		}
 		spec := TriggerSpec{
 			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),

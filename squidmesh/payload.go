@@ -126,7 +126,7 @@ func (t TriggerSpec) defaultValue(d any, now time.Time) (json.RawMessage, error)
 	case Today:
 		zone, err := time.LoadLocation(t.TimeZone)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; where the machine knows none, %s", err, zonesHint)
 		}
 		return quote(now.In(zone).Format(time.DateOnly)), nil
 	default:

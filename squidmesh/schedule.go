@@ -21,6 +21,9 @@ type schedule struct {
 	zone  *time.Location
 }
 
+// zonesHint is what helps where a machine has no time zones, as small container images have none.
+const zonesHint = `let the program bring them along: import _ "time/tzdata"`
+
 func newSchedule(expression, timeZone string) (schedule, error) {
 	c, err := parseCron(expression)
 	if err != nil {
@@ -28,7 +31,7 @@ func newSchedule(expression, timeZone string) (schedule, error) {
 	}
 	zone, err := time.LoadLocation(timeZone)
 	if err != nil {
-		return schedule{}, fmt.Errorf("time zone: %w", err)
+		return schedule{}, fmt.Errorf("time zone: %w; where the machine knows none, %s", err, zonesHint)
 	}
 	s := schedule{cron: c, zone: zone}
 	if constant, ok := c.(cron.ConstantDelaySchedule); ok {
