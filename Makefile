@@ -69,6 +69,10 @@ fuzz: ## Look for inputs that break a rule, FUZZTIME=1m for each target; what is
 		done; \
 	done
 
+.PHONY: house
+house: ## Print how the tree is built: sizes and exports of packages and wings, long functions, imports
+	$(GO) run ./internal/house
+
 .PHONY: demo
 demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
 	$(GO) run ./cmd/demo
