@@ -46,15 +46,17 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 		m.c, m.err, m.own = committed{}, nil, nil
 		var w *writing
 		err := rt.patiently(m, func(wait bool) error {
-			return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-				if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
-					return err
-				}
-				if m.own != nil && !sweeps(m.event) {
-					return rt.held(ctx, tx, m)
-				}
-				faultAt([]*member{m}, "before_commit")
-				return m.err
+			return rt.inTime(ctx, func(ctx context.Context) error {
+				return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+					if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
+						return err
+					}
+					if m.own != nil && !sweeps(m.event) {
+						return rt.held(ctx, tx, m)
+					}
+					faultAt([]*member{m}, "before_commit")
+					return m.err
+				})
 			})
 		})
 		if errors.Is(err, ErrCommitUnknown) {
@@ -64,6 +66,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 		}
 		switch {
 		case errors.Is(err, errElsewhere):
+		case silent(err) && ctx.Err() == nil && !sweeps(m.event): // until the caller has no more time
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
@@ -171,7 +174,7 @@ func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error
 	want := c.Audit[0]
 	for try := 1; ; try++ {
 		var found, known bool
-		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
 			// The server may be at work on the COMMIT still; the lock waits until it is done.
 			if _, err := rt.store.Lock(ctx, tx, LockQuery{Runs: []RunID{want.Run}}); err != nil {
 				return err

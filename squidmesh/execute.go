@@ -266,16 +266,22 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			w      *writing
 			result returned
 			called bool
+			ran    bool // the body did
+			failed bool // of itself
 			wrote  bool
 			event  Event
 			asked  = time.Now()
 		)
-		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		tried, watch := rt.watch(ctx)
+		err := rt.store.InTx(tried, func(ctx context.Context, tx TTx) error {
 			called = true
 			x.ctx = started
 			began := time.Now()
 			bodyErr := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
+				watch.pause() // the body has the step's time
 				result = rt.execute(x, tx)
+				watch.resume()
+				ran, failed = true, result.err != nil
 				if result.abandoned {
 					return fmt.Errorf("%w: %w", ErrAbandoned, result.err)
 				}
@@ -310,6 +316,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			wrote = true
 			return nil
 		})
+		err = watch.end(err)
 		if errors.Is(err, ErrCommitUnknown) {
 			err = rt.readBack(ctx, c, err, true)
 		}
@@ -332,6 +339,10 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			x.timeout -= wait
 			_ = pause(started, wait) // whose end is the function's to notice
 			continue
+		case silent(err) && !ran: // on another connection
+		case silent(err) && !failed:
+			Logger(x.ctx).Warn("squidmesh: transaction of step got no answer, and is given back", "error", err)
+			return rt.commitMember(ctx, x.member(x.released(err.Error())))
 		case errors.Is(err, ErrTransactionEnded):
 			return rt.commitMember(ctx, x.member(Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
 		case called && result.err != nil:

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// Limits of one batch: members, bytes of results and payloads in them unless one alone has more, and how long its transaction may take.
+// Limits of one batch: members, and bytes of results and payloads in them unless one alone has more.
 const (
 	maxBatch      = 256
 	maxBatchBytes = 4 << 20
-	batchTimeout  = 30 * time.Second
 )
 
 // group gathers events while commits are in flight and commits them together. There is no timer: where commits can go side by side a few
@@ -25,7 +24,7 @@ type group struct {
 	mu      sync.Mutex
 	waiting []*submission
 	alone   []RunID // whose commits are in flight with one event each
-	shared  bool    // a commit of several events is in flight; none begins beside it
+	shared  bool    // a commit of several events is in flight; none begins beside it unless it stalls
 }
 
 // submission is a member that somebody waits for.
@@ -62,11 +61,16 @@ func (rt *Runtime[TTx]) submit(m *member) error {
 
 // lead commits a batch, and has whoever may go then committed by other goroutines; even if an executor ends this one.
 func (rt *Runtime[TTx]) lead(batch []*submission) {
-	defer func() {
+	next := sync.OnceFunc(func() {
 		rt.group.end(batch)
 		for next := rt.group.take(); next != nil; next = rt.group.take() {
 			go rt.lead(next)
 		}
+	})
+	stalled := time.AfterFunc(rt.traits.Lease/4, next) // its connection may have died in silence, which others need not wait for
+	defer func() {
+		stalled.Stop()
+		next()
 	}()
 	rt.commitBatch(batch)
 }
@@ -158,7 +162,7 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	if len(batch) > 1 {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rt.patience())
 	defer cancel()
 	var w *writing
 	err = rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {

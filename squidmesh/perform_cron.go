@@ -102,7 +102,7 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals [
 		}
 	}
 	var p performed
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
 		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other, and for a prune.
 		key := TriggerKey{d.Workflow, d.Trigger}
 		triggers, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: []TriggerKey{key}, Lock: true})
@@ -124,6 +124,9 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals [
 		}
 		return err
 	})
+	if silent(err) && ctx.Err() == nil {
+		return Outcome{Kind: Again, After: noted}, nil // on a connection that answers
+	}
 	if err != nil {
 		return Outcome{}, err
 	}

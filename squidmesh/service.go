@@ -449,7 +449,7 @@ func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 
 // care looks after what a tick found.
 func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
-	ctx, cancel := context.WithTimeout(svc.ctx, batchTimeout)
+	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
 	defer cancel()
 	defer svc.goOn(report)
 	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),

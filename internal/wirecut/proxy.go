@@ -43,6 +43,7 @@ type Proxy struct {
 type link struct {
 	client, server net.Conn
 	swallow        atomic.Bool // what the server says next is the answer to a COMMIT that nobody is to hear
+	silent         atomic.Bool // nothing passes any more, and nobody is told
 	deaf           atomic.Bool // the client has gone, and the server is to be left at work
 }
 
@@ -75,6 +76,15 @@ func (p *Proxy) Drop(n int) {
 			return
 		}
 		l.close()
+	}
+}
+
+// Silence has all connections that there are die without a word: what either side says is swallowed, and neither hears of it. New ones work.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.silent.Store(true)
 	}
 }
 
@@ -145,6 +155,9 @@ func (p *Proxy) questions(l *link) {
 		kind, body, err := readMessage(from, startup)
 		if err != nil || startup && isCancel(body) {
 			return
+		}
+		if l.silent.Load() {
+			continue
 		}
 		if commits.is(kind, body) {
 			switch Cut(p.armed.Swap(int32(None))) {
@@ -236,6 +249,9 @@ func (p *Proxy) answers(l *link) {
 		kind, body, err := readMessage(from, false)
 		if err != nil {
 			return
+		}
+		if l.silent.Load() {
+			continue
 		}
 		if l.swallow.Load() {
 			if kind == 'E' || kind == 'Z' || kind == 'C' && isCommit(body[5:]) {

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/invariants"
+	"github.com/squidmesh/squidmesh-go/riveradapter"
+	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
+)
+
+// Connections that die without a word, while new ones work, hold a process up for seconds and cost no step an attempt.
+func TestSilence_HoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+
+	direct := dbtest.Postgres(t, dbtest.River)
+	proxy, plain := dbtest.Proxied(t, direct)
+	config := plain.Config()
+	config.PingTimeout = time.Second
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	_, err = direct.Exec(t.Context(), "create table mark (step text)")
+	require.NoError(t, err)
+
+	var ended atomic.Int64
+	chain := squidmesh.Workflow{Name: "chain", Triggers: byHand}
+	for i := range 6 {
+		step := squidmesh.Step{Name: fmt.Sprintf("s%d", i), Do: squidmesh.Effect(func(context.Context, struct{}) error { return nil })}
+		if i == 3 {
+			step.Do = squidmesh.EffectTx(func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
+				_, err := tx.Exec(ctx, "insert into mark values ('s3')")
+				return err
+			})
+			step.Timeout = 8 * time.Second // the body's own statements have the step's time
+			step.Retry = squidmesh.Constant(5, 0)
+		}
+		if i < 5 {
+			step.Next = fmt.Sprintf("s%d", i+1)
+		} else {
+			step.Do = squidmesh.Effect(func(context.Context, struct{}) error { ended.Add(1); return nil })
+		}
+		chain.Steps = append(chain.Steps, step)
+	}
+	startProgram(t, &squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), DisableContinuation: true, Workflows: []squidmesh.Workflow{chain},
+	}, riverpgxv5.New(pool))
+	client, err := river.NewClient(riverpgxv5.New(direct), &river.Config{})
+	require.NoError(t, err)
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(direct, nil), Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{chain}})
+	require.NoError(t, err)
+	begin := func(n int) {
+		for range n {
+			_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "chain"})
+			require.NoError(t, err)
+		}
+	}
+
+	var runs int64
+	for range 3 {
+		begin(40)
+		runs += 40
+		require.Eventually(t, func() bool { return ended.Load() > runs-40 }, time.Minute, time.Millisecond)
+		proxy.Silence()
+		silenced, before := time.Now(), ended.Load()
+		require.Eventually(t, func() bool { return ended.Load() > before+2 || ended.Load() == runs }, time.Minute, time.Millisecond)
+		t.Logf("work goes on %s after the silence", time.Since(silenced).Round(time.Millisecond))
+		require.Less(t, time.Since(silenced), 20*time.Second) // River itself gives up a fetch after ten
+		require.Eventually(t, func() bool { return ended.Load() >= runs }, 2*time.Minute, 10*time.Millisecond)
+		t.Logf("all has ended %s after the silence", time.Since(silenced).Round(time.Millisecond))
+	}
+	var lost, marks int
+	require.NoError(t, direct.QueryRow(t.Context(), "select (select count(lost_at) from squidmesh_worker), (select count(*) from mark)").Scan(&lost, &marks))
+	require.Zero(t, lost)
+	require.EqualValues(t, runs, marks)
+	violations, err := invariants.CheckPostgres(t.Context(), direct, &invariants.Options{Grace: -1})
+	require.NoError(t, err)
+	require.Empty(t, violations)
+}
