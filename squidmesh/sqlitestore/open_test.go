@@ -6,9 +6,11 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
@@ -111,6 +114,36 @@ func TestOpen_AnyFileName(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
 	require.FileExists(t, path)
+}
+
+// A database holds what runs were started with, so nobody else on the machine reads it unless somebody lets him.
+func TestOpen_MakesFilesForTheirOwnerAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "mesh.db")
+	use := func() (modes map[string]os.FileMode) {
+		t.Helper()
+		store, err := sqlitestore.Open(t.Context(), path, nil)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		require.NoError(t, migrations.UpAllSQLite(t.Context(), store.DB(), nil))
+		files, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		modes = map[string]os.FileMode{}
+		for _, f := range files {
+			info, err := f.Info()
+			require.NoError(t, err)
+			modes[f.Name()] = info.Mode().Perm()
+		}
+		return modes
+	}
+	modes := use()
+	require.Subset(t, slices.Collect(maps.Keys(modes)), []string{"mesh.db", "mesh.db-wal", "mesh.db-shm", "mesh.db.lock"})
+	for name, mode := range modes {
+		require.Equal(t, os.FileMode(0o600), mode, name)
+	}
+	require.NoError(t, os.Chmod(path, 0o640))
+	require.Equal(t, os.FileMode(0o640), use()["mesh.db"], "who has let others in has done so")
 }
 
 func TestOpen_Settings(t *testing.T) {

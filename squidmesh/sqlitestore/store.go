@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -75,6 +76,9 @@ func Open(ctx context.Context, path string, options *Options) (*Store, error) {
 	if s.statements, err = sqltext.Statements(files, ""); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(private(path), private(path+".lock")); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	if s.lock, err = lockFile(ctx, path); err != nil {
 		return nil, err
 	}
@@ -99,6 +103,19 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	s.reader.SetMaxOpenConns(readers)
 	s.reader.SetMaxIdleConns(readers)
 	return nil
+}
+
+// private makes a file that is not there one for its owner alone; the files that SQLite puts beside it get the same mode. It does not so
+// much as open one that is there: closing that would drop the locks that another store of this process has on it.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // resolve makes one path of all the ways to write it, so that they share a lock.
