@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -72,18 +73,25 @@ func wipe(ctx context.Context, path string) error {
 	if err := store.Close(); err != nil {
 		return err
 	}
-	for _, pattern := range []string{databaseFile + "*", "payments.jsonl", "digest-*.txt"} {
-		files, err := filepath.Glob(filepath.Join(filepath.Dir(path), pattern))
-		if err != nil {
-			return err
+	files, err := os.ReadDir(filepath.Dir(path)) // not Glob, to which the directory's name is a pattern, too
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !ours(f.Name()) {
+			continue
 		}
-		for _, f := range files {
-			if err := os.Remove(f); err != nil {
-				return fmt.Errorf("begin a new night: %w", err)
-			}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), f.Name())); err != nil {
+			return fmt.Errorf("begin a new night: %w", err)
 		}
 	}
 	return nil
+}
+
+// ours reports whether the demo makes files of that name.
+func ours(name string) bool {
+	return strings.HasPrefix(name, databaseFile) || name == "payments.jsonl" ||
+		strings.HasPrefix(name, "digest-") && strings.HasSuffix(name, ".txt")
 }
 
 const demoSchema = "squidmesh_demo"
