@@ -8,9 +8,14 @@ import (
 
 // probeJobs asks an executor that can be asked what became of jobs.
 func (rt *Runtime[TTx]) probeJobs(ctx context.Context, tx TTx, prober Prober[TTx], now time.Time, ids []string) (jobs map[string]JobState, err error) {
+	defer func() {
+		if err != nil {
+			jobs, err = nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+		}
+	}()
 	defer rt.catchExecutor(&err)
 	if jobs, err = prober.ProbeJobs(ctx, tx, now, ids); err != nil {
-		return nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+		return nil, err
 	}
 	_, retries := rt.executor.(Retrier[TTx])
 	for id, job := range jobs {
@@ -29,11 +34,13 @@ func (rt *Runtime[TTx]) retryJobs(ctx context.Context, tx TTx, ids []string) (er
 	if len(ids) == 0 {
 		return nil
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("retry %d jobs: %w", len(ids), err)
+		}
+	}()
 	defer rt.catchExecutor(&err)
-	if err := rt.executor.(Retrier[TTx]).RetryJobs(ctx, tx, ids); err != nil {
-		return fmt.Errorf("retry %d jobs: %w", len(ids), err)
-	}
-	return nil
+	return rt.executor.(Retrier[TTx]).RetryJobs(ctx, tx, ids)
 }
 
 // probeLine asks one how many jobs stand before a job in its queue.

@@ -50,6 +50,11 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 			return of(err, v)
 		},
 		"InspectRun": func(ctx context.Context, _ TTx) error { v, err := rt.InspectRun(ctx, id, nil); return of(err, v) },
+		"Output": func(ctx context.Context, _ TTx) error {
+			var out any
+			err := rt.Output(ctx, id, "only", &out)
+			return of(err, out)
+		},
 		"InspectRunTx": func(ctx context.Context, tx TTx) error {
 			v, err := rt.InspectRunTx(ctx, tx, id, nil)
 			return of(err, v)
