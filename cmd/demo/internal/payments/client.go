@@ -73,7 +73,7 @@ func post[T any](ctx context.Context, c *Client, key, path string, form url.Valu
 		var zero T
 		return zero, fmt.Errorf("post %s: %w", path, err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Content-Type", formType)
 	req.Header.Set("Idempotency-Key", key)
 	return do[T](c, req)
 }

@@ -27,9 +27,12 @@ type entry struct {
 	Card   *card   `json:"card,omitempty"`
 }
 
+// card is a saved card, of which the ledger keeps no number, and nothing that a number could be found from.
 type card struct {
-	Method string `json:"method"`
-	Number string `json:"number"`
+	Method  string  `json:"method"`
+	Brand   string  `json:"brand"`
+	Last4   string  `json:"last4"`
+	Outcome outcome `json:"outcome,omitzero"`
 }
 
 // The operations in a ledger.
@@ -55,16 +58,16 @@ type Book struct {
 	Refunds  map[string]Refund
 	Captures map[string]int // successful captures by intent
 
-	cards   map[string]string // number by method
-	answers map[string]entry  // by idempotency key
-	faults  map[string]int    // answered so far, by idempotency key
+	cards   map[string]outcome // by method
+	answers map[string]entry   // by idempotency key
+	faults  map[string]int     // answered so far, by idempotency key
 	seq     int
 }
 
 func newBook() Book {
 	return Book{
 		Intents: map[string]Intent{}, Refunds: map[string]Refund{}, Captures: map[string]int{},
-		cards: map[string]string{}, answers: map[string]entry{}, faults: map[string]int{},
+		cards: map[string]outcome{}, answers: map[string]entry{}, faults: map[string]int{},
 	}
 }
 
@@ -79,7 +82,7 @@ func (b *Book) add(e entry) {
 		b.answers[e.Key] = e
 	}
 	if e.Card != nil {
-		b.cards[e.Card.Method] = e.Card.Number
+		b.cards[e.Card.Method] = e.Card.Outcome
 	}
 	if e.Intent != nil {
 		b.Intents[e.Intent.ID] = *e.Intent

@@ -14,18 +14,21 @@ func newID(prefix, seed string) string {
 	return prefix + "_" + hex.EncodeToString(sum[:12])
 }
 
+// cardNumber is the form's key of a card number.
+const cardNumber = "card[number]"
+
 // saveCard trades a card number for a token.
 func (s *Server) saveCard(b *Book, c call) (entry, any, *Error) {
-	number := strings.ReplaceAll(c.form.Get("card[number]"), " ", "")
+	number := digits(c.form.Get(cardNumber))
 	if len(number) < 12 || len(number) > 19 || strings.Trim(number, "0123456789") != "" {
 		return entry{}, nil, &Error{
 			Status: http.StatusPaymentRequired, Type: "card_error", Code: "incorrect_number",
 			Message: "Your card number is incorrect.",
 		}
 	}
-	m := Method{ID: newID("pm", c.seed+number)}
-	m.Card.Brand, m.Card.Last4 = brand(number), number[len(number)-4:]
-	return entry{Card: &card{Method: m.ID, Number: number}}, m, nil
+	m := Method{ID: newID("pm", c.seed)} // not of the number, which could be found by trying
+	m.Card.Brand, m.Card.Last4 = brand(number), lastFour(number)
+	return entry{Card: &card{Method: m.ID, Brand: m.Card.Brand, Last4: m.Card.Last4, Outcome: testCards[number]}}, m, nil
 }
 
 // authorize blocks an amount on a card.
@@ -34,7 +37,7 @@ func (s *Server) authorize(b *Book, c call) (entry, any, *Error) {
 	if err != nil || amount <= 0 {
 		return entry{}, nil, invalid(http.StatusBadRequest, "parameter_invalid_integer", "Invalid positive integer: amount.")
 	}
-	number, ok := b.cards[c.form.Get("payment_method")]
+	card, ok := b.cards[c.form.Get("payment_method")]
 	if !ok {
 		return entry{}, nil, invalid(http.StatusBadRequest, "resource_missing", "No such payment_method: %q.", c.form.Get("payment_method"))
 	}
@@ -42,8 +45,7 @@ func (s *Server) authorize(b *Book, c call) (entry, any, *Error) {
 		ID: newID("pi", c.seed), Status: RequiresCapture, Amount: amount,
 		Currency: c.form.Get("currency"), Method: c.form.Get("payment_method"), Metadata: metadata(c),
 	}
-	card := testCards[number]
-	if card.code == "" || card.atCapture {
+	if card.Code == "" || card.AtCapture {
 		return entry{Intent: &in}, in, nil
 	}
 	in.Status = RequiresPaymentMethod
@@ -56,7 +58,7 @@ func (s *Server) capture(b *Book, c call) (entry, any, *Error) {
 	if failure != nil {
 		return entry{}, nil, failure
 	}
-	if card := testCards[b.cards[in.Method]]; card.atCapture {
+	if card := b.cards[in.Method]; card.AtCapture {
 		return entry{Intent: &in}, nil, declined(card, in)
 	}
 	in.Status, in.Received = Succeeded, in.Amount
@@ -100,8 +102,8 @@ func (s *Server) refund(b *Book, c call) (entry, any, *Error) {
 	}
 	in.Refunded += amount
 	r := Refund{ID: newID("re", c.seed), Intent: in.ID, Amount: amount, Status: "succeeded"}
-	if card := testCards[b.cards[in.Method]]; card.refund != "" {
-		r.Status, r.Settled = card.refund, card.settled
+	if card := b.cards[in.Method]; card.Refund != "" {
+		r.Status, r.Settled = card.Refund, card.Settled
 		r.SettlesAt = s.config.Now().Add(s.config.Settle).UnixMilli()
 	}
 	return entry{Intent: &in, Refund: &r}, r.shown(), nil
@@ -164,7 +166,7 @@ func missing(what, id string) *Error {
 func declined(o outcome, in Intent) *Error {
 	return &Error{
 		Status: http.StatusPaymentRequired, Type: "card_error",
-		Code: o.code, Decline: o.decline, Message: o.message, Intent: &in,
+		Code: o.Code, Decline: o.Decline, Message: o.Message, Intent: &in,
 	}
 }
 

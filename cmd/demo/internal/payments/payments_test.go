@@ -2,9 +2,12 @@ package payments
 
 import (
 	"context"
+	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,11 +119,11 @@ func TestServer_DeclinesByCard(t *testing.T) {
 	t.Parallel()
 	p := setup(t)
 	for number, card := range testCards {
-		if card.code == "" || card.atCapture {
+		if card.Code == "" || card.AtCapture {
 			continue
 		}
 		_, err := p.Authorize(t.Context(), "a"+number, 100, p.method(number), nil)
-		require.Equal(t, card.decline, p.refused(err, http.StatusPaymentRequired, card.code).Decline)
+		require.Equal(t, card.Decline, p.refused(err, http.StatusPaymentRequired, card.Code).Decline)
 	}
 	in := p.authorized("late", "4000000000000341", nil)
 	_, err := p.Capture(t.Context(), "c", in.ID)
@@ -175,6 +178,14 @@ func TestServer_RemembersAcrossRestarts(t *testing.T) {
 	require.Equal(t, done, again)
 	_, err = p.Capture(t.Context(), "another", in.ID)
 	p.refused(err, http.StatusBadRequest, CodeUnexpectedState)
+
+	// What a card does is remembered, although its number is not.
+	bad, late := p.method("4000000000000002"), p.authorized("late", "4000000000000341", nil)
+	p.restart()
+	_, err = p.Authorize(t.Context(), "bad", 100, bad, nil)
+	p.refused(err, http.StatusPaymentRequired, "card_declined")
+	_, err = p.Capture(t.Context(), "late capture", late.ID)
+	p.refused(err, http.StatusPaymentRequired, "card_declined")
 }
 
 func TestServer_DropsALineThatWasCutOff(t *testing.T) {
@@ -279,4 +290,76 @@ func TestServer_RefundsSettleLater(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want[1], r.Status)
 	}
+}
+
+func TestServer_AnswersNoWebPage(t *testing.T) {
+	t.Parallel()
+	p := setup(t)
+	own := p.server.listen.Addr().String()
+	_, port, err := net.SplitHostPort(own)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name, method, host string
+		header             map[string]string
+		want               int
+	}{
+		{"a program", http.MethodPost, own, nil, http.StatusOK},
+		{"with a charset", http.MethodPost, own, map[string]string{"Content-Type": formType + "; charset=utf-8"}, http.StatusOK},
+		{"its own origin", http.MethodPost, own, map[string]string{"Origin": "http://" + own}, http.StatusOK},
+		{"another page", http.MethodPost, own, map[string]string{"Origin": "https://evil.example"}, http.StatusForbidden},
+		{"a file", http.MethodPost, own, map[string]string{"Origin": "null"}, http.StatusForbidden},
+		{"another port", http.MethodPost, own, map[string]string{"Origin": "http://127.0.0.1:1"}, http.StatusForbidden},
+		{"another site", http.MethodPost, own, map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
+		{"another name", http.MethodPost, "evil.example:" + port, nil, http.StatusMisdirectedRequest},
+		{"another name's own page", http.MethodPost, "evil.example", map[string]string{"Origin": "http://evil.example"}, http.StatusMisdirectedRequest},
+		{"another name that reads", http.MethodGet, "evil.example:" + port, nil, http.StatusMisdirectedRequest},
+		{"another port's name", http.MethodGet, "127.0.0.1", nil, http.StatusMisdirectedRequest},
+		{"text", http.MethodPost, own, map[string]string{"Content-Type": "text/plain"}, http.StatusUnsupportedMediaType},
+		{"multipart", http.MethodPost, own, map[string]string{"Content-Type": "multipart/form-data; boundary=x"}, http.StatusUnsupportedMediaType},
+		{"JSON", http.MethodPost, own, map[string]string{"Content-Type": "application/json"}, http.StatusUnsupportedMediaType},
+		{"no type", http.MethodPost, own, map[string]string{"Content-Type": ""}, http.StatusUnsupportedMediaType},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), c.method, p.server.URL()+"/v1/payment_methods", strings.NewReader("card[number]="+visa))
+		require.NoError(t, err)
+		req.Host = c.host
+		req.Header.Set("Content-Type", formType)
+		for k, v := range c.header {
+			req.Header.Set(k, v)
+		}
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err, c.name)
+		require.Equal(t, c.want, res.StatusCode, c.name)
+		var said struct {
+			Error *Error `json:"error"`
+		}
+		require.NoError(t, json.NewDecoder(res.Body).Decode(&said), c.name)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, c.want == http.StatusOK, said.Error == nil, c.name)
+	}
+	book, err := ReadLedger(p.config.Path)
+	require.NoError(t, err)
+	require.Equal(t, 3, book.seq) // those that were answered, and no other
+}
+
+// Two cards that end alike leave the same ledger, byte for byte: no number can be found from it, not by trying either.
+func TestLedger_KeepsNoCardNumber(t *testing.T) {
+	t.Parallel()
+	kept := func(number string) string {
+		p := setup(t)
+		require.NoError(t, p.server.Close())
+		p.config.Now = func() time.Time { return time.UnixMilli(1) }
+		p.start()
+		m, err := p.SaveCard(t.Context(), "c", number)
+		require.NoError(t, err)
+		_, err = p.Authorize(t.Context(), "a", 100, m.ID, nil)
+		require.NoError(t, err)
+		_, err = p.SaveCard(t.Context(), "c", "4242424242424259")
+		p.refused(err, http.StatusUnprocessableEntity, "idempotency_key_in_use")
+		ledger, err := os.ReadFile(p.config.Path)
+		require.NoError(t, err)
+		require.NotContains(t, string(ledger), number[:12])
+		require.Contains(t, string(ledger), `"last4":"4242"`)
+		return string(ledger)
+	}
+	require.Equal(t, kept(visa), kept("4111 1111 1234 4242"))
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -62,7 +64,7 @@ func Start(config ServerConfig) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{config: config, ledger: ledger, listen: listen, stop: stop, done: make(chan struct{})}
 	s.http = &http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second,
+		Handler: s.guard(s.routes()), ReadHeaderTimeout: 5 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
@@ -104,6 +106,27 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
+// formType is what the requests that change something are written in.
+const formType = "application/x-www-form-urlencoded"
+
+// guard keeps web pages out, which a browser on this machine may have open: they could send forms here, or come under a name of
+// their own that leads here.
+func (s *Server) guard(next http.Handler) http.Handler {
+	own := s.listen.Addr().String()
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, nil, invalid(http.StatusForbidden, "", "Requests from web pages are not answered."))
+	}))
+	next = origins.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != own {
+			answer(w, nil, invalid(http.StatusMisdirectedRequest, "", "This is %s, not %q.", own, r.Host))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // call is a request being worked on.
 type call struct {
 	path url.Values // {id}
@@ -119,6 +142,10 @@ type operation func(b *Book, c call) (entry, any, *Error)
 // post answers a request: from the ledger if its idempotency key is known there, else by doing it.
 func (s *Server) post(op string, do operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {
+			answer(w, nil, invalid(http.StatusUnsupportedMediaType, "", "The body must be %s.", formType))
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		if err := r.ParseForm(); err != nil {
 			answer(w, nil, invalid(http.StatusBadRequest, "", "The body is no form: %v", err))
@@ -240,8 +267,13 @@ func answer(w http.ResponseWriter, object any, failure *Error) {
 	_ = json.NewEncoder(w).Encode(object)
 }
 
-// fingerprint tells requests apart: Encode sorts.
+// fingerprint tells requests apart: Encode sorts. It is kept, so a card number enters it by its last digits: the others could be
+// found by trying.
 func fingerprint(path string, form url.Values) string {
+	if form.Has(cardNumber) {
+		form = maps.Clone(form)
+		form.Set(cardNumber, lastFour(digits(form.Get(cardNumber))))
+	}
 	sum := sha256.Sum256([]byte(path + "?" + form.Encode()))
 	return hex.EncodeToString(sum[:8])
 }
