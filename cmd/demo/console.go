@@ -37,7 +37,7 @@ func (n *night[TTx]) console(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			_, _ = fmt.Fprintf(n.std.err, "demo: order not started: %s: %v\n", o.Order, err)
+			_, _ = fmt.Fprintf(n.std.err, "demo: order not started: %s: %s\n", o.Order, oneLine(err.Error()))
 		case run.Existing:
 			there++
 		default:
@@ -165,7 +165,7 @@ func (n *night[TTx]) list(ctx context.Context) error {
 		if r.Reason != nil {
 			why = fmt.Sprintf("%s: %s", r.Reason.Step, oneLine(r.Reason.Message))
 		} else if ex, err := n.rt.ExplainRun(ctx, r.ID); err == nil && !r.Status.Terminal() {
-			why = ex.Sentence
+			why = oneLine(ex.Sentence)
 		}
 		_, _ = fmt.Fprintf(n.std.out, "  %-22s %-12s %s\n", label(r), r.Status, why)
 	}

@@ -23,6 +23,7 @@ func main() {
 
 // run is the program. The first signal stops it gracefully, the second at once.
 func run(args []string, databaseURL string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = terminal{stdout}, terminal{stderr}
 	o, err := parseOptions(args, databaseURL, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -57,7 +58,7 @@ func demo(ctx context.Context, o options, std streams) error {
 		return err
 	}
 	for _, r := range refused {
-		_, _ = fmt.Fprintf(std.err, "demo: order refused: %s: %v\n", r.Order, r.Err)
+		_, _ = fmt.Fprintf(std.err, "demo: order refused: %s: %s\n", oneLine(r.Order), oneLine(r.Err.Error()))
 	}
 	dir, remove, err := o.directory()
 	if err != nil {

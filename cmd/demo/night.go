@@ -139,7 +139,7 @@ func (n *night[TTx]) recovered(ctx context.Context, line func(what, format strin
 		if err != nil {
 			return err
 		}
-		line("", "%s (for %s)  %s", label(r), since(r.LastAt), ex.Sentence)
+		line("", "%s (for %s)  %s", label(r), since(r.LastAt), oneLine(ex.Sentence))
 	}
 	return nil
 }

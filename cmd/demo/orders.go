@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/squidmesh/squidmesh-go/cmd/demo/internal/payments"
 	"github.com/squidmesh/squidmesh-go/cmd/demo/internal/shop"
@@ -104,8 +105,8 @@ func parseOrder(entry json.RawMessage) (order, error) {
 	switch {
 	case o.Order == "":
 		return o, errors.New("has no order number")
-	case len(o.Order) > 100 || strings.ContainsFunc(o.Order, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return o, errors.New("the order number must have at most 100 characters, none of them blank")
+	case len(o.Order) > 100 || strings.ContainsFunc(o.Order, unseen):
+		return o, errors.New("the order number must have at most 100 characters, none of them blank or invisible")
 	case o.Review != "" && o.Review != "approve" && o.Review != "reject":
 		return o, fmt.Errorf("review is %q: must be approve or reject", o.Review)
 	case o.Refund != nil && o.Refund.Decision != "approve" && o.Refund.Decision != "reject":
@@ -116,6 +117,9 @@ func parseOrder(entry json.RawMessage) (order, error) {
 	}
 	return o, payments.CheckFault(o.Sandbox)
 }
+
+// unseen reports whether a character cannot be seen: people type order numbers.
+func unseen(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
 
 // payload is the order as the checkout takes it.
 func (o order) payload(card payments.Method) shop.Order {

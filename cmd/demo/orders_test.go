@@ -65,7 +65,7 @@ func TestReadOrders_RefusesBadOnesOneByOne(t *testing.T) {
 		"a-2: card number ending in 4241: check digit is wrong",
 		`a-3: is no order: unknown field "colour"`,
 		`a-4: unknown sandbox behaviour "sulks": use rate_limited, outage, slow_capture, lost_capture`,
-		"a 5: the order number must have at most 100 characters, none of them blank",
+		"a 5: the order number must have at most 100 characters, none of them blank or invisible",
 		"entry 7: has no order number",
 		`a-6: review is "maybe": must be approve or reject`,
 		"entry 9: is no order: cannot unmarshal number into Go value of type main.order",

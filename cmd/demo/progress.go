@@ -80,7 +80,7 @@ func (p *progress[TTx]) news(o squidmesh.Observation) (what, detail string) {
 	case squidmesh.AuditReleased:
 		return "given back", fmt.Sprintf("%s, attempt %d", o.Entry.Name, o.Entry.Attempt)
 	case squidmesh.AuditUndoFailed:
-		return "stuck", fmt.Sprintf("undo of %s: %s", o.Entry.Name, data.Error.Message)
+		return "stuck", fmt.Sprintf("undo of %s: %s", o.Entry.Name, oneLine(data.Error.Message))
 	}
 	for _, r := range data.Reached {
 		if r.Status == squidmesh.StepPaused {
@@ -98,7 +98,7 @@ func (p *progress[TTx]) news(o squidmesh.Observation) (what, detail string) {
 func (p *progress[TTx]) ending(run squidmesh.Run) string {
 	in, err := p.night.rt.InspectRun(context.Background(), run.ID, nil)
 	if err != nil {
-		return err.Error()
+		return oneLine(err.Error())
 	}
 	var parts []string
 	if run.Reason != nil {
@@ -153,21 +153,19 @@ func (p *progress[TTx]) retry(o squidmesh.Observation, data squidmesh.AuditData)
 func (p *progress[TTx]) question(id squidmesh.RunID) string {
 	in, err := p.night.rt.InspectRun(context.Background(), id, &squidmesh.InspectOptions{History: true})
 	if err != nil {
-		return err.Error()
+		return oneLine(err.Error())
 	}
 	for _, st := range in.Steps {
 		var seen struct {
 			Reasons []string `json:"reasons"`
 		}
 		if st.Name == "score" && json.Unmarshal(st.Output, &seen) == nil && len(seen.Reasons) > 0 {
-			return strings.Join(seen.Reasons, ", ")
+			return oneLine(strings.Join(seen.Reasons, ", "))
 		}
 	}
 	var asked struct {
 		Reason string `json:"reason"`
 	}
 	_ = json.Unmarshal(in.Run.Payload, &asked)
-	return asked.Reason
+	return oneLine(asked.Reason)
 }
-
-func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }

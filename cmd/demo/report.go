@@ -54,7 +54,7 @@ func (n *night[TTx]) report(outcomes []outcome, problems []string) error {
 	}
 	say := n.say()
 	for _, problem := range problems {
-		_, _ = fmt.Fprintf(say, "WRONG  %s\n", problem)
+		_, _ = fmt.Fprintf(say, "WRONG  %s\n", oneLine(problem))
 	}
 	verdict := "runs, payment ledger, stock, receipts and digest are as they must be"
 	if len(problems) > 0 {
@@ -105,7 +105,7 @@ func (n *night[TTx]) table(lines []reported) error {
 	w := tabwriter.NewWriter(n.std.out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "\nORDER\tWORKFLOW\tSTATUS\tREASON\tSTEPS")
 	for _, line := range lines {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", line.Order, line.Workflow, line.Status, line.Reason, steps(line.Steps))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", oneLine(line.Order), line.Workflow, line.Status, oneLine(line.Reason), steps(line.Steps))
 	}
 	_, _ = fmt.Fprintln(w)
 	return w.Flush()
