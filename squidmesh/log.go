@@ -41,12 +41,12 @@ func (x *execution) about() []any {
 
 // about says what a delivery names.
 func (d Delivery) about() []any {
-	about := []any{"kind", d.Kind}
+	about := []any{"kind", clean(string(d.Kind), maxSignal)}
 	for _, a := range []struct{ key, value string }{
 		{logRun, d.RunID}, {logWorkflow, d.Workflow}, {"trigger", d.Trigger}, {"signal", d.SignalID}, {logStep, d.Step},
 	} {
 		if a.value != "" {
-			about = append(about, a.key, a.value)
+			about = append(about, a.key, clean(a.value, maxSignal)) // whoever made the delivery by hand may have put anything there
 		}
 	}
 	if d.Attempt > 0 {

@@ -24,6 +24,8 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	}
 	began := time.Now()
 	outcome, err := rt.perform(ctx, svc, d)
+	// What leaves here goes to observers, and into the queue's rows: no text of the database's or the executor's goes along unseen.
+	outcome.Detail, err = rt.redact.short(outcome.Detail), rt.redact.delivery(err)
 	if outcome.Kind == Again && outcome.After <= soonest {
 		rt.wakeElsewhere(outcome.After)
 	}
@@ -85,5 +87,5 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 
 func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
 	rt.logger.Warn("squidmesh: delivery dropped", append(d.about(), "reason", reason, "error", err)...)
-	return Outcome{Kind: Drop, Reason: reason, Detail: rt.redact.text("message", err.Error())}
+	return Outcome{Kind: Drop, Reason: reason, Detail: err.Error()}
 }

@@ -217,7 +217,7 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f Fire, policy 
 // decideFire says what becomes of an open fire. If that is a run, it is written.
 func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy Overlap, s pendingStart, refusal error, now time.Time) (Fire, *writing, error) {
 	refuse := func(err error) (Fire, *writing, error) {
-		f.State, f.Reason, f.LookAt = FireRefused, clean(err.Error(), 1000), time.Time{}
+		f.State, f.Reason, f.LookAt = FireRefused, rt.redact.short(err.Error()), time.Time{}
 		return f, nil, nil
 	}
 	if refusal != nil {

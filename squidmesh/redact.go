@@ -72,6 +72,22 @@ func (r redactor) err(err error) error {
 	return &redactedError{clean(r.text("message", clean(errorText(err), maxMessage)), maxMessage), err}
 }
 
+// maxShort bounds texts that are told besides a run's own record, in bytes.
+const maxShort = 1000
+
+// short is what is told of a text: redacted and cut.
+func (r redactor) short(text string) string {
+	return clean(r.text("message", clean(text, maxMessage)), maxShort)
+}
+
+// delivery is the error of a delivery with what is told of it.
+func (r redactor) delivery(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &redactedError{r.short(errorText(err)), err}
+}
+
 // logger redacts everything that a logger writes.
 func (r redactor) logger(l *slog.Logger) *slog.Logger {
 	if r == nil {
