@@ -107,9 +107,11 @@ func (j CronJob) Delivery() Delivery {
 // Metadata is what an executor knows of a job that it enqueued. JobID and Queue are stored with the step; all of it is told
 // to the [Observer] after commit.
 type Metadata struct {
-	JobID       string    `json:"job_id"`
-	Queue       string    `json:"queue"`
-	Worker      string    `json:"worker"` // the kind of worker that will take it
+	JobID  string `json:"job_id"`
+	Queue  string `json:"queue"`
+	Worker string `json:"worker"` // the kind of worker that will take it
+
+	// ScheduledAt is when the queue means to hand the job out: DueAt, give or take what a queue that counts relatively needs to begin.
 	ScheduledAt time.Time `json:"scheduled_at"`
 }
 
