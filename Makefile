@@ -75,4 +75,4 @@ house: ## Print how the tree is built: sizes and exports of packages and wings, 
 
 .PHONY: demo
 demo: ## Run the demo on SQLite, or on PostgreSQL if DATABASE_URL is set
-	$(GO) run ./cmd/demo
+	$(GO) run -v ./cmd/demo # the first time it compiles SQLite, whatever the database: minutes on two cores

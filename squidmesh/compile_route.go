@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/nearest"
 )
 
 // edge leads from a step to another one, or in a block from a step to one that it waits for.
@@ -53,7 +54,7 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 	case !ok:
 		meant := append(c.names(func(j int) bool { return c.nodes[j].block < 0 && j != i }), Complete)
 		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(target), didYouMean(target, meant))
-		best, found := nearest(target, meant)
+		best, found := nearest.Name(target, meant)
 		c.broken = c.broken || !found
 		if !found || best == Complete {
 			return
@@ -115,7 +116,7 @@ func (c *compiler) linkSibling(siblings map[string]int, i, k int, name string) {
 	if !found {
 		others := slices.DeleteFunc(sortedKeys(siblings), func(s string) bool { return s == c.nodes[i].Name })
 		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(name), didYouMean(name, others))
-		best, near := nearest(name, others)
+		best, near := nearest.Name(name, others)
 		if !near {
 			c.broken = true
 			return

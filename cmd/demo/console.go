@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/nearest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -86,9 +88,28 @@ func (n *night[TTx]) console(ctx context.Context) error {
 // person is who decides at the console.
 const person = "you"
 
+// The commands: those that stand alone, and those that are about an order.
+var (
+	alone    = []string{"list", "digest", "help", "quit", "exit"}
+	ofOrders = []string{"explain", "approve", "reject", "cancel", "refund", "replay"}
+)
+
+// unheard says what a person can say who said something else.
+func unheard(command string) error {
+	all := slices.Concat(ofOrders, alone)
+	meant := ""
+	if best, ok := nearest.Name(command, all); ok {
+		meant = fmt.Sprintf(", did you mean %s?", best)
+	}
+	return fmt.Errorf("there is no command %s%s\n  you can say %s", echo.Quote(command), meant, strings.Join(all, ", "))
+}
+
 // obey does what a line says.
 func (n *night[TTx]) obey(ctx context.Context, words []string) error {
 	command := words[0]
+	if !slices.Contains(alone, command) && !slices.Contains(ofOrders, command) {
+		return unheard(command)
+	}
 	switch command {
 	case "help":
 		_, err := fmt.Fprint(n.std.out, help)
@@ -100,7 +121,7 @@ func (n *night[TTx]) obey(ctx context.Context, words []string) error {
 		return err
 	}
 	if len(words) < 2 {
-		return fmt.Errorf("%s: say which order, or help", command)
+		return fmt.Errorf("%s: say which order; list shows all", command)
 	}
 	order, rest := words[1], strings.Join(words[2:], " ")
 	if command == "refund" {
@@ -109,9 +130,6 @@ func (n *night[TTx]) obey(ctx context.Context, words []string) error {
 			return fmt.Errorf("a refund of %s has been asked for already: explain %s", order, order)
 		}
 		return err
-	}
-	if !slices.Contains([]string{"explain", "approve", "reject", "cancel", "replay"}, command) {
-		return fmt.Errorf("%q: help lists what you can say", command)
 	}
 	run, err := n.find(ctx, order)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -247,7 +248,11 @@ func TestConsole(t *testing.T) {
 		s.say("approve a-2 again")
 		s.sees("run has finished")
 		s.say("sell a-2")
-		s.sees(`"sell": help lists what you can say`)
+		s.sees(`there is no command "sell" you can say explain, approve, reject, cancel, refund, replay, list, digest, help, quit, exit`)
+		s.say("explian a-2")
+		s.sees(`there is no command "explian", did you mean explain?`)
+		s.say("approve")
+		s.sees("approve: say which order; list shows all")
 		s.say("cancel a-9")
 		s.sees(`there is no order "a-9": list shows all`)
 		s.say("replay a-1")
@@ -269,6 +274,27 @@ func TestConsole(t *testing.T) {
 		s.sees("a-1 refund paused")
 		s.quit()
 	})
+}
+
+// Whatever word comes first, whether an order follows it or not, the answer names the command that was probably meant, and all.
+func TestUnheard(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"lst":     "did you mean list?",
+		"Explain": "did you mean explain?",
+		"aprove":  "did you mean approve?",
+		"what":    `there is no command "what"` + "\n",
+		"a-1":     `there is no command "a-1"` + "\n",
+	} {
+		for _, line := range [][]string{{word}, {word, "a-1"}} {
+			err := new(night[any]).obey(t.Context(), line)
+			require.ErrorContains(t, err, want)
+			require.ErrorContains(t, err, "you can say explain, approve, ")
+		}
+	}
+	for _, command := range slices.Concat(alone, ofOrders) {
+		require.True(t, command == "help" || command == "exit" || strings.Contains(help, "\n  "+command+" "), "help does not list %s", command)
+	}
 }
 
 // session is a person at the console of a running demo.

@@ -3,6 +3,9 @@
 //
 //	go run ./cmd/demo          keeps everything, so that kill and restart resume
 //	go run ./cmd/demo --once   runs every scenario, checks the outcome, and exits 0 or 1
+//
+// The first start compiles SQLite, whatever the database and the flags: about three minutes of one core, of which go run says nothing
+// without -v.
 package main
 
 import (

@@ -73,12 +73,12 @@ func TestPackagesDoNotImportAcrossBorders(t *testing.T) {
 }
 
 // The core is what everybody links and what every rule of the runtime depends on: each dependency of it is one of all its
-// users, so the list is closed. uuid makes run ids, cron parses schedules, echo and encode are nothing but functions; fault, lever and standin do
+// users, so the list is closed. uuid makes run ids, cron parses schedules, echo, encode and nearest are nothing but functions; fault, lever and standin do
 // nothing in programs as they are shipped.
 func TestCoreImportsOnlyStandardLibraryUUIDAndCron(t *testing.T) {
 	t.Parallel()
 
-	allowed := []string{core, module + "/internal/echo", module + "/internal/encode", module + "/internal/fault", module + "/internal/lever", module + "/internal/standin", "github.com/google/uuid", "github.com/robfig/cron/v3"}
+	allowed := []string{core, module + "/internal/echo", module + "/internal/encode", module + "/internal/fault", module + "/internal/lever", module + "/internal/nearest", module + "/internal/standin", "github.com/google/uuid", "github.com/robfig/cron/v3"}
 	for _, p := range list(t, "-deps", core) {
 		if within(p.ImportPath, core) {
 			require.NotContains(t, p.Imports, "database/sql", "%s: a transaction is a type parameter here", p.ImportPath)
