@@ -22,6 +22,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // Examples without output are compiled and not run: these need a database of their own.
@@ -50,7 +51,12 @@ func shutDown(client *river.Client[pgx.Tx], rt *squidmesh.Runtime[pgx.Tx]) error
 }
 
 func setUp(ctx context.Context) (*pgxpool.Pool, error) {
-	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
+	config, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return nil, err
+	}
+	pgstore.TunePool(config, nil) // so that connections which die in silence hold nobody up
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}

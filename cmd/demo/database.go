@@ -109,6 +109,7 @@ func openPostgres(ctx context.Context, o options, std streams) (*database[pgx.Tx
 	}
 	config.ConnConfig.RuntimeParams["search_path"] = schema
 	config.MaxConns = max(config.MaxConns, 20)
+	pgstore.TunePool(config, nil)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)

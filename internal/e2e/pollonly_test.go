@@ -19,7 +19,7 @@ import (
 func TestPollOnly(t *testing.T) {
 	t.Parallel()
 	config := dbtest.Postgres(t, dbtest.River).Config()
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pgstore.TunePool(config, &pgstore.PoolOptions{Pooler: true})
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)

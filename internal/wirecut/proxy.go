@@ -34,6 +34,7 @@ type Proxy struct {
 	armed atomic.Int32 // the cut that the next COMMIT suffers
 	away  atomic.Bool  // nobody gets through
 	cuts  atomic.Int64 // that were made
+	hush  atomic.Int64 // connections that were silenced
 
 	mu    sync.Mutex
 	links map[*link]bool
@@ -43,7 +44,10 @@ type Proxy struct {
 type link struct {
 	client, server net.Conn
 	swallow        atomic.Bool // what the server says next is the answer to a COMMIT that nobody is to hear
-	silent         atomic.Bool // nothing passes any more, and nobody is told
+	noQuestions    atomic.Bool // what the client says is lost, and nobody is told
+	noAnswers      atomic.Bool // what the server says is lost, and nobody is told
+	severed        atomic.Bool // the client's host gets no acknowledgement any more, and cannot be heard to leave
+	idle           atomic.Bool // the server waits for a question, outside any transaction
 	deaf           atomic.Bool // the client has gone, and the server is to be left at work
 }
 
@@ -79,13 +83,16 @@ func (p *Proxy) Drop(n int) {
 	}
 }
 
-// Silence has all connections that there are die without a word: what either side says is swallowed, and neither hears of it. New ones work.
-func (p *Proxy) Silence() {
+// Close ends the listening, and what the clients cannot end; other connections end with their clients.
+func (p *Proxy) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
-		l.silent.Store(true)
+		if l.severed.Load() {
+			l.close()
+		}
 	}
+	return p.listener.Close()
 }
 
 // Away makes it look as if the server were away: connections break, and so do new ones, until it is said to be back.
@@ -95,9 +102,6 @@ func (p *Proxy) Away(away bool) {
 		p.Drop(math.MaxInt)
 	}
 }
-
-// Close ends the listening; connections end with their clients.
-func (p *Proxy) Close() error { return p.listener.Close() }
 
 func (p *Proxy) accept() {
 	for {
@@ -156,7 +160,8 @@ func (p *Proxy) questions(l *link) {
 		if err != nil || startup && isCancel(body) {
 			return
 		}
-		if l.silent.Load() {
+		l.idle.Store(false)
+		if l.noQuestions.Load() {
 			continue
 		}
 		if commits.is(kind, body) {
@@ -243,16 +248,21 @@ func isCommit(text []byte) bool {
 // answers passes on what the server says. It says that a transaction is complete after it has committed; what it says before that
 // in the same breath is lost with it.
 func (p *Proxy) answers(l *link) {
-	defer l.close()
+	defer func() {
+		if !l.severed.Load() {
+			l.close()
+		}
+	}()
 	from, to := bufio.NewReaderSize(l.server, 64<<10), bufio.NewWriterSize(l.client, 64<<10)
 	for {
 		kind, body, err := readMessage(from, false)
 		if err != nil {
 			return
 		}
-		if l.silent.Load() {
+		if l.noAnswers.Load() {
 			continue
 		}
+		l.idle.Store(kind == 'Z' && body[5] == 'I')
 		if l.swallow.Load() {
 			if kind == 'E' || kind == 'Z' || kind == 'C' && isCommit(body[5:]) {
 				if !l.deaf.Load() {

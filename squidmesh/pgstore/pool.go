@@ -1,0 +1,73 @@
+package pgstore
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The limits that [TunePool] sets: on connecting, on the ping of an idle connection, and on how long the server's host may acknowledge nothing.
+const (
+	connectTimeout = 5 * time.Second
+	pingTimeout    = time.Second
+	silenceTimeout = 5 * time.Second
+)
+
+// A connection on which nothing passes is probed, so that one which waits for an answer, or for a notification, is found dead as well.
+const (
+	probeAfter = 3 * time.Second
+	probeEvery = time.Second
+)
+
+// PoolOptions change what [TunePool] sets. The zero PoolOptions are the defaults.
+type PoolOptions struct {
+	// Pooler says that a proxy lends the server's connections by the transaction, as PgBouncer does, so that a statement may meet another
+	// session than the one that prepared it: pgx then prepares none and caches none.
+	Pooler bool
+}
+
+// TunePool sets what a pool needs that squidmesh and River share, so that connections which die in silence hold nobody up for long: a
+// firewall or a proxy swallows what is sent, and tells nobody. By itself pgx waits for an answer without a limit. Call it between
+// [pgxpool.ParseConfig] and [pgxpool.NewWithConfig]. Options may be nil.
+//
+// It sets PingTimeout to a second and ConnectTimeout to five, and has TCP connections, whoever dials them, end when the server's host has
+// acknowledged nothing for about five seconds, on Linux also while something that was sent is under way. A statement may take as long as it
+// does, while the host answers. What is set stays: timeouts that are not zero, the DialFunc, which is called as before, a TCP_USER_TIMEOUT of
+// its sockets and their keep-alive with that, and with Pooler a DefaultQueryExecMode that is not pgx's own default.
+func TunePool(config *pgxpool.Config, options *PoolOptions) {
+	if config.PingTimeout == 0 {
+		config.PingTimeout = pingTimeout
+	}
+	connect := config.ConnConfig
+	if connect.ConnectTimeout == 0 {
+		connect.ConnectTimeout = connectTimeout
+	}
+	dial := connect.DialFunc
+	connect.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+			limitSilence(tcp)
+		}
+		return conn, err
+	}
+	if options == nil || !options.Pooler {
+		return
+	}
+	if connect.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		connect.DefaultQueryExecMode = pgx.QueryExecModeExec
+		connect.StatementCacheCapacity, connect.DescriptionCacheCapacity = 0, 0
+	}
+}
+
+// limitSilence has a connection end when the other host acknowledges nothing any more. A socket that refuses to be told works as before.
+func limitSilence(conn *net.TCPConn) {
+	if !limitUnacknowledged(conn) {
+		return
+	}
+	_ = conn.SetKeepAliveConfig(net.KeepAliveConfig{
+		Enable: true, Idle: probeAfter, Interval: probeEvery, Count: int((silenceTimeout - probeAfter) / probeEvery),
+	})
+}
