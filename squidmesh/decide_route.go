@@ -158,7 +158,7 @@ func (d *decision) closeBlocks() {
 }
 
 // continueOne lets the worker that ended an attempt go on with one successor that is due now, on the same queue and at
-// the same priority, whose function it has, without a job.
+// the same priority, whose function it has and can call, without a job.
 func (d *decision) continueOne() {
 	if d.t.Claim != nil || d.executing == nil || d.worker.Runnable == nil || d.run.Verdict != VerdictNone || d.terminal != "" {
 		return
@@ -166,7 +166,7 @@ func (d *decision) continueOne() {
 	for _, c := range d.t.Steps {
 		st := d.spec.step(c.Name)
 		if c.Phase != PhaseDo || c.Status != StepScheduled || c.Missing > 0 || c.DueAt.After(d.now) || c.Failures+c.Losses > 0 ||
-			c.Attempt > 1 || st.Kind == KindWait || !d.worker.Runnable[c.StepKey] ||
+			c.Attempt > 1 || st.Kind == KindWait || !d.worker.Runnable[c.StepKey] || d.worker.Stuck[c.StepKey] ||
 			st.Policy.Queue != d.executing.Policy.Queue || st.Policy.Priority != d.executing.Policy.Priority {
 			continue
 		}

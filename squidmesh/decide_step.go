@@ -52,16 +52,24 @@ func (d *decision) claimed(e Claimed) {
 		if e.Unfit[e.StepKey] {
 			reason = ReasonFunctionIncompatible
 		}
-		// The longer nobody has the function, the less often it is asked for.
-		pause := min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)
+		pause := d.lateness(row)
 		if e.Elsewhere {
 			pause = soon(d.now, d.run.ID.String(), row.Name)
 		}
 		d.again(d.now.Add(pause), string(reason))
 		return
 	}
+	if e.Stuck[e.StepKey] {
+		d.again(d.now.Add(d.lateness(row)), OutcomeFunctionStuck)
+		return
+	}
 	d.record(AuditClaimed, row.StepKey, row.Attempt)
 	d.claim(row)
+}
+
+// lateness is the pause before a delivery comes again that cannot be executed here: the longer that goes on, the less often it is tried.
+func (d *decision) lateness(row StepState) time.Duration {
+	return min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)
 }
 
 func staleReason(row StepState, attempt int) string {

@@ -164,6 +164,7 @@ const (
 	OutcomeNotStarted        = "not_started"        // this runtime is not started
 	OutcomeWorkerLost        = "worker_lost"        // this process stops, or was declared lost and registers anew
 	OutcomeDefinitionUnknown = "definition_unknown" // the definition is not there, as during a deploy
+	OutcomeFunctionStuck     = "function_stuck"     // too many calls of it go on in this process after their ends: see [Config.MaxAbandoned]
 	OutcomePayloadUnreadable = "payload_unreadable" // what it needs is sealed, and this process lacks the key: see [ErrUnreadable]
 
 	// Of Drop.

@@ -34,7 +34,9 @@
 //     FuncTx step's end. Attempts that die with their process wait ever longer and count towards MaxLosses. Attempts that are given back (by
 //     Stop, a lost lease, a transaction that did not commit) begin again at once, then ever later, up to five minutes; from the
 //     twentieth on that is a failure. Within an attempt a FuncTx body is run again at most five times, or, where the server's time
-//     limits ended it, until the attempt's own time is up, with growing pauses. [Runtime.ExplainRun] tells how often, and until when.
+//     limits ended it, until the attempt's own time is up, with growing pauses. Functions that ignore the end of their contexts are
+//     abandoned, and a process with [Config.MaxAbandoned] of a step begins no more of them. [Runtime.ExplainRun] tells how often a step was
+//     repeated, and until when it waits.
 //
 // Not promised: that the effects of Func outside the database happen once (give them the idempotency key), and that runs
 // survive what the database does not, such as a failover to a standby that had not received the last commits.

@@ -33,10 +33,12 @@ type Attempted struct {
 	Runnable map[StepKey]bool
 	// Unfit says for which others it has functions that do not fit the run's shape.
 	Unfit map[StepKey]bool
+	// Stuck says of which steps too many calls go on in the worker's process that have been abandoned, so that it is to begin no more.
+	Stuck map[StepKey]bool
 }
 
 // Claimed is the arrival of a delivery at a worker that would execute it. It is sent back if Runnable does not
-// hold the step.
+// hold the step, or Stuck does.
 type Claimed struct {
 	Attempted
 	// Elsewhere says that another worker lives that has the function and uses the step's queue. It counts only where Runnable does not

@@ -134,12 +134,14 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 	began := time.Now()
 	defer func() { x.took = time.Since(began) }()
 	done := make(chan returned, 1)
+	running := rt.abandoned.invocation(functionKey{x.claim.Workflow, x.claim.StepKey})
 	go func() {
 		result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
 		defer func() {
 			if r := recover(); r != nil {
 				result = returned{err: &panicError{value: r, stack: debug.Stack()}}
 			}
+			running.returned()
 			done <- result
 		}()
 		ctx := x.ctx
@@ -161,6 +163,9 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) returned {
 	case result := <-done:
 		return result
 	case <-timer.C:
+		if !running.abandon() {
+			return <-done
+		}
 		Logger(x.ctx).Error("squidmesh: step ignores the end of its context and was abandoned", "cause", context.Cause(x.ctx))
 		return returned{err: context.Cause(x.ctx), abandoned: true}
 	}

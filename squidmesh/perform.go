@@ -73,6 +73,9 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 		return Outcome{}, err
 	}
 	outcome := c.Outcome
+	if claimed, ok := event.(Claimed); ok && outcome.Reason == OutcomeFunctionStuck {
+		rt.abandoned.refused(functionKey{c.run.Workflow, claimed.StepKey})
+	}
 	until := time.Now().Add(rt.config.TimeSlice)
 	goOn := func() bool {
 		return !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(until) && svc.left(worker) == nil

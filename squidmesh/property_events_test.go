@@ -102,6 +102,20 @@ func (w *world) drawUnfit(runnable map[StepKey]bool) map[StepKey]bool {
 	return unfit
 }
 
+// drawStuck is mostly nothing, or steps of which too many calls do not end.
+func (w *world) drawStuck() map[StepKey]bool {
+	if !chance(w.t, 10, "some stuck") {
+		return nil
+	}
+	stuck := map[StepKey]bool{}
+	for i := range w.spec.steps {
+		for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+			stuck[StepKey{w.spec.steps[i].Name, phase}] = chance(w.t, 50, "stuck")
+		}
+	}
+	return stuck
+}
+
 // drawWorker is most often a living one.
 func (w *world) drawWorker() WorkerID {
 	if chance(w.t, 5, "any worker") {
@@ -132,7 +146,7 @@ func (w *world) actDeliver() {
 		w.now = latest(w.now, w.queue[i].at)
 	}
 	runnable := w.drawRunnable(false)
-	w.deliver(i, Attempted{Worker: w.drawWorker(), Runnable: runnable, Unfit: w.drawUnfit(runnable)})
+	w.deliver(i, Attempted{Worker: w.drawWorker(), Runnable: runnable, Unfit: w.drawUnfit(runnable), Stuck: w.drawStuck()})
 }
 
 func (w *world) actSucceed() {

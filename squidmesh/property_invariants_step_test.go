@@ -35,7 +35,7 @@ func ruleDeliveries(m *moment) string {
 	row, exists := m.before.Steps[e.StepKey]
 	right := exists && row.Status == StepScheduled && row.Missing == 0 && row.Attempt == e.Attempt
 	out := m.t.Outcome
-	takes := m.claimable(e) && (m.isWait(e.StepKey) || e.Runnable[e.StepKey])
+	takes := m.claimable(e) && (m.isWait(e.StepKey) || e.Runnable[e.StepKey] && !e.Stuck[e.StepKey])
 	switch {
 	case takes == m.t.Empty():
 		return say("worker %d gets %v, attempt %d: taken is %v; the row is %+v", e.Worker, e.StepKey, e.Attempt, !m.t.Empty(), row)
@@ -64,7 +64,10 @@ func ruleDeliveries(m *moment) string {
 			why = "function_incompatible"
 		}
 		shortest, longest := time.Second, 30*time.Second
-		if e.Elsewhere {
+		switch {
+		case e.Runnable[e.StepKey]:
+			why = "function_stuck"
+		case e.Elsewhere:
 			shortest, longest = 100*time.Millisecond, 500*time.Millisecond
 		}
 		if out.Kind != Again || out.Reason != why || out.After < shortest || out.After > longest {
@@ -122,7 +125,7 @@ func ruleStarts(m *moment) string {
 // mayContinue reports whether the worker that ended an attempt may go on with a row that this made due.
 func (m *moment) mayContinue(c change) bool {
 	ended, ok := m.ending()
-	if !ok || c.Phase != PhaseDo || m.after.Run.Verdict != "" || m.after.Run.Status.Terminal() || !ended.Runnable[c.StepKey] {
+	if !ok || c.Phase != PhaseDo || m.after.Run.Verdict != "" || m.after.Run.Status.Terminal() || !ended.Runnable[c.StepKey] || ended.Stuck[c.StepKey] {
 		return false
 	}
 	from := m.spec.step(ended.Name).Policy

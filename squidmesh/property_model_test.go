@@ -252,7 +252,7 @@ func (w *world) knows() map[StepKey]bool {
 }
 
 func (w *world) attempted(c Claim, runnable map[StepKey]bool) Attempted {
-	return Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold, Runnable: runnable}
+	return Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold, Runnable: runnable, Stuck: w.drawStuck()}
 }
 
 // holdsOf lists what a worker holds, in a fixed order.

@@ -52,6 +52,12 @@ type Config[TTx any] struct {
 	// MaxOutput caps the encoded result of a step, in bytes. Defaults to 256 KiB.
 	MaxOutput int
 
+	// MaxAbandoned is how many calls of a step's function, or of its undo, may go on in this process after they were abandoned, which is
+	// five seconds after their contexts ended. At that number the process claims the step no more, so that a function that hangs does not
+	// use up its memory and connections; what is at work already may add to them, and other steps go on. When a call returns the step is
+	// claimed again. Defaults to 10. See [Runtime.Abandoned].
+	MaxAbandoned int
+
 	// ManualTick leaves it to the program to call [Runtime.Tick]; by default a started runtime ticks once a second. It is for tests whose
 	// clock does not go by itself: without ticks no lease is renewed and nothing lost is found.
 	ManualTick bool
@@ -116,8 +122,11 @@ type Runtime[TTx any] struct {
 	group   group
 	atLock  atomic.Bool // a member of a shared commit waits for a lock by itself
 	live    liveSet
-	waker   waker
-	pacer   pacer
+
+	abandoned abandonedSet
+
+	waker waker
+	pacer pacer
 
 	service  atomic.Pointer[service] // while started
 	changing chan struct{}           // holds something while Start or Stop is at it
@@ -171,6 +180,9 @@ func (c *Config[TTx]) check() []error {
 	if c.MaxOutput < 0 {
 		report("MaxOutput", "out_of_range", "%d is negative", c.MaxOutput)
 	}
+	if c.MaxAbandoned < 0 {
+		report("MaxAbandoned", "out_of_range", "%d is negative", c.MaxAbandoned)
+	}
 	return problems
 }
 
@@ -179,6 +191,7 @@ func (c *Config[TTx]) fill() {
 	c.Queue = cmp.Or(c.Queue, "squidmesh")
 	c.TimeSlice = cmp.Or(c.TimeSlice, time.Second)
 	c.MaxOutput = cmp.Or(c.MaxOutput, 256<<10)
+	c.MaxAbandoned = cmp.Or(c.MaxAbandoned, maxAbandoned)
 	if c.Heartbeat == 0 && c.Store != nil {
 		c.Heartbeat = min(heartbeat, c.Store.Traits().Lease/4)
 	}
@@ -221,6 +234,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if _, ok := c.Executor.(Waker); ok {
 		rt.waker.notify = rt.notifyQueues
 	}
+	rt.abandoned.most, rt.abandoned.logger = c.MaxAbandoned, rt.logger
 	rt.changing = make(chan struct{}, 1)
 	rt.group.most = max(rt.traits.SideBySide, 1)
 	rt.pacer.later = rt.waker.later

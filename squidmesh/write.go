@@ -174,7 +174,7 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *writing, m *member
 		w.runs[m.id] = r
 		w.order = append(w.order, r)
 	}
-	m.event = equip(m.event, r.pinned)
+	m.event = equip(m.event, r.pinned, rt.abandoned.stuck(r.run.Workflow))
 	r.members = append(r.members, m)
 	return nil
 }
@@ -346,20 +346,20 @@ func sweeps(e Event) bool {
 	}
 }
 
-// equip tells an event which steps of the run's shape its worker could go on with.
-func equip(e Event, p *pinned) Event {
+// equip tells an event which steps of the run's shape its worker could go on with, and of which it has too many calls that do not end.
+func equip(e Event, p *pinned, stuck map[StepKey]bool) Event {
 	switch e := e.(type) {
 	case Claimed:
-		e.Runnable, e.Unfit = p.runnable, p.unfit
+		e.Runnable, e.Unfit, e.Stuck = p.runnable, p.unfit, stuck
 		return e
 	case Succeeded:
 		if e.Runnable != nil {
-			e.Runnable = p.runnable
+			e.Runnable, e.Stuck = p.runnable, stuck
 		}
 		return e
 	case Failed:
 		if e.Runnable != nil {
-			e.Runnable = p.runnable
+			e.Runnable, e.Stuck = p.runnable, stuck
 		}
 		return e
 	default:

@@ -42,6 +42,11 @@ var mutants = []mutant{
 		`if !e.Runnable[e.StepKey] {`,
 		`if false {`,
 	},
+	{
+		"stuck functions are claimed", "decide_step.go",
+		`if e.Stuck[e.StepKey] {`,
+		`if false {`,
+	},
 
 	// Attempts.
 	{
@@ -269,6 +274,11 @@ var mutants = []mutant{
 		"continuation ignores the priority", "decide_route.go",
 		`|| st.Policy.Priority != d.executing.Policy.Priority {`,
 		`{`,
+	},
+	{
+		"continuation ignores what is stuck", "decide_route.go",
+		`|| d.worker.Stuck[c.StepKey]`,
+		``,
 	},
 	{
 		"continuation ignores what the worker knows", "decide_route.go",
