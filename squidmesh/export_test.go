@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,7 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return joinTroubles(rt.cron(ctx, report))
+	return joinTroubles(slices.Concat(rt.fireTriggers(ctx, report), rt.careForFires(ctx, report)))
 }
 
 // Sealed is a store with a codec before it, as a runtime uses it.

@@ -19,6 +19,9 @@ const (
 	// lookAfter is when the sweep first looks after a fire; lookQueued is how often it looks whether a queued one may go.
 	lookAfter  = 5 * time.Second
 	lookQueued = 2 * time.Second
+
+	// cronLimit caps the triggers, and the fires, of one transaction.
+	cronLimit = 200
 )
 
 // cronTriggers are the rows of the registered cron triggers, with the first window of each after now.
@@ -179,16 +182,20 @@ func beyond(rows []TriggerState, now time.Time) []TriggerState {
 	return far
 }
 
-// cron fires what is due, and sends again what nobody delivers.
-func (rt *Runtime[TTx]) cron(ctx context.Context, report WorkerReport) []trouble {
-	var troubles []trouble
-	if report.TriggersDue {
-		troubles = rt.eachTrigger(ctx, "fire triggers", rt.fireDue)
+// fireTriggers fires what is due.
+func (rt *Runtime[TTx]) fireTriggers(ctx context.Context, report WorkerReport) []trouble {
+	if !report.TriggersDue {
+		return nil
 	}
-	if report.FiresDue {
-		troubles = append(troubles, rt.eachTrigger(ctx, "look after fires", rt.lookAfterFires)...)
+	return rt.eachTrigger(ctx, "fire triggers", rt.fireDue)
+}
+
+// careForFires sends again what nobody delivers.
+func (rt *Runtime[TTx]) careForFires(ctx context.Context, report WorkerReport) []trouble {
+	if !report.FiresDue {
+		return nil
 	}
-	return troubles
+	return rt.eachTrigger(ctx, "look after fires", rt.lookAfterFires)
 }
 
 // cronWork is something to do about triggers. It returns the fires that it wrote first, and which triggers it was about, the latter
@@ -244,7 +251,7 @@ func (rt *Runtime[TTx]) now(ctx context.Context, tx TTx) (time.Time, error) {
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
 // nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
 func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (written []Fire, about []TriggerKey, err error) {
-	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: keys, DueBy: now, Limit: sweepLimit})
+	due, err := rt.store.Triggers(ctx, tx, TriggerQuery{Keys: keys, DueBy: now, Limit: cronLimit})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -349,7 +356,7 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []Fire, now time
 // lookAfterFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
 // ones go whose time has come.
 func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (_ []Fire, about []TriggerKey, err error) {
-	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: keys, LookBy: now, Limit: sweepLimit})
+	fires, err := rt.store.Fires(ctx, tx, FireQuery{Keys: keys, LookBy: now, Limit: cronLimit})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,7 @@ type service struct {
 	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
 	ticked chan struct{}
 	pruned chan struct{}
-	caring atomic.Bool // what a tick found is being looked after
+	caring [lanes]atomic.Bool // what a tick found for the lane is being looked after
 
 	skewLogged time.Time // of the ticks
 
@@ -30,11 +29,12 @@ type service struct {
 	busy   sync.WaitGroup // deliveries at work
 	latest time.Time      // what the database's clock was seen to say last
 
-	// Of whoever is caring.
+	ticks int // of the ticks
+
+	// Of whoever is caring, for its own lane.
 	places Places // how far lists that are longer than a tick's share have been looked through
 	later  round  // enqueues that failed
 	sent   round  // deliveries repeated without knowing what became of their jobs
-	ticks  int
 }
 
 // cameBack reports whether the database's clock says less than it was seen to say last.
@@ -309,8 +309,8 @@ func (rt *Runtime[TTx]) resign(ctx context.Context, worker WorkerID) error {
 	})
 }
 
-// tickLoop ticks until the service ends. What a tick finds is looked after beside it, so that no commit, lock or busy pool keeps the next
-// heartbeat waiting.
+// tickLoop ticks until the service ends. What a tick finds is looked after beside it, lane by lane, so that no commit, lock or busy pool
+// keeps the next heartbeat waiting.
 func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 	defer close(svc.ticked)
 	defer line.close()
@@ -324,22 +324,19 @@ func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 			return
 		case <-ticker.C:
 		}
-		report, troubles := rt.tick(svc, line.InTx)
-		if troubles != nil {
-			if svc.ctx.Err() == nil {
-				rt.complain("squidmesh: tick", troubles)
-			}
-			continue
+		report, free, troubles := rt.tick(svc, line.InTx)
+		if troubles != nil && svc.ctx.Err() == nil {
+			rt.complain("squidmesh: tick", troubles)
 		}
-		if !svc.caring.CompareAndSwap(false, true) {
-			continue // the next tick finds it again
+		for _, l := range free {
+			svc.caring[l].Store(true)
+			care.Go(func() {
+				defer svc.caring[l].Store(false)
+				if troubles := rt.care(svc, l, report); svc.ctx.Err() == nil {
+					rt.complain("squidmesh: tick", troubles)
+				}
+			})
 		}
-		care.Go(func() {
-			defer svc.caring.Store(false)
-			if troubles := rt.care(svc, report); svc.ctx.Err() == nil {
-				rt.complain("squidmesh: tick", troubles)
-			}
-		})
 	}
 }
 
@@ -357,24 +354,25 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	if !rt.config.ManualTick {
 		return errors.New("runtime ticks by itself: set Config.ManualTick")
 	}
-	report, troubles := rt.tick(svc, rt.store.InTx)
-	if troubles != nil {
-		return joinTroubles(troubles)
+	report, free, troubles := rt.tick(svc, rt.store.InTx)
+	for _, l := range free {
+		troubles = append(troubles, rt.care(svc, l, report)...)
 	}
-	return joinTroubles(rt.care(svc, report))
+	return joinTroubles(troubles)
 }
 
-// tick renews the lease and looks for what needs care. The lease comes first and by itself, as what is looked at may be locked or slow.
-// Each of the two is given up while the lease still has time for the next.
-func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, []trouble) {
+// tick renews the lease and looks for what the lanes that are free can take; of those it returns none if it fails. The lease comes first and
+// by itself, as what is looked at may be locked or slow. Each of the two is given up while the lease still has time for the next.
+func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, []lane, []trouble) {
 	if err := rt.beat(svc, inTx); err != nil {
-		return WorkerReport{}, []trouble{{what: "heartbeat", err: err}}
+		return WorkerReport{}, nil, []trouble{{what: "heartbeat", err: err}}
 	}
-	report, err := rt.look(svc, inTx)
+	free := svc.free()
+	report, err := rt.look(svc, inTx, free)
 	if err != nil {
-		return WorkerReport{}, []trouble{{what: "look for what needs care", err: err}}
+		return WorkerReport{}, nil, []trouble{{what: "look for what needs care", err: err}}
 	}
-	return report, nil
+	return report, free, nil
 }
 
 // beat renews the lease, or registers anew once it has been lost.
@@ -407,17 +405,15 @@ func (rt *Runtime[TTx]) beat(svc *service, inTx inTxFunc[TTx]) error {
 	return nil
 }
 
-// look declares silent workers lost and reads what needs care.
-func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx]) (WorkerReport, error) {
+// look declares silent workers lost and reads what needs care in the lanes that are free.
+func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx], free []lane) (WorkerReport, error) {
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
 	tick := WorkerTick{
 		Only: TickLook, Heartbeat: WorkerID(svc.worker.Load()), Lease: rt.traits.Lease, DueWithin: jobHorizon, Limit: sweepLimit,
-		Overdue: overdueAfter, Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
+		Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
 	}
-	if !svc.caring.Load() {
-		tick.From, tick.Late = svc.places, svc.late()
-	}
+	svc.ask(&tick, free)
 	var report WorkerReport
 	sent := time.Now()
 	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
@@ -445,22 +441,4 @@ func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx]) (WorkerReport, er
 		rt.live.interruptBlock(block)
 	}
 	return report, nil
-}
-
-// care looks after what a tick found.
-func (rt *Runtime[TTx]) care(svc *service, report WorkerReport) []trouble {
-	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
-	defer cancel()
-	defer svc.goOn(report)
-	return slices.Concat(rt.takeOver(ctx, report.Orphans), rt.dispatch(ctx, svc, report), rt.sweep(ctx, svc, report),
-		rt.expire(ctx, report), rt.cron(ctx, report), rt.tellUntold(ctx, report), rt.noteSpecs(ctx))
-}
-
-// noteSpecs tells the database that this process goes on using its definitions, before a start in a caller's transaction would have to
-// look.
-func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
-	if err := rt.saveSpecs(ctx, shapeUsedEvery/2, rt.Workflows()...); err != nil {
-		return []trouble{{what: "note that definitions are in use", err: err}}
-	}
-	return nil
 }

@@ -9,8 +9,8 @@ const (
 	// overdueAfter is how late a delivery must be before the executor is asked what became of its job.
 	overdueAfter = time.Second
 
-	// sweepLimit caps what one tick looks after.
-	sweepLimit = 200
+	// sweepLimit caps what one tick looks after of a kind: about what a second is enough for when the database is far away.
+	sweepLimit = 4 * maxBatch
 )
 
 // unprobed is when a late delivery is repeated if the executor cannot tell what became of its job.
@@ -64,37 +64,6 @@ func (r *round) end(next StepPlace) {
 	}
 }
 
-// goOn has the next tick go on where a report ends: with the rest of a list that was full, or from its beginning. So each row has its
-// turn, whether or not something can be done about those before it.
-func (s *service) goOn(report WorkerReport) {
-	next := Places{
-		Jobless: placeBehind(report.Jobless), Overdue: placeBehind(report.Overdue),
-		Expired: placeBehind(report.Expired), Late: placeBehind(report.Late),
-	}
-	if n := len(report.Orphans); n >= sweepLimit {
-		next.Orphans = report.Orphans[n-1]
-	}
-	if !s.lateAsked() {
-		next.Late = s.places.Late
-	}
-	s.places = next
-	s.later.end(next.Jobless)
-	s.sent.end(next.Overdue)
-}
-
-// placeBehind is where a list goes on: behind its last row, or at its beginning if these are all.
-func placeBehind(rows []StepState) StepPlace {
-	if len(rows) < sweepLimit {
-		return StepPlace{}
-	}
-	last := rows[len(rows)-1]
-	at := last.DueAt
-	if last.Status != StepScheduled {
-		at = last.DeadlineAt
-	}
-	return StepPlace{at, last.Run, last.StepKey}
-}
-
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
 // the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins. A job that was
 // refused before it got to a runtime, or that lies too far ahead, comes again when the runtime thinks fit, not the queue.
@@ -136,16 +105,16 @@ func (rt *Runtime[TTx]) retry(ctx context.Context, rows []StepState) error {
 
 // sendAgain replaces the deliveries of rows.
 func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) []trouble {
-	var troubles []trouble
-	for _, row := range rows {
-		troubles = append(troubles, rt.redeliver(ctx, row)...)
+	members := make([]*member, len(rows))
+	for i, row := range rows {
+		members[i] = redelivery(row)
 	}
-	return troubles
+	return rt.tend(ctx, "redeliver", members)
 }
 
-// redeliver replaces the delivery of a row, unless somebody has claimed it since the row was read.
-func (rt *Runtime[TTx]) redeliver(ctx context.Context, row StepState) []trouble {
-	return rt.tend(ctx, "redeliver", row.Run, Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID})
+// redelivery replaces the delivery of a row, unless somebody has claimed it since the row was read.
+func redelivery(row StepState) *member {
+	return &member{id: row.Run, event: Redelivered{StepKey: row.StepKey, Attempt: row.Attempt, JobID: row.JobID}}
 }
 
 // fates are the rows whose jobs will not come, or not soon enough.
@@ -217,28 +186,29 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) []trouble 
 		}
 		holds[o] = append(holds[o], h.StepKey)
 	}
-	var troubles []trouble
-	for _, o := range order {
-		troubles = append(troubles, rt.tend(ctx, "take over", o.run, Lost{Worker: o.worker, Holds: holds[o]})...)
+	members := make([]*member, len(order))
+	for i, o := range order {
+		members[i] = &member{id: o.run, event: Lost{Worker: o.worker, Holds: holds[o]}}
 	}
-	return troubles
+	return rt.tend(ctx, "take over", members)
 }
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
 func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) []trouble {
-	var troubles []trouble
+	var rows []StepState
+	var members []*member
 	for _, row := range report.Jobless {
-		id := deliveryOf(row)
-		again := svc.later.last(id)
-		if !again.at.After(report.Now) {
-			refused := rt.redeliver(ctx, row)
-			if refused == nil {
-				continue
-			}
-			again = again.failed(report.Now)
-			troubles = append(troubles, refused...)
+		if again := svc.later.last(deliveryOf(row)); again.at.After(report.Now) {
+			svc.later.note(deliveryOf(row), again)
+			continue
 		}
-		svc.later.note(id, again)
+		rows, members = append(rows, row), append(members, redelivery(row))
+	}
+	troubles := rt.tend(ctx, "redeliver", members)
+	for i, m := range members {
+		if id := deliveryOf(rows[i]); m.err != nil {
+			svc.later.note(id, svc.later.last(id).failed(report.Now))
+		}
 	}
 	return troubles
 }

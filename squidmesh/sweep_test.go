@@ -30,6 +30,18 @@ func (q *choosyQueue) EnqueueStep(_ context.Context, _ *sql.Tx, job squidmesh.St
 	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
 }
 
+func (q *choosyQueue) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) (answer []squidmesh.Metadata, err error) {
+	for _, job := range jobs {
+		m, err := q.EnqueueStep(ctx, tx, job)
+		if err != nil {
+			q.refused-- // those that went with it are asked for again
+			return nil, err
+		}
+		answer = append(answer, m)
+	}
+	return answer, nil
+}
+
 // More steps than a tick looks after, with jobs that the queue does not take, stand before one that is as it should be.
 func TestSweep_RefusedStepsHideNoOthers(t *testing.T) {
 	t.Parallel()
@@ -49,7 +61,7 @@ func TestSweep_RefusedStepsHideNoOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, rt.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
-	const refused = 250
+	const refused = 1100
 	for range refused {
 		_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "refused"})
 		require.NoError(t, err)

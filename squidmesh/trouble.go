@@ -1,7 +1,6 @@
 package squidmesh
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,15 +23,6 @@ func (t trouble) Error() string {
 }
 
 func (t trouble) Unwrap() error { return t.err }
-
-// tend commits what a tick found out about a run.
-func (rt *Runtime[TTx]) tend(ctx context.Context, what string, id RunID, e Event) []trouble {
-	m := &member{id: id, event: e}
-	if _, err := rt.commitMember(ctx, m); err != nil {
-		return []trouble{{what, m.about(), err}}
-	}
-	return nil
-}
 
 // complain logs troubles, a line for each.
 func (rt *Runtime[TTx]) complain(line string, troubles []trouble) {

@@ -102,9 +102,9 @@ var shellMutants = []shellMutant{
 		"where w.id = @worker\n",
 	}, inPG, "TestStore/Workers_ASilentOneIsLostForGood"},
 	{mutant{
-		"nobody takes over", "squidmesh/service.go",
-		"slices.Concat(rt.takeOver(ctx, report.Orphans), ",
-		"slices.Concat(",
+		"nobody takes over", "squidmesh/lane.go",
+		"return rt.takeOver(ctx, report.Orphans)",
+		"return nil",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
 	{mutant{
 		"who has lost the lease goes on", "squidmesh/service.go",

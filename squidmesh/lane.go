@@ -1,0 +1,128 @@
+package squidmesh
+
+import (
+	"context"
+)
+
+// lane is one kind of what ticks find. Each is looked after beside the others, so that no backlog of one, such as thousands of lost jobs in
+// a database far away, keeps the windows and deadlines of another waiting; and by one goroutine at a time. A tick passes over the lanes that
+// are busy: the next one finds it again.
+type lane int
+
+const (
+	laneOrphans  lane = iota // attempts of lost workers
+	laneJobless              // steps without a job
+	laneOverdue              // deliveries that do not come
+	laneExpired              // decisions past their deadline
+	laneLate                 // attempts past theirs
+	laneTriggers             // windows that are due
+	laneFires                // fires that are to be looked after
+	laneUntold               // what callers committed
+	laneSpecs                // definitions in use
+
+	lanes int = iota // how many there are
+)
+
+// lateEvery is in how many ticks one looks for attempts past their deadline, since that reads the steps of every run at work.
+const lateEvery = 5
+
+// free are the lanes that can take what a tick finds. Only the ticks themselves fill them, so they stay free until then.
+func (s *service) free() []lane {
+	s.ticks++
+	var free []lane
+	for l := range lane(lanes) {
+		if !s.caring[l].Load() && (l != laneLate || s.ticks%lateEvery == 1) {
+			free = append(free, l)
+		}
+	}
+	return free
+}
+
+// ask has a tick look for what the lanes can take, from where each of them has come to.
+func (s *service) ask(tick *WorkerTick, free []lane) {
+	for _, l := range free {
+		switch l {
+		case laneOrphans:
+			tick.From.Orphans = s.places.Orphans
+		case laneJobless:
+			tick.From.Jobless = s.places.Jobless
+		case laneOverdue:
+			tick.Overdue, tick.From.Overdue = overdueAfter, s.places.Overdue
+		case laneExpired:
+			tick.From.Expired = s.places.Expired
+		case laneLate:
+			tick.Late, tick.From.Late = expireAfter, s.places.Late
+		}
+	}
+}
+
+// goOn has the next tick go on where a report ends: with the rest of a list that was full, or from its beginning. So each row has its
+// turn, whether or not something can be done about those before it.
+func (s *service) goOn(l lane, report WorkerReport) {
+	switch l {
+	case laneOrphans:
+		s.places.Orphans = Hold{}
+		if n := len(report.Orphans); n >= sweepLimit {
+			s.places.Orphans = report.Orphans[n-1]
+		}
+	case laneJobless:
+		s.places.Jobless = placeBehind(report.Jobless)
+		s.later.end(s.places.Jobless)
+	case laneOverdue:
+		s.places.Overdue = placeBehind(report.Overdue)
+		s.sent.end(s.places.Overdue)
+	case laneExpired:
+		s.places.Expired = placeBehind(report.Expired)
+	case laneLate:
+		s.places.Late = placeBehind(report.Late)
+	}
+}
+
+// placeBehind is where a list goes on: behind its last row, or at its beginning if these are all.
+func placeBehind(rows []StepState) StepPlace {
+	if len(rows) < sweepLimit {
+		return StepPlace{}
+	}
+	last := rows[len(rows)-1]
+	at := last.DueAt
+	if last.Status != StepScheduled {
+		at = last.DeadlineAt
+	}
+	return StepPlace{at, last.Run, last.StepKey}
+}
+
+// care looks after what a tick found for a lane.
+func (rt *Runtime[TTx]) care(svc *service, l lane, report WorkerReport) []trouble {
+	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
+	defer cancel()
+	defer svc.goOn(l, report)
+	switch l {
+	case laneOrphans:
+		return rt.takeOver(ctx, report.Orphans)
+	case laneJobless:
+		return rt.dispatch(ctx, svc, report)
+	case laneOverdue:
+		return rt.sweep(ctx, svc, report)
+	case laneExpired:
+		return rt.expire(ctx, report.Expired, nil)
+	case laneLate:
+		return rt.expire(ctx, report.Late, report.Held)
+	case laneTriggers:
+		return rt.fireTriggers(ctx, report)
+	case laneFires:
+		return rt.careForFires(ctx, report)
+	case laneUntold:
+		return rt.tellUntold(ctx, report)
+	default:
+		return rt.noteSpecs(ctx)
+	}
+}
+
+// noteSpecs tells the database that this process goes on using its definitions, before a start in a caller's transaction would have to
+// look.
+func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
+	if err := rt.saveSpecs(ctx, shapeUsedEvery/2, rt.Workflows()...); err != nil {
+		return []trouble{{what: "note that definitions are in use", err: err}}
+	}
+	return nil
+}

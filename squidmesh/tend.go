@@ -1,0 +1,72 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// tend commits what a tick found out about runs, many in one transaction: each transaction costs several round trips, which thousands of rows
+// could not afford one by one where the database is far away. A run that somebody holds is left to whoever moves it, or to a later tick. The
+// error of a member that failed is noted on it.
+func (rt *Runtime[TTx]) tend(ctx context.Context, what string, members []*member) []trouble {
+	for batch := range slices.Chunk(members, maxBatch) {
+		rt.tendBatch(ctx, batch)
+	}
+	var troubles []trouble
+	for _, m := range members {
+		if m.err != nil {
+			troubles = append(troubles, trouble{what, m.about(), m.err})
+		}
+	}
+	return troubles
+}
+
+// tendBatch commits members in one transaction. If that fails each half has its own, down to a member that goes alone, so that one bad member
+// fails no other and costs the rest little.
+func (rt *Runtime[TTx]) tendBatch(ctx context.Context, batch []*member) {
+	for _, m := range batch {
+		m.ctx, m.asked = ctx, time.Now()
+	}
+	if len(batch) == 1 {
+		_, batch[0].err = rt.commitAlone(ctx, batch[0])
+		return
+	}
+	var w *writing
+	err := rt.inTime(ctx, func(ctx context.Context) error {
+		return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+			w, err = rt.write(ctx, tx, batch, false, rt.enqueue)
+			faultAt(batch, "before_commit")
+			return err
+		})
+	})
+	switch {
+	case err == nil:
+		faultAt(batch, "after_commit")
+		rt.settle(w)
+		return
+	case errors.Is(err, ErrCommitUnknown):
+		batch = rt.unresolved(ctx, batch, err)
+	}
+	for _, m := range batch {
+		m.c, m.err, m.own = committed{}, nil, nil
+	}
+	for half := range slices.Chunk(batch, max(1, (len(batch)+1)/2)) {
+		rt.tendBatch(ctx, half)
+	}
+}
+
+// unresolved are those members of a batch whose COMMIT broke that must be committed again.
+func (rt *Runtime[TTx]) unresolved(ctx context.Context, batch []*member, unknown error) []*member {
+	var again []*member
+	for _, m := range batch {
+		if m.own != nil || m.err != nil {
+			continue // it was not part of it
+		}
+		if m.own = unknown; rt.resolve(ctx, m) {
+			again = append(again, m)
+		}
+	}
+	return again
+}
