@@ -36,6 +36,7 @@ func UpAllPostgres(ctx context.Context, pool *pgxpool.Pool, options *Options) er
 	// that the next cannot use before it is committed.
 	for more := true; more; {
 		err := postgres{pool}.alone(ctx, m.schema, func(tx pgx.Tx) error {
+			//lint:ignore SA1019 it is deprecated for batches of several versions; this is one, on the one connection that has the lock
 			done, err := river.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{MaxSteps: 1})
 			more = err == nil && len(done.Versions) > 0
 			return err

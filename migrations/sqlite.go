@@ -43,6 +43,7 @@ func riverUp(ctx context.Context, db *sql.DB, river *rivermigrate.Migrator[*sql.
 	if _, err := tx.ExecContext(ctx, "rollback; begin immediate"); err != nil {
 		return err
 	}
+	//lint:ignore SA1019 it is deprecated for versions that cannot share a transaction; on SQLite all can, and the lock is the transaction's
 	if _, err := river.MigrateTx(ctx, tx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}

@@ -81,6 +81,7 @@ func TestHeartbeat_ComesAsThePoolsHooksHaveIt(t *testing.T) {
 			config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) { return true, settle(ctx, conn) }
 		},
 		"BeforeAcquire": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
+			//lint:ignore SA1019 programs have it still
 			config.BeforeAcquire = func(ctx context.Context, conn *pgx.Conn) bool { return settle(ctx, conn) == nil }
 		},
 		"PrepareConn, and AfterRelease takes it back": func(config *pgxpool.Config, settle func(context.Context, *pgx.Conn) error) {
