@@ -202,14 +202,14 @@ func (rt *Runtime[TTx]) careForFires(ctx context.Context, report WorkerReport) [
 // also if it failed.
 type cronWork[TTx any] func(ctx context.Context, tx TTx, now time.Time, keys []TriggerKey) (written []Fire, about []TriggerKey, err error)
 
-// eachTrigger does it about all registered triggers in one transaction. If the executor refuses a job of one, each has a transaction of
-// its own, so that the others do not wait for that one.
+// eachTrigger does it about all registered triggers in one transaction. If the executor refuses a job of one, or that transaction takes
+// too long, each has one of its own, so that the others do not wait for that one.
 func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) []trouble {
 	about, err := rt.inCronTx(ctx, rt.cronKeys(), do)
 	switch {
 	case err == nil:
 		return nil
-	case !errors.Is(err, ErrDispatch) || len(about) < 2:
+	case !errors.Is(err, ErrDispatch) && !silent(err) || len(about) < 2:
 		return []trouble{{what: what, err: err}}
 	}
 	var troubles []trouble
@@ -224,7 +224,7 @@ func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWor
 // inCronTx does it in a transaction of its own, and tells the observer of the fires that it wrote first.
 func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []TriggerKey, do cronWork[TTx]) (about []TriggerKey, err error) {
 	var written []Fire
-	err = rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+	err = rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err

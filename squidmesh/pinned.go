@@ -81,14 +81,17 @@ func (rt *Runtime[TTx]) saveSpecs(ctx context.Context, age time.Duration, specs 
 		return nil
 	}
 	for try := 1; ; try++ {
-		err := rt.ownTx(ctx, func(ctx context.Context, tx TTx) error {
-			_, err := rt.store.SaveSpecs(ctx, tx, due, true)
-			return err
+		err := rt.inTime(ctx, func(ctx context.Context) error {
+			return rt.ownTx(ctx, func(ctx context.Context, tx TTx) error {
+				_, err := rt.store.SaveSpecs(ctx, tx, due, true)
+				return err
+			})
 		})
 		switch {
 		case err == nil:
 			rt.markSaved(due...)
 			return nil
+		case silent(err) && ctx.Err() == nil: // on another connection, until the caller has no more time
 		case ctx.Err() != nil || try >= commitAttempts || !rt.traits.Transient(err) && !errors.Is(err, ErrCommitUnknown):
 			return saveError(due, err)
 		}

@@ -184,6 +184,14 @@ func (r Retention) check() error {
 	return nil
 }
 
+// pruneSome is pruneBatch for the loop, which no silent connection may end.
+func (rt *Runtime[TTx]) pruneSome(ctx context.Context, r Retention, shapes bool) (more bool, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, errSilent)
+	defer cancel()
+	_, more, err = rt.pruneBatch(ctx, r, shapes)
+	return more, err
+}
+
 // pruneLoop prunes by the configured retention until the service ends: a batch a second while there is work, else a look a minute. It
 // is apart from the tick, which must not wait for a long delete.
 func (rt *Runtime[TTx]) pruneLoop(svc *service) {
@@ -199,7 +207,7 @@ func (rt *Runtime[TTx]) pruneLoop(svc *service) {
 			return
 		}
 		shapes := time.Since(shapesAt) > shapeUsedEvery
-		_, more, err := rt.pruneBatch(svc.ctx, r, shapes)
+		more, err := rt.pruneSome(svc.ctx, r, shapes)
 		wait = pruneIdle
 		switch {
 		case err != nil && !errors.Is(err, context.Canceled):

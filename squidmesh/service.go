@@ -237,7 +237,8 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (Worke
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
 // worker. Steps are told to stop by their contexts. Stop the queue's client first, or both as riveradapter.Stop does. Steps that have not
 // let go when a quarter of the time until ctx's deadline is left, two seconds at most, are given back all the same, and Stop returns an error
-// that says so. When ctx ends before that, Stop returns its error, and what is left is taken over after the lease. When it has stopped the runtime and returned nil,
+// that says so. When ctx ends before that, Stop returns its error, and what is left is taken over after the lease. A COMMIT that the database is
+// at then has a few seconds more, since one that is cut off leaves everybody in doubt. When it has stopped the runtime and returned nil,
 // the runtime does nothing by itself any more: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods
 // wrote to. It does nothing for a runtime that is not started, or that another call is stopping. A stopped runtime can be started
 // again. Errors: [ErrInsideTransaction], and the context's.
@@ -301,12 +302,17 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	return nil
 }
 
-// resign tells the others that a worker is no more.
+// resign tells the others that a worker is no more. What they would find out by themselves is not worth more than a few tries.
 func (rt *Runtime[TTx]) resign(ctx context.Context, worker WorkerID) error {
-	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
-		_, err := rt.store.Workers(ctx, tx, WorkerTick{Only: TickLease, Resign: worker, Lease: rt.traits.Lease})
-		return err
-	})
+	for try := 1; ; try++ {
+		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
+			_, err := rt.store.Workers(ctx, tx, WorkerTick{Only: TickLease, Resign: worker, Lease: rt.traits.Lease})
+			return err
+		})
+		if err == nil || ctx.Err() != nil || try == resignAttempts || !errors.Is(err, errSilent) && !rt.traits.Transient(err) {
+			return err
+		}
+	}
 }
 
 // tickLoop ticks until the service ends. What a tick finds is looked after beside it, lane by lane, so that no commit, lock or busy pool

@@ -7,6 +7,12 @@ import (
 	"time"
 )
 
+// resignAttempts is how often a process that stops tries to say so where the database does not answer.
+const resignAttempts = 3
+
+// pruneLimit bounds one batch of the loop that prunes. It may be a long delete, whose time a lease has nothing to do with.
+const pruneLimit = time.Minute
+
 // errSilent says that a transaction of the runtime's own was given up because the database did not answer.
 var errSilent = errors.New("the database did not answer in time")
 

@@ -32,7 +32,7 @@ func (rt *Runtime[TTx]) tellUntold(ctx context.Context, report WorkerReport) []t
 	}
 	for more := report.Untold; more; {
 		var found []untold
-		err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
 			keys, err := rt.store.TakeUntold(ctx, tx, before, untoldBatch)
 			more = len(keys) == untoldBatch
 			if err != nil || rt.config.Observer == nil {

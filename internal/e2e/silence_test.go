@@ -144,3 +144,34 @@ func TestSilence_EndsTheStatementOfABody(t *testing.T) {
 	require.Zero(t, charged)
 	require.EqualValues(t, 2, calls.Load())
 }
+
+// Stop ends in its time, and a grace of some seconds for what is being committed, while no connection that there is answers.
+func TestSilence_StopEndsInItsTime(t *testing.T) {
+	t.Parallel()
+
+	for name, way := range map[string]wirecut.Way{"both": wirecut.Both, "questions": wirecut.Questions, "answers": wirecut.Answers} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, plain := dbtest.Proxied(t, dbtest.Postgres(t, dbtest.River))
+			config := plain.Config()
+			pgstore.TunePool(config, nil)
+			config.MaxConns = 6
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			require.NoError(t, err)
+			t.Cleanup(pool.Close)
+			p := startProgram(t, &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{
+				{Name: "line", Triggers: byHand, Steps: []squidmesh.Step{{Name: "one", Do: nothing()}}},
+			}}, riverpgxv5.New(pool))
+			for range 20 {
+				startNamed(t, p, "line")
+			}
+			require.NotZero(t, proxy.Silence(wirecut.Silence{Way: way}))
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			began := time.Now()
+			err = p.Stop(ctx)
+			t.Logf("stopped after %s: %v", time.Since(began).Round(time.Millisecond), err)
+			require.Less(t, time.Since(began), 18*time.Second)
+		})
+	}
+}
