@@ -1,6 +1,6 @@
 // Command soak runs squidmesh under load and tries to break it: it kills and freezes worker processes, at random and at the named
-// points of package fault, restarts PostgreSQL under them, cuts their connections in the middle of a COMMIT, and decides and
-// cancels at random. Then it heals everything, waits until all runs have ended, and compares what the database says with
+// points of package fault, restarts PostgreSQL under them, cuts their connections in the middle of a COMMIT, lets others die
+// in silence, and decides and cancels at random. Then it heals everything, waits until all runs have ended, and compares what the database says with
 // what an outside ledger saw. It prints one line of JSON; any violation is a failure.
 //
 //	go run -tags squidmesh_fault ./internal/soak -duration 90s -seed 7

@@ -107,6 +107,7 @@ func (n *nemesis) run(ctx context.Context) {
 	n.now(ctx, 4, 4*time.Second, func(r *rand.Rand) { n.proxy.Drop(1 + r.IntN(3)) })
 	n.now(ctx, 5, 6*time.Second, func(*rand.Rand) { n.terminate(ctx) })
 	n.now(ctx, 6, 35*time.Second, func(r *rand.Rand) { n.restart(ctx, []string{"fast", "immediate"}[r.IntN(2)]) })
+	n.now(ctx, 7, 7*time.Second, func(r *rand.Rand) { n.silence(r) })
 	n.tasks.Wait()
 	n.proxy.Arm(wirecut.None)
 }
@@ -125,6 +126,15 @@ func (n *nemesis) now(ctx context.Context, stream uint64, interval time.Duration
 			}
 		}
 	})
+}
+
+// silence has connections die without a word, a few or all that there are, in one direction or both.
+func (n *nemesis) silence(r *rand.Rand) {
+	s := wirecut.Silence{Way: wirecut.Way(r.IntN(wirecut.Ways)), Idle: r.IntN(3) == 0}
+	if r.IntN(4) > 0 {
+		s.Most = 1 + r.IntN(8)
+	}
+	n.say("silence %+v: %d connections", s, n.proxy.Silence(s))
 }
 
 // terminate ends sessions as an administrator would.

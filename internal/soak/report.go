@@ -23,6 +23,7 @@ type closing struct {
 	Freezes        int     `json:"freezes"`
 	PGRestarts     int     `json:"pg_restarts"`
 	CommitCuts     int64   `json:"commit_cuts"`
+	Silences       int64   `json:"silences"`
 	CronWindows    int     `json:"cron_windows"`
 	CronMissed     int     `json:"cron_missed"`
 	CronDuplicated int     `json:"cron_duplicated"`
@@ -50,6 +51,7 @@ func (s *soak) judge(ctx context.Context) error {
 	c := closing{
 		DurationS: time.Since(s.began).Round(100 * time.Millisecond).Seconds(), Seed: s.seed,
 		Kills: len(s.crew.deaths), Freezes: s.crew.freezes, PGRestarts: s.nemesis.restarts, CommitCuts: s.proxy.Cuts(),
+		Silences: s.proxy.Silences(),
 	}
 	if c.CronWindows, c.CronMissed, c.CronDuplicated, err = cronFigures(ctx, s.admin); err != nil {
 		return err

@@ -33,6 +33,7 @@ func join(ctx context.Context, o options, works bool) (*member, error) {
 	}
 	config.ConnConfig.RuntimeParams["application_name"] = "soak-" + o.name
 	config.MaxConns = 12
+	pgstore.TunePool(config, nil)
 	m := &member{}
 	if m.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, err
