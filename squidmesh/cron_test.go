@@ -244,6 +244,7 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"AChangedScheduleOwesTheOldWindow":        changedScheduleOwes[TTx],
 		"AScheduleThatMeansTheSameStays":          sameScheduleStays[TTx],
 		"SchedulesThatTakeTurnsFire":              schedulesTakeTurns[TTx],
+		"DefinitionsComeBackToEmptyTables":        definitionsComeBack[TTx],
 	}
 }
 
@@ -949,4 +950,38 @@ func TestCron_StepsKnowTheirWindow(t *testing.T) {
 	require.Equal(t, fire.WindowEnd, info.WindowEnd)
 	require.False(t, info.ReceivedAt.Before(fire.FiredAt))
 	require.Equal(t, fire.SignalID, info.SignalID)
+}
+
+// Somebody empties the tables under a runtime that lives on. Its definitions come back, and its trigger fires; a trigger that another version
+// has defined stays that version's.
+func definitionsComeBack[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	require.NoError(b, b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) (err error) {
+		for _, table := range []string{"squidmesh_fire", "squidmesh_trigger", "squidmesh_spec"} {
+			switch tx := any(tx).(type) {
+			case pgx.Tx:
+				_, err = tx.Exec(ctx, "delete from "+table)
+			case *sql.Tx:
+				_, err = tx.ExecContext(ctx, "delete from "+table)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	require.NoError(b, rt.Restore(b.Context()))
+	b.trigger(rt, "nightly")
+	require.NoError(b, b.store.View(b.Context(), func(ctx context.Context, tx TTx) error {
+		spec := rt.Workflows()[0]
+		found, err := b.store.Specs(ctx, tx, []string{spec.Shape()})
+		require.Contains(b, found, spec.Shape())
+		return err
+	}))
+	b.advance(time.Minute)
+	require.Len(b, b.tick(rt), 1)
+
+	newer := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 8 * * *", "", squidmesh.Contract{})))
+	require.NoError(b, rt.Restore(b.Context()))
+	require.Equal(b, "0 8 * * *", b.trigger(newer, "nightly").Expression)
 }

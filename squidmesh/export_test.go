@@ -19,6 +19,9 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	return joinTroubles(slices.Concat(rt.fireTriggers(ctx, report), rt.careForFires(ctx, report)))
 }
 
+// Restore does at once what a runtime does every half an hour.
+func (rt *Runtime[TTx]) Restore(ctx context.Context) error { return rt.restore(ctx, 0) }
+
 // Sealed is a store with a codec before it, as a runtime uses it.
 func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
 	return sealedStore[TTx]{store, sealer{codec: codec}}

@@ -2,6 +2,9 @@ package squidmesh
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 )
 
 // lane is one kind of what ticks find. Each is looked after beside the others, so that no backlog of one, such as thousands of lost jobs in
@@ -118,11 +121,36 @@ func (rt *Runtime[TTx]) care(svc *service, l lane, report WorkerReport) []troubl
 	}
 }
 
-// noteSpecs tells the database that this process goes on using its definitions, before a start in a caller's transaction would have to
-// look.
+// noteSpecs tells the database now and then that this process goes on using its definitions, before a start in a caller's transaction would
+// have to look.
 func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
-	if err := rt.saveSpecs(ctx, shapeUsedEvery/2, rt.Workflows()...); err != nil {
+	if !slices.ContainsFunc(rt.Workflows(), func(spec *Spec) bool { return !rt.specs.get(spec.shape).savedWithin(shapeUsedEvery / 2) }) {
+		return nil
+	}
+	if err := rt.restore(ctx, shapeUsedEvery/2); err != nil {
 		return []trouble{{what: "note that definitions are in use", err: err}}
 	}
 	return nil
+}
+
+// restore tells the database that the definitions are in use of which it was not told within that time, and puts back rows of shapes and
+// triggers that are gone, as after somebody emptied the tables. Triggers that are there stay as they are: an old and a new version of the
+// program would overwrite each other's schedules.
+func (rt *Runtime[TTx]) restore(ctx context.Context, age time.Duration) error {
+	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
+		now, err := rt.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		rows, err := rt.cronTriggers(now)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		_, err = rt.store.SaveCron(ctx, tx, CronChange{Register: rows})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("put back triggers: %w", err)
+	}
+	return rt.saveSpecs(ctx, age, rt.Workflows()...) // last, as this is what the next time is counted from
 }
