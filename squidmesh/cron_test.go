@@ -239,6 +239,10 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"AScheduleOfTheProgramsOwnWaitsToo":       unknownFromElsewhere[TTx],
 		"ARepeatedHourFiresOnce":                  repeatedHour[TTx],
 		"DeliveriesFromElsewhereStillStartRuns":   deliveriesFromElsewhere[TTx],
+		"AJobWithoutAWindowStartsOneRun":          jobStartsOneRun[TTx],
+		"AWindowThatHasNotComeStartsNothing":      windowAhead[TTx],
+		"DeliveriesFromElsewhereGoByOverlap":      elsewhereGoesByOverlap[TTx],
+		"DeliveriesFromElsewhereQueueOne":         elsewhereQueuesOne[TTx],
 		"ARunKeepsTheScheduleOfItsFire":           scheduleIsKept[TTx],
 		"CallersKeysDoNotReachWindows":            callersKeysDoNotReachWindows[TTx],
 		"AChangedScheduleOwesTheOldWindow":        changedScheduleOwes[TTx],
@@ -850,7 +854,8 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 		}
 		return strings.TrimSpace(signal + " " + stamp(run.WindowAt) + "-" + stamp(run.WindowEnd))
 	}
-	eight, nine := b.now.Add(time.Hour), b.now.Add(2*time.Hour)
+	b.at("2026-03-02T09:00:00Z")
+	eight, nine := b.now.Add(-time.Hour), b.now
 	for name, tc := range map[string]struct {
 		deliveries []squidmesh.Delivery
 		runs       []string
@@ -892,6 +897,110 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 		}
 	}
 	require.Len(b, b.runs(rt), before)
+}
+
+// raw is a cron delivery that nobody gave a signal or a window, as of a job that was written by hand.
+func raw(job string) squidmesh.Delivery {
+	return squidmesh.Delivery{Version: 1, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "nightly", Job: job}
+}
+
+// jobStartsOneRun: the job is all that names the run of such a delivery.
+func jobStartsOneRun[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	for _, job := range []string{"17", "17", "18", "17", "\x00" + strings.Repeat("x", 1000)} {
+		require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, raw(job)))
+	}
+	require.Len(b, b.runs(rt), 3)
+	anew := raw("17")
+	anew.DueAt = b.clock(time.Time{})
+	b.deliver(rt, anew)
+	require.Len(b, b.runs(rt), 4, "a queue that was made anew counts anew")
+	for _, run := range b.runs(rt) {
+		require.Empty(b, run.Key)
+		require.Empty(b, run.SignalID)
+	}
+}
+
+// windowAhead: a window would else count as done before it comes.
+func windowAhead[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
+	b.at("2026-03-02T06:58:59Z")
+	forged := raw("1")
+	forged.IntendedWindow = &squidmesh.Window{StartAt: b.now.Add(61 * time.Second), EndAt: b.now.Add(61*time.Second + 24*time.Hour)}
+	half, far, named := forged, forged, forged
+	half.IntendedWindow = &squidmesh.Window{StartAt: forged.IntendedWindow.StartAt}
+	far.IntendedWindow = &squidmesh.Window{StartAt: time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC), EndAt: time.Date(9998, 1, 2, 0, 0, 0, 0, time.UTC)}
+	named.SignalID = "theirs"
+	for _, d := range []squidmesh.Delivery{forged, half, far, named} {
+		outcome := b.deliver(rt, d)
+		require.Equal(b, squidmesh.Drop, outcome.Kind)
+		require.Equal(b, squidmesh.OutcomeWindowAhead, outcome.Reason)
+		require.Contains(b, outcome.Detail, "and it is 2026-03-02T06:58:59Z")
+	}
+	require.Empty(b, b.runs(rt))
+	b.at("2026-03-02T07:00:00Z")
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason, "the window has its run")
+
+	b.at("2026-03-03T06:59:00Z")
+	early := forged
+	early.IntendedWindow = &squidmesh.Window{StartAt: b.now.Add(time.Minute), EndAt: b.now.Add(time.Minute + 24*time.Hour)}
+	require.Equal(b, squidmesh.Done, b.deliver(rt, early).Kind, "a clock that is a minute ahead")
+	b.advance(time.Minute)
+	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
+	require.Len(b, b.runs(rt), 2, "and its window is the same")
+}
+
+// elsewhereGoesByOverlap: whatever their windows are, also past ones.
+func elsewhereGoesByOverlap[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 7 * * *", Overlap: squidmesh.OverlapSkip}))
+	past := func(days int) squidmesh.Delivery {
+		d := raw("")
+		at := b.clock(time.Time{}).AddDate(0, 0, -days)
+		d.IntendedWindow = &squidmesh.Window{StartAt: at, EndAt: at.AddDate(0, 0, 1)}
+		return d
+	}
+	half := past(9)
+	half.IntendedWindow = &squidmesh.Window{EndAt: half.IntendedWindow.EndAt}
+	signal := raw("")
+	signal.SignalID = "theirs"
+	all := []squidmesh.Delivery{raw("1"), raw("2"), raw(""), past(1), past(2), half, signal}
+	for i, d := range all {
+		want := "fire_skipped"
+		if i == 0 {
+			want = "fire_started"
+		}
+		require.Equal(b, want, b.deliver(rt, d).Reason, i)
+	}
+	require.Len(b, b.runs(rt), 1)
+	b.at("2026-03-02T07:00:00Z")
+	require.Equal(b, "fire_skipped", b.deliver(rt, b.tick(rt)[0]).Reason, "nor does a window overlap with what came from elsewhere")
+	b.end(rt)
+	for i, d := range all {
+		if d.Job != "" || d.SignalID != "" {
+			require.Contains(b, b.deliver(rt, d).Reason, "fire_", i)
+		}
+	}
+	require.Len(b, b.runs(rt), 1, "what is delivered again has been decided")
+	require.Equal(b, "fire_started", b.deliver(rt, past(3)).Reason)
+	require.Len(b, b.runs(rt), 2)
+}
+
+// elsewhereQueuesOne: one waits as a fire does, and others are skipped.
+func elsewhereQueuesOne[TTx any](b *cronBench[TTx]) {
+	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 7 * * *", Overlap: squidmesh.OverlapQueueOne}))
+	for job, want := range []string{"fire_started", "fire_queued", "fire_skipped", "fire_skipped"} {
+		require.Equal(b, want, b.deliver(rt, raw(strconv.Itoa(job))).Reason)
+	}
+	b.advance(3 * time.Second)
+	require.Empty(b, b.tick(rt), "its run is at work")
+	b.end(rt)
+	b.advance(3 * time.Second)
+	sent := b.tick(rt)
+	require.Len(b, sent, 1)
+	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
+	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
+	require.Equal(b, "fire_started", b.deliver(rt, raw("1")).Reason)
+	require.Len(b, b.runs(rt), 2)
 }
 
 // scheduleIsKept: what a run knows of its fire stands beside its payload, and a replay keeps it.

@@ -42,7 +42,8 @@ type Delivery struct {
 	IntendedWindow *Window `json:"intended_window,omitempty"`
 
 	// Job is the id of the job that carried the delivery, for logs and observers. It is no part of the text: what calls
-	// [Runtime.Perform] fills it in, or leaves it empty.
+	// [Runtime.Perform] fills it in, or leaves it empty. With DueAt it names the run of a cron delivery that has neither signal nor window;
+	// without it each such delivery starts a run.
 	Job string `json:"-"`
 
 	// DueAt is when a cron delivery was to come for the first time. It is no part of the text either. Of a trigger that no living
@@ -171,6 +172,7 @@ const (
 	OutcomeBadDelivery  = "bad_delivery"  // it is none
 	OutcomeUnknownRun   = "unknown_run"   // there is no such run
 	OutcomeRefused      = "refused"       // it would start a run, and that is refused
+	OutcomeWindowAhead  = "window_ahead"  // its cron window begins more than a minute after the database's clock
 	OutcomeWindowPruned = "window_pruned" // what was known of its cron window has been deleted
 )
 

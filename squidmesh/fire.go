@@ -373,7 +373,7 @@ func (rt *Runtime[TTx]) lookAfterFires(ctx context.Context, tx TTx, now time.Tim
 	for _, f := range fires {
 		switch {
 		case f.State == FireQueued:
-			busy, err := rt.overlapping(ctx, tx, f)
+			busy, err := rt.overlapping(ctx, tx, f, f.WindowAt)
 			if err != nil {
 				return nil, about, err
 			}
@@ -448,8 +448,8 @@ type overlap struct {
 	run, queued bool
 }
 
-func (rt *Runtime[TTx]) overlapping(ctx context.Context, tx TTx, f Fire) (overlap, error) {
-	ahead, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{f.TriggerKey}, Ahead: f.WindowAt})
+func (rt *Runtime[TTx]) overlapping(ctx context.Context, tx TTx, f Fire, before time.Time) (overlap, error) {
+	ahead, err := rt.store.Fires(ctx, tx, FireQuery{Keys: []TriggerKey{f.TriggerKey}, Ahead: before})
 	if err != nil {
 		return overlap{}, fmt.Errorf("look for what is ahead of window %s of %s: %w", f.Key, f.TriggerKey, err)
 	}

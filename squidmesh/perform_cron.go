@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const (
@@ -16,21 +18,35 @@ const (
 
 	// unknownPause is the pause between two deliveries while none does.
 	unknownPause = 2 * time.Second
+
+	// windowAhead is how far the window of a delivery may begin after the database's clock, since a scheduler of the program's own goes by
+	// another one. It is no more than leastRetention, so that the window has begun when its run is pruned.
+	windowAhead = time.Minute
 )
 
-// performCron starts the run that a cron delivery asks for. With a signal id or a window it starts at most one run, whatever is
-// delivered how often. One whose signal or window is that of a fire decides that fire; others, from a scheduler of the program's
-// own, just start a run.
+// performCron starts the run that a cron delivery asks for: at most one, whatever is delivered how often. One whose signal or window is
+// that of a fire decides that fire; others, from a scheduler of the program's own, start a run by the same policies.
 func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
-	signals := d.signals()
-	s, refusal := rt.prepareCron(d, signals)
-	if refusal == nil && s.event.Key == "" {
-		if _, err := rt.start(ctx, s); err != nil {
-			return Outcome{}, err
-		}
-		return Outcome{Kind: Done}, nil
+	names := d.names()
+	s, refusal := rt.prepareCron(d, names)
+	return rt.performWindow(ctx, d, names, s, refusal)
+}
+
+// names are the names under which the run of a cron delivery may be known; the last one is that of its key. What has neither signal nor
+// window is named by its job, so that it starts one run however often that is delivered. Without a job each delivery is one of its own.
+func (d Delivery) names() []string {
+	if signals := d.signals(); len(signals) > 0 {
+		return signals
 	}
-	return rt.performWindow(ctx, d, signals, s, refusal)
+	window := cmp.Or(d.IntendedWindow, &Window{})
+	switch {
+	case *window != Window{}: // half a window is one, too
+		return []string{window.StartAt.UTC().Format(time.RFC3339Nano) + "/" + window.EndAt.UTC().Format(time.RFC3339Nano)}
+	case d.Job != "":
+		return []string{"job:" + digestOf(d.Workflow, d.Trigger, d.Job, d.DueAt.UTC().Format(time.RFC3339Nano))} // a queue made anew counts anew
+	default:
+		return []string{"delivery:" + uuid.NewString()}
+	}
 }
 
 // signals are the names under which a cron delivery may be known: its own signal, and the one of its window. The last one names its
@@ -49,15 +65,9 @@ func (d Delivery) signals() []string {
 }
 
 // prepareCron checks whether this process could start the run.
-func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart, error) {
-	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron"}
+func (rt *Runtime[TTx]) prepareCron(d Delivery, names []string) (pendingStart, error) {
+	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron", Key: cronKey(d.Trigger, names[len(names)-1])}
 	window := cmp.Or(d.IntendedWindow, &Window{})
-	switch {
-	case len(signals) > 0:
-		params.Key = cronKey(d.Trigger, signals[len(signals)-1])
-	case *window != Window{}: // half a window is one, too
-		params.Key = cronKey(d.Trigger, window.StartAt.UTC().Format(time.RFC3339Nano)+"/"+window.EndAt.UTC().Format(time.RFC3339Nano))
-	}
 	s, err := rt.prepareKeyed(params)
 	if err != nil {
 		return s, err
@@ -66,8 +76,8 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, signals []string) (pendingStart,
 		return s, &InputError{Field: "delivery.trigger", Code: "not_cron", Detail: fmt.Sprintf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)}
 	}
 	s.cron, s.event.WindowAt, s.event.WindowEnd = true, window.StartAt, window.EndAt
-	if len(signals) > 0 {
-		s.event.SignalID = signals[0]
+	if len(d.signals()) > 0 {
+		s.event.SignalID = names[0]
 	}
 	return s, nil
 }
@@ -94,8 +104,8 @@ type performed struct {
 	decided []Fire
 }
 
-// performWindow starts the run of a signal or window, if that has had none, and decides its fire in the same transaction.
-func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals []string, s pendingStart, refusal error) (Outcome, error) {
+// performWindow starts the run of a signal, window or job, if that has had none, and decides its fire in the same transaction.
+func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, names []string, s pendingStart, refusal error) (Outcome, error) {
 	if refusal == nil {
 		if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
 			return Outcome{}, err
@@ -113,14 +123,14 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, signals [
 		if len(triggers) == 1 {
 			trigger = triggers[0]
 		}
-		f, found, err := rt.fireOf(ctx, tx, key, signals)
+		f, found, err := rt.fireOf(ctx, tx, key, names)
 		switch {
 		case err != nil:
 			return err
 		case found:
 			p, err = rt.performFire(ctx, tx, f, trigger.Overlap, s, refusal)
 		default:
-			p, err = rt.startWindow(ctx, tx, d, trigger, s, refusal)
+			p, err = rt.startWindow(ctx, tx, d, trigger, names[len(names)-1], s, refusal)
 		}
 		return err
 	})
@@ -159,11 +169,20 @@ func (rt *Runtime[TTx]) fireOf(ctx context.Context, tx TTx, key TriggerKey, sign
 }
 
 // startWindow starts the run of a window that has no fire. If what was known of the window has been deleted it starts nothing, as
-// nobody can tell any more whether it has had its run.
-func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, trigger TriggerState, s pendingStart, refusal error) (performed, error) {
+// nobody can tell any more whether it has had its run; nor if the window has not come, which would then be taken for one that had its
+// run. Where runs may not overlap the delivery becomes a fire, which is decided as the trigger's own are.
+func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, trigger TriggerState, name string, s pendingStart, refusal error) (performed, error) {
 	window := d.IntendedWindow
 	if window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo) {
 		return performed{outcome: Outcome{Kind: Drop, Reason: OutcomeWindowPruned, Detail: fmt.Sprintf("windows up to %s have been pruned", trigger.PrunedTo.Format(time.RFC3339))}}, nil
+	}
+	now, err := rt.now(ctx, tx)
+	if err != nil {
+		return performed{}, err
+	}
+	if window != nil && window.StartAt.After(now.Add(windowAhead)) {
+		return performed{outcome: Outcome{Kind: Drop, Reason: OutcomeWindowAhead, Detail: fmt.Sprintf(
+			"the window begins at %s, and it is %s", window.StartAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}}, nil
 	}
 	if refusal != nil {
 		again, err := rt.awaitTrigger(ctx, tx, TriggerKey{d.Workflow, d.Trigger}, refusal, d.DueAt)
@@ -171,6 +190,9 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, tri
 			return performed{outcome: again}, err
 		}
 		return performed{outcome: refused(refusal)}, nil
+	}
+	if trigger.Overlap != OverlapAllow {
+		return rt.fireFromElsewhere(ctx, tx, trigger, name, s, now)
 	}
 	m := s.member()
 	m.ctx, m.asked = ctx, time.Now()
@@ -182,6 +204,32 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, tri
 		return performed{outcome: refused(m.err)}, nil
 	}
 	return performed{outcome: Outcome{Kind: Done}, w: w}, nil
+}
+
+// fireFromElsewhere decides a delivery that no fire of the trigger's own stands behind, and records it as one. Whatever its window is, all
+// that is unfinished or queued is ahead of it. If it has no window it is for the moment at which it came, as a fire by hand is.
+func (rt *Runtime[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger TriggerState, name string, s pendingStart, now time.Time) (performed, error) {
+	f := trigger.fire("from elsewhere:"+name, Window{StartAt: s.event.WindowAt, EndAt: s.event.WindowEnd}, now)
+	f.SignalID = name
+	if f.WindowAt.IsZero() {
+		f.WindowAt = now
+	}
+	s.event.WindowAt = f.WindowAt
+	f, w, err := rt.decideFire(ctx, tx, f, trigger.Overlap, now.Add(2*windowAhead), s, nil, now)
+	if err != nil {
+		return performed{}, err
+	}
+	_, err = rt.store.SaveCron(ctx, tx, CronChange{NewFires: []Fire{f}})
+	return decided(f, w), err
+}
+
+// decided is a fire that has been decided, with what was written of its run.
+func decided(f Fire, w *writing) performed {
+	p := performed{outcome: Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}, w: w, decided: []Fire{f}}
+	if f.State == FireRefused {
+		p.outcome = Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: f.Reason}
+	}
+	return p
 }
 
 func refused(why error) Outcome {
@@ -202,20 +250,17 @@ func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f Fire, policy 
 	}
 	s.event.Key, s.event.WindowAt, s.event.WindowEnd = cronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
 	s.event.Actor = cmp.Or(f.Actor, s.event.Actor)
-	f, w, err := rt.decideFire(ctx, tx, f, policy, s, refusal, now)
+	f, w, err := rt.decideFire(ctx, tx, f, policy, f.WindowAt, s, refusal, now)
 	if err != nil {
 		return performed{}, err
 	}
-	p := performed{outcome: Outcome{Kind: Done, Reason: OutcomeFire + string(f.State)}, w: w, decided: []Fire{f}}
-	if f.State == FireRefused {
-		p.outcome = Outcome{Kind: Drop, Reason: OutcomeRefused, Detail: f.Reason}
-	}
+	p := decided(f, w)
 	_, err = rt.store.SaveCron(ctx, tx, CronChange{Fires: p.decided})
 	return p, err
 }
 
-// decideFire says what becomes of an open fire. If that is a run, it is written.
-func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy Overlap, s pendingStart, refusal error, now time.Time) (Fire, *writing, error) {
+// decideFire says what becomes of an open fire that has to wait for the windows before ahead. If that is a run, it is written.
+func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy Overlap, ahead time.Time, s pendingStart, refusal error, now time.Time) (Fire, *writing, error) {
 	refuse := func(err error) (Fire, *writing, error) {
 		f.State, f.Reason, f.LookAt = FireRefused, rt.redact.short(err.Error()), time.Time{}
 		return f, nil, nil
@@ -224,7 +269,7 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f Fire, policy O
 		return refuse(refusal)
 	}
 	if policy != OverlapAllow {
-		busy, err := rt.overlapping(ctx, tx, f)
+		busy, err := rt.overlapping(ctx, tx, f, ahead)
 		if err != nil {
 			return f, nil, err
 		}

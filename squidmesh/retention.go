@@ -149,7 +149,7 @@ func (r Retention) query(now time.Time, shapes bool) PruneQuery {
 		return now.Add(-age)
 	}
 	q := PruneQuery{
-		Completed: before(r.Completed), Failed: before(r.Failed), Cancelled: before(r.Cancelled), Fires: before(r.Fires), Limit: r.Batch,
+		Completed: before(r.Completed), Failed: before(r.Failed), Cancelled: before(r.Cancelled), Fires: before(r.Fires), Now: now, Limit: r.Batch,
 	}
 	if q.Limit == 0 {
 		q.Limit = 1000

@@ -236,6 +236,8 @@ type PruneQuery struct {
 	Fires time.Time
 	// Shapes selects specs that were noted as in use before, and that no run has: see SaveSpecs.
 	Shapes time.Time
+	// Now bounds the PrunedTo of triggers: windows that begin later do not raise it, since that would close all before them.
+	Now time.Time
 	// Limit caps the runs, and the fires.
 	Limit int
 	// Count only counts, without the limit, within View.

@@ -63,7 +63,7 @@ type TriggerState struct {
 	ChangedAt time.Time `json:"changed_at,omitzero"`
 	Actor     string    `json:"actor,omitzero"`
 	Comment   string    `json:"comment,omitzero"`
-	// PrunedTo is the newest window whose fire or run has been deleted; zero if none has.
+	// PrunedTo is the newest window whose fire or run has been deleted after it had begun; zero if none has.
 	PrunedTo time.Time `json:"pruned_to,omitzero"`
 }
 
@@ -169,10 +169,14 @@ type CronChange struct {
 
 // signalID derives the id of a window: the same for all who deliver it.
 func signalID(key TriggerKey, w Window) string {
-	parts := []string{key.Workflow, key.Trigger, w.StartAt.UTC().Format(time.RFC3339Nano), w.EndAt.UTC().Format(time.RFC3339Nano)}
+	return "sha256:" + digestOf(key.Workflow, key.Trigger, w.StartAt.UTC().Format(time.RFC3339Nano), w.EndAt.UTC().Format(time.RFC3339Nano))
+}
+
+// digestOf is a name made of parts, whatever is in them.
+func digestOf(parts ...string) string {
 	for i, p := range parts {
 		parts[i] = fmt.Sprintf("%d:%s", len(p), p)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "|")))
-	return "sha256:" + base64.RawURLEncoding.EncodeToString(sum[:])
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

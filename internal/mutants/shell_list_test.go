@@ -346,9 +346,24 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestShared_CronJob"},
 	{mutant{
 		"cron runs have no key", "squidmesh/perform_cron.go",
-		"case len(signals) > 0:\n\t\tparams.Key = cronKey(d.Trigger, signals[len(signals)-1])",
-		"case len(signals) > 0:",
+		`Actor: "cron", Key: cronKey(d.Trigger, names[len(names)-1])}`,
+		`Actor: "cron"}`,
 	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhere"},
+	{mutant{
+		"cron deliveries without signal and window are each a run", "squidmesh/perform_cron.go",
+		`case d.Job != "":`,
+		`case false:`,
+	}, "./squidmesh", "TestCron/sqlite/AJobWithoutAWindowStartsOneRun"},
+	{mutant{
+		"windows that have not come start runs", "squidmesh/perform_cron.go",
+		"if window != nil && window.StartAt.After(now.Add(windowAhead)) {",
+		"if false {",
+	}, "./squidmesh", "TestCron/sqlite/AWindowThatHasNotComeStartsNothing"},
+	{mutant{
+		"deliveries from elsewhere overlap", "squidmesh/perform_cron.go",
+		"if trigger.Overlap != OverlapAllow {",
+		"if false {",
+	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhereGoByOverlap"},
 	{mutant{
 		"cron runs have keys that callers can choose", "squidmesh/perform_cron.go",
 		`return cronSpace + "cron:" +`,

@@ -32,7 +32,7 @@ func (s *state) prune(q squidmesh.PruneQuery) squidmesh.Pruned {
 			rows = capped(rows, left)
 		}
 		for _, row := range rows {
-			s.deleteRun(row)
+			s.deleteRun(row, q.Now)
 		}
 		*ended.Count = len(rows)
 		left -= len(rows)
@@ -42,7 +42,7 @@ func (s *state) prune(q squidmesh.PruneQuery) squidmesh.Pruned {
 		fires = capped(fires, q.Limit)
 	}
 	for _, f := range fires {
-		s.deleteFire(f)
+		s.deleteFire(f, q.Now)
 	}
 	pruned.Fires = len(fires)
 	for shape, spec := range s.specs {
@@ -81,33 +81,33 @@ func (s *state) idleFires(before time.Time) []squidmesh.Fire {
 }
 
 // deleteRun deletes a run with its holds and its fire.
-func (s *state) deleteRun(row squidmesh.Run) {
+func (s *state) deleteRun(row squidmesh.Run, now time.Time) {
 	for h := range s.holds {
 		if h.Run == row.ID {
 			delete(s.holds, h)
 		}
 	}
 	key := squidmesh.TriggerKey{Workflow: row.Workflow, Trigger: row.Trigger}
-	s.markPruned(key, row.WindowAt)
+	s.markPruned(key, row.WindowAt, now)
 	for _, f := range s.fires[key] {
 		if f.RunID == row.ID {
-			s.deleteFire(f)
+			s.deleteFire(f, now)
 		}
 	}
 	delete(s.runs, row.ID)
 	s.freeKey(row)
 }
 
-func (s *state) deleteFire(f squidmesh.Fire) {
-	s.markPruned(f.TriggerKey, f.WindowAt)
+func (s *state) deleteFire(f squidmesh.Fire, now time.Time) {
+	s.markPruned(f.TriggerKey, f.WindowAt, now)
 	fires := cloned(s.fires[f.TriggerKey])
 	delete(fires, f.Key)
 	s.fires[f.TriggerKey] = fires
 }
 
-// markPruned notes how far the windows of a trigger have gone.
-func (s *state) markPruned(key squidmesh.TriggerKey, window time.Time) {
-	if t, known := s.triggers[key]; known && window.After(t.PrunedTo) {
+// markPruned notes how far the windows of a trigger have gone, of those that have begun.
+func (s *state) markPruned(key squidmesh.TriggerKey, window, now time.Time) {
+	if t, known := s.triggers[key]; known && window.After(t.PrunedTo) && !window.After(now) {
 		t.PrunedTo = window
 		s.triggers[key] = t
 	}

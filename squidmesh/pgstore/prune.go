@@ -37,7 +37,7 @@ func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (s
 		}
 	}
 	batch := &indexed{}
-	s.queueDeletes(batch, runs, fires, &pruned.Fires)
+	s.queueDeletes(batch, runs, fires, q.Now, &pruned.Fires)
 	if err := batch.send(ctx, tx); err != nil {
 		return squidmesh.Pruned{}, err
 	}
@@ -98,7 +98,7 @@ func (s *Store) idleFires(ctx context.Context, tx pgx.Tx, before time.Time, limi
 
 // queueDeletes queues the deletion of runs with all that is theirs, and of fires. The locks of triggers come late, since cron
 // deliveries wait for them, but before the rows that the triggers vouch for.
-func (s *Store) queueDeletes(batch *indexed, runs []squidmesh.RunID, fires []squidmesh.Fire, gone *int) {
+func (s *Store) queueDeletes(batch *indexed, runs []squidmesh.RunID, fires []squidmesh.Fire, now time.Time, gone *int) {
 	ids := uuids(runs)
 	if len(runs) > 0 {
 		for _, statement := range []string{"DeleteSteps", "DeleteAttempts", "DeleteEvents", "DeleteRunHolds"} {
@@ -109,7 +109,7 @@ func (s *Store) queueDeletes(batch *indexed, runs []squidmesh.RunID, fires []squ
 	triggers := column(fires, func(f *squidmesh.Fire) string { return f.Trigger })
 	if len(runs)+len(fires) > 0 {
 		batch.add(s.sql("MarkPruned"), ids, workflows, triggers,
-			column(fires, func(f *squidmesh.Fire) pgtype.Timestamptz { return stamp(f.WindowAt) }))
+			column(fires, func(f *squidmesh.Fire) pgtype.Timestamptz { return stamp(f.WindowAt) }), stamp(now))
 	}
 	if len(runs) > 0 {
 		batch.add(s.sql("DeleteFires"), ids)

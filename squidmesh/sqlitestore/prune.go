@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
@@ -35,7 +36,7 @@ func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (
 		}
 		pruned.Fires = len(fires)
 	}
-	if err := s.deleteAll(ctx, tx, runs, fires); err != nil {
+	if err := s.deleteAll(ctx, tx, runs, fires, q.Now); err != nil {
 		return squidmesh.Pruned{}, err
 	}
 	if q.Shapes.IsZero() {
@@ -51,7 +52,7 @@ func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (
 }
 
 // deleteAll deletes runs with all that is theirs, and fires.
-func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []squidmesh.RunID, fires [][3]string) error {
+func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []squidmesh.RunID, fires [][3]string, now time.Time) error {
 	if len(runs)+len(fires) == 0 {
 		return nil
 	}
@@ -71,7 +72,7 @@ func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []squidmesh.RunI
 		{"DeleteAttempts", []any{ids}},
 		{"DeleteEvents", []any{ids}},
 		{"DeleteRunHolds", []any{ids}},
-		{"MarkPruned", []any{ids, keys}},
+		{"MarkPruned", []any{ids, keys, micros(now)}},
 		{"DeleteFires", []any{ids}},
 		{"DeleteRuns", []any{ids}},
 		{"DeleteIdleFires", []any{keys}},

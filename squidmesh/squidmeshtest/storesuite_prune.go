@@ -111,6 +111,9 @@ func pruneRemembersTheWindows[TTx any](b *storeBench[TTx]) {
 	run.Trigger, run.WindowAt, run.SignalID = nightly.Trigger, sampleTime.Add(time.Hour), "signal a"
 	run.Status, run.Open, run.FinishedAt = squidmesh.RunCompleted, 0, sampleTime
 	b.insert(run)
+	far := run
+	far.ID, far.WindowAt, far.SignalID = newRunID(), time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC), "signal far"
+	b.insert(far)
 	replay := run
 	replay.ID, replay.ReplayedFrom, replay.FinishedAt = newRunID(), run.ID, sampleTime.Add(5*time.Hour)
 	b.insert(replay)
@@ -121,12 +124,13 @@ func pruneRemembersTheWindows[TTx any](b *storeBench[TTx]) {
 	}
 	started := pending(nightly, "a", run.WindowAt, time.Time{})
 	started.State, started.RunID = squidmesh.FireStarted, run.ID
+	ahead := final(weekly, "f", squidmesh.FireSkipped, time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC))
 	skipped := final(weekly, "b", squidmesh.FireSkipped, sampleTime.Add(3*time.Hour))
 	refused := final(weekly, "c", squidmesh.FireRefused, sampleTime.Add(2*time.Hour))
 	young := final(weekly, "d", squidmesh.FireRefused, sampleTime)
 	young.FiredAt = sampleTime.Add(time.Hour)
 	open := pending(weekly, "e", sampleTime, sampleTime)
-	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{started, skipped, refused, young, open}})
+	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{started, skipped, refused, young, open, ahead}})
 
 	prunedTo := func() map[string]time.Time {
 		to := map[string]time.Time{}
@@ -136,11 +140,11 @@ func pruneRemembersTheWindows[TTx any](b *storeBench[TTx]) {
 		return to
 	}
 	keys := []squidmesh.TriggerKey{nightly, weekly}
-	second := sampleTime.Add(time.Second)
-	require.Equal(b, squidmesh.Pruned{Fires: 1}, b.prune(squidmesh.PruneQuery{Fires: second, Limit: 1}), "one of two")
-	require.Equal(b, squidmesh.Pruned{Fires: 1}, b.prune(squidmesh.PruneQuery{Fires: second, Limit: 10}))
+	second, now := sampleTime.Add(time.Second), sampleTime.Add(9*time.Hour)
+	require.Equal(b, squidmesh.Pruned{Fires: 1}, b.prune(squidmesh.PruneQuery{Now: now, Fires: second, Limit: 1}), "one of three")
+	require.Equal(b, squidmesh.Pruned{Fires: 2}, b.prune(squidmesh.PruneQuery{Now: now, Fires: second, Limit: 10}))
 	require.Equal(b, map[string]time.Time{"nightly": {}, "weekly": skipped.WindowAt}, prunedTo())
-	require.Equal(b, squidmesh.Pruned{Completed: 1}, b.prune(squidmesh.PruneQuery{Completed: second, Limit: 10}))
+	require.Equal(b, squidmesh.Pruned{Completed: 2}, b.prune(squidmesh.PruneQuery{Now: now, Completed: second, Limit: 10}))
 	require.Equal(b, map[string]time.Time{"nightly": run.WindowAt, "weekly": skipped.WindowAt}, prunedTo())
 	var left []string
 	for _, f := range b.fires(squidmesh.FireQuery{Keys: keys, Newest: 10}) {
@@ -149,7 +153,7 @@ func pruneRemembersTheWindows[TTx any](b *storeBench[TTx]) {
 	require.ElementsMatch(b, []string{"d", "e"}, left, "an open fire is kept, however old")
 
 	require.Equal(b, squidmesh.Pruned{Fires: 1, Completed: 1},
-		b.prune(squidmesh.PruneQuery{Fires: sampleTime.Add(2 * time.Hour), Completed: sampleTime.Add(9 * time.Hour), Limit: 10}))
+		b.prune(squidmesh.PruneQuery{Now: now, Fires: sampleTime.Add(2 * time.Hour), Completed: sampleTime.Add(9 * time.Hour), Limit: 10}))
 	require.Equal(b, map[string]time.Time{"nightly": run.WindowAt, "weekly": skipped.WindowAt}, prunedTo(), "it never goes back")
 	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{trigger(nightly, sampleTime)}})
 	require.Equal(b, run.WindowAt, prunedTo()["nightly"], "nor is it forgotten at a process's start")

@@ -28,7 +28,7 @@ order by fired_at
 limit $2;
 
 -- name: MarkPruned
--- Before a fire or a run of a window goes, its trigger remembers how far they have gone. Deliveries take turns on the same
+-- Before a fire or a run of a window goes, its trigger remembers how far they have gone, of those that have begun. Deliveries take turns on the same
 -- rows, so none is between its look at the fire and the start of its run. In the order of their keys, as everywhere.
 with mark as (
     select workflow, name, max(at) as at from (
@@ -37,7 +37,8 @@ with mark as (
         where r.id = any($1::uuid[]) and r.window_at is not null
         union all
         select * from unnest($2::text[], $3::text[], $4::timestamptz[])
-    ) as gone
+    ) as gone (workflow, name, at)
+    where at <= $5
     group by workflow, name
 ),
 locked as (

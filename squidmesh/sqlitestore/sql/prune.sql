@@ -24,7 +24,7 @@ order by fired_at
 limit ?;
 
 -- name: MarkPruned
--- Before a fire or a run of a window goes, its trigger remembers how far they have gone.
+-- Before a fire or a run of a window goes, its trigger remembers how far they have gone, of those that have begun.
 update squidmesh_trigger as t set pruned_to = max(coalesce(t.pruned_to, 0), gone.at)
 from (
     select workflow, name, max(at) as at from (
@@ -36,6 +36,7 @@ from (
         from json_each(?2) as u
         join squidmesh_fire as f on f.workflow = u.value ->> 0 and f.name = u.value ->> 1 and f.key = u.value ->> 2
     )
+    where at <= ?3
     group by workflow, name
 ) as gone
 where t.workflow = gone.workflow and t.name = gone.name;
