@@ -15,6 +15,9 @@ const (
 	// seconds and does the same for what falls due before its next look, so a job due later has at least one look ahead of it.
 	lookAhead = 6 * time.Second
 
+	// maxEarly is how long before it is due a job may be tried, since clocks differ.
+	maxEarly = time.Minute
+
 	// maxNear bounds the available jobs of one process that are not due yet, since every fetch walks over them.
 	maxNear = 5000
 )
@@ -48,10 +51,14 @@ func (f firstDue) metadata() []byte {
 	return data
 }
 
-// dueAt is when a cron job was to come for the first time.
+// dueAt is when a cron job was to come for the first time. That cannot be long after the time of an attempt: who says so has written it by
+// hand or hastened the job, and would have it wait until then, or for ever, for a process that knows its trigger.
 func dueAt(job *rivertype.JobRow) time.Time {
 	var f firstDue
 	if err := json.Unmarshal(job.Metadata, &f); err != nil || f.At.Before(job.CreatedAt) {
+		return job.CreatedAt
+	}
+	if job.AttemptedAt != nil && f.At.After(job.AttemptedAt.Add(maxEarly)) {
 		return job.CreatedAt
 	}
 	return f.At

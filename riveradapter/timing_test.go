@@ -59,3 +59,26 @@ func TestQueue_IsFasterThanRiversDefaults(t *testing.T) {
 	require.Less(t, q.FetchCooldown, river.FetchCooldownDefault)
 	require.Less(t, q.FetchPollInterval, river.FetchPollIntervalDefault)
 }
+
+// What is written by hand keeps no job waiting for longer than what was enqueued.
+func TestDueAt_IsNotLongAfterAnAttempt(t *testing.T) {
+	t.Parallel()
+	created := time.Unix(1_800_000_000, 0).UTC()
+	tried := created.Add(time.Hour)
+	for name, tc := range map[string]struct {
+		metadata string
+		want     time.Time
+	}{
+		"nothing":             {`{}`, created},
+		"no metadata":         {``, created},
+		"no time":             {`{"squidmesh_due_at": "soon"}`, created},
+		"before the job":      {`{"squidmesh_due_at": "0001-01-01T00:00:00Z"}`, created},
+		"for later":           {string(firstDue{tried.Add(-time.Second)}.metadata()), tried.Add(-time.Second)},
+		"by another clock":    {string(firstDue{tried.Add(time.Minute)}.metadata()), tried.Add(time.Minute)},
+		"after the attempt":   {string(firstDue{tried.Add(time.Minute + time.Microsecond)}.metadata()), created},
+		"at the end of times": {`{"squidmesh_due_at": "9999-12-31T23:59:59Z"}`, created},
+	} {
+		row := &rivertype.JobRow{CreatedAt: created, AttemptedAt: &tried, Metadata: []byte(tc.metadata)}
+		require.Equal(t, tc.want, dueAt(row), name)
+	}
+}

@@ -345,6 +345,11 @@ var shellMutants = []shellMutant{
 		"true {",
 	}, inShell, "TestShared_CronJob"},
 	{mutant{
+		"cron jobs are due whenever their metadata say", "riveradapter/timing.go",
+		"f.At.After(job.AttemptedAt.Add(maxEarly))",
+		"false",
+	}, "./riveradapter", "TestDueAt"},
+	{mutant{
 		"cron runs have no key", "squidmesh/perform_cron.go",
 		`Actor: "cron", Key: cronKey(d.Trigger, names[len(names)-1])}`,
 		`Actor: "cron"}`,
