@@ -124,9 +124,9 @@ func (t TriggerSpec) defaultValue(d any, now time.Time) (json.RawMessage, error)
 	case Now:
 		return quote(now.UTC().Format(time.RFC3339Nano)), nil
 	case Today:
-		zone, err := time.LoadLocation(t.TimeZone)
+		zone, err := loadZone(t.TimeZone)
 		if err != nil {
-			return nil, fmt.Errorf("%w; where the machine knows none, %s", err, zonesHint)
+			return nil, err
 		}
 		return quote(now.In(zone).Format(time.DateOnly)), nil
 	default:

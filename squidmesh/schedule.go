@@ -24,14 +24,23 @@ type schedule struct {
 // zonesHint is what helps where a machine has no time zones, as small container images have none.
 const zonesHint = `let the program bring them along: import _ "time/tzdata"`
 
+// loadZone finds a time zone. The error repeats no more of the name than can be read and stored, whoever wrote it.
+func loadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not an IANA time zone that this machine knows; where it knows none, %s", echo.Quote(name), zonesHint)
+	}
+	return zone, nil
+}
+
 func newSchedule(expression, timeZone string) (schedule, error) {
 	c, err := parseCron(expression)
 	if err != nil {
 		return schedule{}, fmt.Errorf("cron expression %s: %w", echo.Quote(expression), err)
 	}
-	zone, err := time.LoadLocation(timeZone)
+	zone, err := loadZone(timeZone)
 	if err != nil {
-		return schedule{}, fmt.Errorf("time zone: %w; where the machine knows none, %s", err, zonesHint)
+		return schedule{}, err
 	}
 	s := schedule{cron: c, zone: zone}
 	if constant, ok := c.(cron.ConstantDelaySchedule); ok {

@@ -1,8 +1,10 @@
 package squidmesh
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -246,4 +248,22 @@ func TestCronJob_DeliveryHasASignal(t *testing.T) {
 	require.NotEmpty(t, one)
 	require.NotEqual(t, one, two, "each job is a run of its own")
 	require.NoError(t, checkLine("SignalID", one, maxSignal))
+}
+
+// What a row or a pinned definition says may have been written by anybody, and the error goes where only text can go.
+func TestLoadZone_RepeatsWhatCanBeRead(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Mars/Base":               `"Mars/Base" is not`,
+		"a\xff\x00":               `"a\xff\x00" is not`,
+		strings.Repeat("x", 1000): `xxx..." is not`,
+	} {
+		_, err := newSchedule("@daily", name)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, zonesHint)
+		_, again := TriggerSpec{TimeZone: name}.defaultValue(Today, time.Unix(0, 0))
+		require.EqualError(t, again, err.Error())
+		require.Less(t, len(err.Error()), 250)
+		require.True(t, utf8.ValidString(err.Error()))
+	}
 }
