@@ -164,10 +164,7 @@ type ApprovalResult struct {
 // other code than this. A number whose type is left open keeps its digits: it is a json.Number.
 func decoder[In any]() func(input json.RawMessage) (In, error) {
 	typ := readType(reflect.TypeFor[In]())
-	unmarshal := json.Unmarshal
-	if typ.leavesOpen() {
-		unmarshal = unmarshalDigits
-	}
+	unmarshal := unmarshalFor(&typ)
 	return func(input json.RawMessage) (in In, err error) {
 		if len(input) == 0 {
 			return in, nil
@@ -177,6 +174,14 @@ func decoder[In any]() func(input json.RawMessage) (In, error) {
 		}
 		return in, nil
 	}
+}
+
+// unmarshalFor decodes into a type of which that is known.
+func unmarshalFor(t *Type) func(data []byte, into any) error {
+	if t.leavesOpen() {
+		return unmarshalDigits
+	}
+	return json.Unmarshal
 }
 
 // unmarshalDigits decodes one JSON value.

@@ -14,15 +14,16 @@ type binding struct {
 	call callFunc
 }
 
-// registry holds the registered workflows: today's specs, and the functions by step. It is immutable after New.
+// registry holds the registered workflows: today's specs, the functions by step, and what the payloads of triggers decode into. It is immutable after New.
 type registry struct {
 	specs     map[string]*Spec // by workflow
 	functions map[string]map[StepKey]binding
+	payloads  map[TriggerKey]decodeCheck
 }
 
 // register compiles workflows and binds their functions. The transaction type of FuncTx steps must be tx.
 func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
-	r := &registry{specs: map[string]*Spec{}, functions: map[string]map[StepKey]binding{}}
+	r := &registry{specs: map[string]*Spec{}, functions: map[string]map[StepKey]binding{}, payloads: map[TriggerKey]decodeCheck{}}
 	var problems []error
 	for _, w := range workflows {
 		spec, err := Compile(w)
@@ -49,6 +50,9 @@ func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
 					functions[StepKey{st.Name, phase}] = binding{action.kind, action.call}
 				}
 			}
+		}
+		for _, t := range w.Triggers {
+			r.payloads[TriggerKey{w.Name, t.Name}] = t.Payload.decodes()
 		}
 		r.specs[w.Name], r.functions[w.Name] = spec, functions
 	}

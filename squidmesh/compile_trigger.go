@@ -30,7 +30,7 @@ func (c *compiler) checkTriggers() {
 			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),
 			Missed: t.Missed, CatchUp: t.CatchUp, Overlap: t.Overlap,
 		}
-		spec.Defaults = c.compileDefaults(place+": Defaults", spec.Payload, t.Payload.defaults)
+		spec.Defaults = c.compileDefaults(place+": Defaults", &spec, t.Payload)
 		if t.Cron != "" || t.byClock {
 			c.checkCron(place, spec)
 		} else if t.Missed != "" || t.CatchUp != 0 || t.Overlap != "" {
@@ -86,16 +86,20 @@ func (c *compiler) payloadType(place string, contract Contract) Type {
 	return Type{Kind: kindObject}
 }
 
-// compileDefaults checks the defaults against the payload's fields and encodes the literal ones.
-func (c *compiler) compileDefaults(place string, payload Type, defaults Defaults) Defaults {
+// compileDefaults checks the defaults against the payload's fields and its type, and encodes the literal ones.
+func (c *compiler) compileDefaults(place string, t *TriggerSpec, contract Contract) Defaults {
 	var compiled Defaults
+	defaults, decodes := contract.defaults, contract.decodes()
 	for _, key := range slices.Sorted(maps.Keys(defaults)) {
-		f, ok := payload.field(key)
+		f, ok := t.Payload.field(key)
 		if !ok {
-			c.report("unknown_default", place, "the payload has no field %s%s", echo.Quote(key), didYouMean(key, payload.names()))
+			c.report("unknown_default", place, "the payload has no field %s%s", echo.Quote(key), didYouMean(key, t.Payload.names()))
 			continue
 		}
 		value, err := compileDefault(f, defaults[key])
+		if err == nil {
+			err = t.decodesDefault(key, value, decodes)
+		}
 		if err != nil {
 			c.report("bad_default", place, "field %s: %v", echo.Quote(key), err)
 		}

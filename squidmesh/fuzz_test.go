@@ -3,6 +3,7 @@ package squidmesh
 import (
 	"encoding/json"
 	"errors"
+	"math/big"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -53,6 +54,10 @@ type allSorts struct {
 	QBool    bool              `json:"qbool,omitempty,string"`
 	QText    string            `json:"qtext,omitempty,string"`
 	QDecimal json.Number       `json:"qdecimal,omitempty,string"`
+	ID       uuid.UUID         `json:"id,omitzero"`
+	Big      *big.Int          `json:"big,omitempty"`
+	Own      map[isbn][]pair   `json:"own,omitempty"`
+	Day      day               `json:"day,omitzero"`
 }
 
 // Whatever bytes come, a payload is refused in clean and short text, or it is JSON that a step of its type reads, and that is taken again
@@ -60,17 +65,19 @@ type allSorts struct {
 func FuzzResolve(f *testing.F) {
 	spec, err := Compile(on(Manual("s", Payload[allSorts]())))
 	require.NoError(f, err)
-	trigger, decode := spec.triggers[0], decoder[allSorts]()
+	trigger, decodes, decode := spec.triggers[0], Payload[allSorts]().decodes(), decoder[allSorts]()
 	for _, seed := range []string{
 		``, `{`, `{"any":[[],{},-0,1e9,true,"\ud83d\ude00"]}`, `{"any":1e400000}`, `{"any":{"a":[1e400]},"keys":{"1":null,"300":1}}`,
 		`{"any":null,"qint":" 0","qsmall":"300","quint":"-1","qfloat":"1e39","qbool":"true ","qtext":"\"a\"","qdecimal":"1e400"}`,
 		`{"any":1,"qsmall":"null","number":1e400,"time":"2026-01-02T03:04:05\u005a","bytes":"AQ==","pair":[1,2,3]}`,
+		`{"any":0,"id":"abc","big":1e3,"own":{"1":[],"":null,"9":[{"a":1}]},"day":"2026-01-02T"}`,
+		`{"any":0,"id":"0190b0a0-0000-7000-8000-000000000000","big":12345678901234567890,"own":{"9":[{"a":1,"b":2}]},"day":"2026-01-02"}`,
 		`{"a":"\u0000\ud800","a":1} x`, `[[[[`, "{\"\xff\":\"\\\\\"}", `{"any":0,"list":[{"any":0,"list":[null]}]}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		resolved, err := trigger.resolve(payload, noon)
+		resolved, err := trigger.resolveInto(decodes, payload, noon)
 		if err != nil {
 			requireCleanPayloadError(t, err)
 			return
@@ -79,7 +86,7 @@ func FuzzResolve(f *testing.F) {
 		require.NoError(t, json.Unmarshal(resolved, new(allSorts)))
 		_, err = decode(resolved)
 		require.NoError(t, err)
-		again, err := trigger.resolve(resolved, noon)
+		again, err := trigger.resolveInto(decodes, resolved, noon)
 		require.NoError(t, err)
 		require.Equal(t, string(resolved), string(again))
 	})

@@ -63,8 +63,9 @@ type accepted struct {
 	hash string
 }
 
-// accept checks a payload against the trigger's contract. No payload is the empty one. A payload that does not fit is a [*PayloadError].
-func (t TriggerSpec) accept(payload json.RawMessage) (accepted, error) {
+// accept checks a payload against the trigger's contract, and that the contract's own type reads it. No payload is the empty one. A
+// payload that does not fit is a [*PayloadError].
+func (t TriggerSpec) accept(payload json.RawMessage, decodes decodeCheck) (accepted, error) {
 	if len(payload) == 0 {
 		payload = json.RawMessage("{}")
 	}
@@ -82,7 +83,11 @@ func (t TriggerSpec) accept(payload json.RawMessage) (accepted, error) {
 	for _, m := range doc.parts() {
 		a.values[m.key()] = m.canonical()
 	}
-	sum := sha256.Sum256(writeObject(a.values))
+	canonical := writeObject(a.values)
+	if err := decodes(canonical); err != nil {
+		return accepted{}, &PayloadError{Trigger: t.Name, Problems: t.undecodable(doc, decodes, err)}
+	}
+	sum := sha256.Sum256(canonical)
 	a.hash = hex.EncodeToString(sum[:16])
 	return a, nil
 }

@@ -147,7 +147,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	if err != nil {
 		return pendingStart{}, err
 	}
-	accepted, err := trigger.accept(payload)
+	accepted, err := trigger.accept(payload, rt.registry.payloads[TriggerKey{spec.workflow, trigger.Name}])
 	if err != nil {
 		return pendingStart{}, err
 	}
