@@ -171,7 +171,8 @@ func TestShared_CronJobOfTheProgramsOwnWaitsForALivingProcessThatKnowsItsTrigger
 				return err
 			}))
 			if ahead > 0 { // its time has come
-				s.exec("update river_job set created_at = created_at - interval '1 hour', state = 'available', scheduled_at = now()")
+				s.exec(`update river_job set created_at = created_at - interval '1 hour', state = 'available', scheduled_at = now(),
+					metadata = jsonb_set(metadata, '{squidmesh_due_at}', to_jsonb((metadata ->> 'squidmesh_due_at')::timestamptz - interval '1 hour'))`)
 			}
 			require.Equal(t, 2*time.Second, s.sentBack("definition_unknown"), "nobody knows it")
 			s.startIdle()
