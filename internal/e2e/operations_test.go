@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -118,6 +119,11 @@ func TestObserver_HearsOfJobs(t *testing.T) {
 
 		in, err := inspect(run.ID)
 		require.NoError(t, err)
+		returned, err := json.Marshal(run.Run)
+		require.NoError(t, err)
+		stored, err := json.Marshal(in.Run)
+		require.NoError(t, err)
+		require.JSONEq(t, string(stored), string(returned), "a start returns the run as it is stored")
 		require.Equal(t, job.JobID, in.Steps[0].Do.JobID)
 		require.Equal(t, job.Queue, in.Steps[0].Do.Queue)
 		require.WithinDuration(t, job.ScheduledAt, in.Steps[0].Do.DueAt, time.Millisecond)
