@@ -17,9 +17,9 @@ const abandonedLoggedEvery = 10 * time.Minute
 
 // AbandonedCalls are the calls of one step's function, or of its undo, that go on in this process although their attempts have ended.
 type AbandonedCalls struct {
-	Workflow string
+	Workflow string `json:"workflow"`
 	StepKey
-	Calls int
+	Calls int `json:"calls"`
 }
 
 // Abandoned tells which functions ignored the end of their contexts and still run in this process, by workflow, step and phase. It is
