@@ -479,7 +479,7 @@ select r.id as run, 'is ' || r.status || ', but its last entry is ' || e.kind as
 from squidmesh_run as r
 join squidmesh_event as e on e.run_id = r.id and e.seq = r.seq
 where r.status in ('completed', 'failed', 'cancelled')
-    and (e.kind in ('started', 'claimed', 'retried', 'redelivered', 'undo_failed', 'undo_retried') or e.at <> r.finished_at);
+    and (e.kind in ('started', 'claimed', 'retried', 'enqueued', 'redelivered', 'undo_failed', 'undo_retried') or e.at <> r.finished_at);
 
 -- name: keys_unique
 -- A workflow has at most one run of a key.

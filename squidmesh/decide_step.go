@@ -338,7 +338,11 @@ func (d *decision) redelivered(e Redelivered) {
 		d.t.Outcome.Reason = OutcomeStale
 		return
 	}
-	d.record(AuditRedelivered, row.StepKey, row.Attempt)
+	kind := AuditRedelivered
+	if row.JobID == "" {
+		kind = AuditEnqueued
+	}
+	d.record(kind, row.StepKey, row.Attempt)
 	row.JobID = ""
 	d.put(row)
 }

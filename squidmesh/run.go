@@ -205,7 +205,8 @@ const (
 	AuditUndoFailed  AuditKind = "undo_failed"  // finally; awaits a decision
 	AuditUndoRetried AuditKind = "undo_retried" // by an operator
 	AuditAccepted    AuditKind = "undo_accepted"
-	AuditRedelivered AuditKind = "redelivered"
+	AuditEnqueued    AuditKind = "enqueued"    // a row without a job got one: a wait of more than a day, or after a refusal of the queue
+	AuditRedelivered AuditKind = "redelivered" // its job was lost
 )
 
 // AuditEntry records one transition of a run: append-only, at most one per commit and run, numbered without gaps.

@@ -69,7 +69,7 @@ func Example() {
 	// completed [paid]
 	// +0s started (trigger received)
 	// +0s approved review #1 by maria ({"actor":"maria","decided_at":"2026-03-02T09:00:00Z","decision":"approved"})
-	// +696h0m1s redelivered due #1
+	// +696h0m1s enqueued due #1
 	// +720h0m0s succeeded due #1
 	// +720h0m0s retried pay #1 (pay #1 error: no answer)
 	// +720h1m0s claimed pay #2
