@@ -46,14 +46,32 @@ func Postgres(tb testing.TB, options ...Option) *pgxpool.Pool {
 	schema := newSchema(tb, config.ConnConfig)
 	config.ConnConfig.RuntimeParams["search_path"] = schema
 	config.MaxConns = 10
+	pool := open(tb, config)
+	if err := up(tb.Context(), pool, options); err != nil {
+		tb.Fatalf("migrate: %v", err)
+	}
+	return pool
+}
+
+// Changed returns a second pool on the schema of one that Postgres made, whose configuration is changed: it is that of another role, say, or has
+// other settings. The first one still leads to what the second one does.
+func Changed(tb testing.TB, pool *pgxpool.Pool, changes ...func(*pgxpool.Config)) *pgxpool.Pool {
+	tb.Helper()
+	config := pool.Config()
+	for _, change := range changes {
+		change(config)
+	}
+	return open(tb, config)
+}
+
+// open opens a pool and closes it at the test's end.
+func open(tb testing.TB, config *pgxpool.Config) *pgxpool.Pool {
+	tb.Helper()
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		tb.Fatalf("open pool: %v", err)
 	}
 	tb.Cleanup(pool.Close)
-	if err := up(tb.Context(), pool, options); err != nil {
-		tb.Fatalf("migrate: %v", err)
-	}
 	return pool
 }
 

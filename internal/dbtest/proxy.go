@@ -1,9 +1,7 @@
 package dbtest
 
 import (
-	"context"
 	"net"
-	"net/url"
 	"strconv"
 	"testing"
 	"time"
@@ -13,51 +11,47 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 )
 
-// Proxied returns a second pool on the schema of a pool that Postgres made, and the proxy through which it goes.
-func Proxied(tb testing.TB, direct *pgxpool.Pool) (*wirecut.Proxy, *pgxpool.Pool) {
+// Proxied is [Changed] for a pool that goes through a proxy, which it returns.
+func Proxied(tb testing.TB, direct *pgxpool.Pool, changes ...func(*pgxpool.Config)) (*wirecut.Proxy, *pgxpool.Pool) {
 	tb.Helper()
-	server := direct.Config().ConnConfig
-	proxy, err := wirecut.New(net.JoinHostPort(server.Host, strconv.Itoa(int(server.Port))))
+	proxy, err := wirecut.New(address(direct))
 	if err != nil {
 		tb.Fatalf("open proxy: %v", err)
 	}
 	tb.Cleanup(func() { _ = proxy.Close() })
-	return proxy, through(tb, direct, proxy.Address())
+	return proxy, Changed(tb, direct, append(changes, through(tb, proxy.Address()))...)
 }
 
-// Distant returns a second pool on the schema of a pool that Postgres made, through a network in which each way takes that long.
-func Distant(tb testing.TB, direct *pgxpool.Pool, way time.Duration) *pgxpool.Pool {
+// Distant is [Changed] for a pool that goes through a network in which each way takes that long.
+func Distant(tb testing.TB, direct *pgxpool.Pool, way time.Duration, changes ...func(*pgxpool.Config)) *pgxpool.Pool {
 	tb.Helper()
-	server := direct.Config().ConnConfig
-	address, end, err := wirecut.Far(net.JoinHostPort(server.Host, strconv.Itoa(int(server.Port))), way)
+	far, end, err := wirecut.Far(address(direct), way)
 	if err != nil {
 		tb.Fatalf("open network: %v", err)
 	}
 	tb.Cleanup(func() { _ = end() })
-	return through(tb, direct, address)
+	return Changed(tb, direct, append(changes, through(tb, far))...)
 }
 
-// through returns a second pool on the schema of a pool, which connects to another address.
-func through(tb testing.TB, direct *pgxpool.Pool, host string) *pgxpool.Pool {
+// address is where the server of a pool listens.
+func address(pool *pgxpool.Pool) string {
+	server := pool.Config().ConnConfig
+	return net.JoinHostPort(server.Host, strconv.Itoa(int(server.Port)))
+}
+
+// through leads connections to an address, unencrypted: who listens there reads what passes.
+func through(tb testing.TB, address string) func(*pgxpool.Config) {
 	tb.Helper()
-	address, err := url.Parse(databaseURL(tb))
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		tb.Fatalf("TEST_DATABASE_URL: %v", err)
+		tb.Fatalf("address %s: %v", address, err)
 	}
-	address.Host = host
-	query := address.Query()
-	query.Set("sslmode", "disable") // the proxy reads what passes
-	address.RawQuery = query.Encode()
-	config, err := pgxpool.ParseConfig(address.String())
+	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		tb.Fatalf("TEST_DATABASE_URL: %v", err)
+		tb.Fatalf("address %s: %v", address, err)
 	}
-	config.ConnConfig.RuntimeParams = direct.Config().ConnConfig.RuntimeParams
-	config.MaxConns = direct.Config().MaxConns
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		tb.Fatalf("open pool: %v", err)
+	return func(config *pgxpool.Config) {
+		conn := config.ConnConfig
+		conn.Host, conn.Port, conn.Fallbacks, conn.TLSConfig = host, uint16(number), nil, nil
 	}
-	tb.Cleanup(pool.Close)
-	return pool
 }

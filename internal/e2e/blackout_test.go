@@ -4,15 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
@@ -36,8 +33,8 @@ type blackout struct {
 
 const blackoutRuns = 12
 
-// newRole makes a role that works in the schema of a pool, and returns the configuration of a pool of it.
-func newRole(t *testing.T, direct *pgxpool.Pool) (string, *pgxpool.Config) {
+// newRole makes a role that works in the schema of a pool, and returns what makes a pool one of the role's.
+func newRole(t *testing.T, direct *pgxpool.Pool) (string, func(*pgxpool.Config)) {
 	t.Helper()
 	role, schema := "role_"+dbtest.Schema(direct), dbtest.Schema(direct)
 	password := rand.Text()
@@ -51,34 +48,20 @@ func newRole(t *testing.T, direct *pgxpool.Pool) (string, *pgxpool.Config) {
 		_, err := direct.Exec(context.Background(), fmt.Sprintf("drop owned by %[1]s; drop role %[1]s", role))
 		require.NoError(t, err)
 	})
-	config := direct.Config()
-	config.ConnConfig.User, config.ConnConfig.Password = role, password
-	return role, config
+	return role, func(config *pgxpool.Config) { config.ConnConfig.User, config.ConnConfig.Password = role, password }
 }
 
 // newBlackout starts the programs and runs whose only step lasts until the database is back. A lost process would fail its runs.
 func newBlackout(t *testing.T) *blackout {
 	b := &blackout{T: t, direct: dbtest.Postgres(t, dbtest.River), healed: make(chan struct{})}
-	var config *pgxpool.Config
-	b.role, config = newRole(t, b.direct)
-	server := b.direct.Config().ConnConfig
+	var asRole func(*pgxpool.Config)
+	b.role, asRole = newRole(t, b.direct)
 	var begun atomic.Int64
 	for range 3 {
-		proxy, err := wirecut.New(net.JoinHostPort(server.Host, strconv.Itoa(int(server.Port))))
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = proxy.Close() })
-		config := config.Copy()
-		host, port, err := net.SplitHostPort(proxy.Address())
-		require.NoError(t, err)
-		number, err := strconv.ParseUint(port, 10, 16)
-		require.NoError(t, err)
-		config.ConnConfig.Host, config.ConnConfig.Port, config.ConnConfig.Fallbacks = host, uint16(number), nil
-		pool, err := pgxpool.NewWithConfig(t.Context(), config)
-		require.NoError(t, err)
-		t.Cleanup(pool.Close)
+		proxy, pool := dbtest.Proxied(t, b.direct, asRole)
 		b.proxies = append(b.proxies, proxy)
-		b.programs = append(b.programs, startProgram(t, &squidmesh.Config[pgx.Tx]{
-			Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{{Name: "long", Triggers: byHand, Steps: []squidmesh.Step{{
+		b.programs = append(b.programs, programOn(t, pool, &squidmesh.Config[pgx.Tx]{
+			Workflows: []squidmesh.Workflow{{Name: "long", Triggers: byHand, Steps: []squidmesh.Step{{
 				Name: "long", MaxLosses: 1, Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
 					begun.Add(1)
 					select {
@@ -90,7 +73,7 @@ func newBlackout(t *testing.T) *blackout {
 					}
 				}),
 			}}}},
-		}, riverpgxv5.New(pool)))
+		}))
 	}
 	for i := range blackoutRuns {
 		run, err := b.programs[i%3].StartRun(t.Context(), squidmesh.StartParams{Workflow: "long"})

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -84,28 +83,10 @@ func nightly() squidmesh.Workflow {
 	}
 }
 
-// sink keeps all that leaves the program other than by the database.
-type sink struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.Write(p)
-}
-
-func (s *sink) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.String()
-}
-
 // everyone is several observers, one of which writes all that it is told.
 type everyone struct {
 	*oteladapter.Telemetry
-	told *sink
+	told *logbook
 }
 
 func (e everyone) Observe(ctx context.Context, o squidmesh.Observation) {
@@ -126,7 +107,7 @@ func (e everyone) ObserveDelivery(ctx context.Context, o squidmesh.DeliveryObser
 // leaked runs the workflow and returns the canaries found in rows, and those found in logs, observations, traces and metrics.
 func leaked(t *testing.T, config *squidmesh.Config[pgx.Tx]) (rows, outside []string) {
 	t.Helper()
-	logged, told, spans, reader := &sink{}, &sink{}, tracetest.NewInMemoryExporter(), sdkmetric.NewManualReader()
+	logged, told, spans, reader := &logbook{}, &logbook{}, tracetest.NewInMemoryExporter(), sdkmetric.NewManualReader()
 	telemetry, err := oteladapter.New(&oteladapter.Config{
 		TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), sdktrace.WithIDGenerator(oteladapter.IDs{})),
 		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +12,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // elsewhen is a database whose clock is off: its functions stand before PostgreSQL's own, for squidmesh's statements and for River's.
@@ -31,12 +28,9 @@ func elsewhen(t *testing.T, off time.Duration) *pgxpool.Pool {
 			clock, off.Milliseconds()))
 		require.NoError(t, err)
 	}
-	config := direct.Config()
-	config.ConnConfig.RuntimeParams["search_path"] = dbtest.Schema(direct) + ", pg_catalog"
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return pool
+	return dbtest.Changed(t, direct, func(config *pgxpool.Config) {
+		config.ConnConfig.RuntimeParams["search_path"] = dbtest.Schema(direct) + ", pg_catalog"
+	})
 }
 
 // Two programs share a queue, and only one of them has the workflow, so each delivery that comes to the other is sent back for a moment:
@@ -48,12 +42,10 @@ func TestClock_HostsMayDifferFromTheDatabase(t *testing.T) {
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
 			pool := elsewhen(t, -ahead)
-			var warnings bytes.Buffer
-			logger := slog.New(slog.NewTextHandler(&warnings, &slog.HandlerOptions{Level: slog.LevelWarn})) // writes line by line, under a lock
+			warnings := &logbook{}
+			logger := slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			start := func(workflow squidmesh.Workflow) program[pgx.Tx] {
-				return startProgram(t, &squidmesh.Config[pgx.Tx]{
-					Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{workflow}, Logger: logger,
-				}, riverpgxv5.New(pool))
+				return programOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{workflow}, Logger: logger})
 			}
 			var failed atomic.Bool
 			other := start(note())

@@ -2,18 +2,14 @@ package e2e
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
@@ -33,12 +29,7 @@ func TestTick_BacklogFarAwayHoldsUpNoDeadline(t *testing.T) {
 		},
 	}
 	near := dbtest.Postgres(t, dbtest.River)
-	client, err := river.NewClient(riverpgxv5.New(near), &river.Config{})
-	require.NoError(t, err)
-	desk, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(near, nil), Executor: riveradapter.New(client), Workflows: workflows, Logger: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(t, err)
+	desk := deskOn(t, near, &squidmesh.Config[pgx.Tx]{Workflows: workflows})
 	var starters sync.WaitGroup
 	for range 50 {
 		starters.Go(func() {
@@ -50,24 +41,18 @@ func TestTick_BacklogFarAwayHoldsUpNoDeadline(t *testing.T) {
 		})
 	}
 	starters.Wait()
-	_, err = near.Exec(t.Context(), "delete from river_job")
+	_, err := near.Exec(t.Context(), "delete from river_job")
 	require.NoError(t, err)
 
-	hand := startProgram(t, &squidmesh.Config[pgx.Tx]{
+	hand := programOn(t, near, &squidmesh.Config[pgx.Tx]{
 		Store: pgstore.New(near, &pgstore.Options{Lease: 3 * hardlyTicks}), Heartbeat: hardlyTicks, Workflows: workflows[1:2],
-	}, riverpgxv5.New(near))
+	})
 	review, err := hand.StartRun(t.Context(), squidmesh.StartParams{Workflow: "review"})
 	require.NoError(t, err)
 	awaitStatus(t, hand, review.ID, squidmesh.RunPaused)
 	hand.stop(t)
 
-	far := dbtest.Distant(t, near, 20*time.Millisecond)
-	client, err = river.NewClient(riverpgxv5.New(far), &river.Config{})
-	require.NoError(t, err)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(far, nil), Executor: riveradapter.New(client), Workflows: workflows, Logger: slog.New(slog.DiscardHandler),
-	})
-	require.NoError(t, err)
+	rt := deskOn(t, dbtest.Distant(t, near, 20*time.Millisecond), &squidmesh.Config[pgx.Tx]{Workflows: workflows})
 	require.NoError(t, rt.Start(t.Context()))
 	defer func() { require.NoError(t, rt.Stop(context.Background())) }()
 	started := time.Now()

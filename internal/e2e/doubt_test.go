@@ -6,15 +6,11 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // The client loses the connection while the server is at work on the COMMIT of a start. What is read back then does not show the run
@@ -32,14 +28,11 @@ func TestStartRun_WhoseCommitIsStillInFlight(t *testing.T) {
 				create constraint trigger dawdle after insert on squidmesh_run initially deferred for each row execute function dawdle()`)
 			require.NoError(t, err)
 			proxy, pool := dbtest.Proxied(t, plain)
-			client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
-			require.NoError(t, err)
 			var observed atomic.Int32
-			rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-				Store: pgstore.New(pool, nil), Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{single()},
-				Observer: squidmesh.ObserverFunc(func(context.Context, squidmesh.Observation) { observed.Add(1) }),
+			rt := deskOn(t, pool, &squidmesh.Config[pgx.Tx]{
+				Workflows: []squidmesh.Workflow{single()},
+				Observer:  squidmesh.ObserverFunc(func(context.Context, squidmesh.Observation) { observed.Add(1) }),
 			})
-			require.NoError(t, err)
 
 			_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single"}) // which prepares the statements
 			require.NoError(t, err)

@@ -1,25 +1,20 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // latin1 is a pool on a database that lacks most characters.
@@ -33,33 +28,12 @@ func latin1(t *testing.T) *pgxpool.Pool {
 		_, err := admin.Exec(context.Background(), "drop database "+name+" with (force)")
 		require.NoError(t, err)
 	})
-	config, err := pgxpool.ParseConfig(os.Getenv("TEST_DATABASE_URL"))
-	require.NoError(t, err)
-	config.ConnConfig.Database = name
-	config.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := dbtest.Changed(t, admin, func(config *pgxpool.Config) {
+		config.ConnConfig.Database = name
+		config.ConnConfig.RuntimeParams = map[string]string{"client_encoding": "UTF8"}
+	})
 	require.NoError(t, migrations.UpAllPostgres(t.Context(), pool, nil))
 	return pool
-}
-
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // What a database cannot store is refused once, wherever it comes from, and quoted nowhere.
@@ -96,11 +70,8 @@ func TestDatabaseThatLacksCharacters(t *testing.T) {
 			}})
 		}
 	}
-	logged := &lockedBuffer{}
-	pool := latin1(t)
-	p := startProgram(t, &squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, nil), Workflows: workflows, Logger: slog.New(slog.NewTextHandler(logged, nil)),
-	}, riverpgxv5.New(pool))
+	logged, pool := &logbook{}, latin1(t)
+	p := programOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: workflows, Logger: slog.New(slog.NewTextHandler(logged, nil))})
 	require.Contains(t, logged.String(), "LATIN1")
 
 	for name, code := range codes {

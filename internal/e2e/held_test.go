@@ -20,11 +20,7 @@ func TestPerform_HeldRunsLeaveConnectionsToOthers(t *testing.T) {
 
 	const held = 6
 	plain := dbtest.Postgres(t)
-	config := plain.Config()
-	config.MaxConns = 2
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := dbtest.Changed(t, plain, func(config *pgxpool.Config) { config.MaxConns = 2 })
 	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
 		Store: pgstore.New(pool, nil), Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{single()},
 	})

@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,39 +13,15 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
-// logbook keeps what is logged.
-type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logbook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logbook) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-// lodger is a program without a queue, on a pool of its own in the schema of direct.
-func lodger(t *testing.T, config *pgxpool.Config, logged *logbook) (*squidmesh.Runtime[pgx.Tx], *pgxpool.Pool) {
+// lodger is a program that executes nothing, on a pool which is changed.
+func lodger(t *testing.T, direct *pgxpool.Pool, logged *logbook, change func(*pgxpool.Config)) (*squidmesh.Runtime[pgx.Tx], *pgxpool.Pool) {
 	t.Helper()
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, nil), Executor: noQueue[pgx.Tx]{}, Workflows: []squidmesh.Workflow{nap()},
-		Logger: slog.New(slog.NewTextHandler(logged, nil)),
-	})
-	require.NoError(t, err)
-	return rt, pool
+	pool := dbtest.Changed(t, direct, change)
+	return deskOn(t, pool, &squidmesh.Config[pgx.Tx]{
+		Workflows: []squidmesh.Workflow{nap()}, Logger: slog.New(slog.NewTextHandler(logged, nil)),
+	}), pool
 }
 
 func requireHeartbeats(t *testing.T, direct *pgxpool.Pool, logged *logbook) {
@@ -95,14 +69,14 @@ func TestHeartbeat_ComesAsThePoolsHooksHaveIt(t *testing.T) {
 	for name, hook := range hooks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			direct, logged := dbtest.Postgres(t), &logbook{}
-			config := direct.Config()
-			hook(config, func(ctx context.Context, conn *pgx.Conn) error {
-				_, err := conn.Exec(ctx, "set search_path to "+dbtest.Schema(direct))
-				return err
+			direct, logged := dbtest.Postgres(t, dbtest.River), &logbook{}
+			rt, _ := lodger(t, direct, logged, func(config *pgxpool.Config) {
+				hook(config, func(ctx context.Context, conn *pgx.Conn) error {
+					_, err := conn.Exec(ctx, "set search_path to "+dbtest.Schema(direct))
+					return err
+				})
+				delete(config.ConnConfig.RuntimeParams, "search_path")
 			})
-			delete(config.ConnConfig.RuntimeParams, "search_path")
-			rt, _ := lodger(t, config, logged)
 			require.NoError(t, rt.Start(t.Context()))
 			requireHeartbeats(t, direct, logged)
 			require.NoError(t, rt.Stop(t.Context()))
@@ -115,13 +89,13 @@ func TestHeartbeat_ComesAsThePoolsHooksHaveIt(t *testing.T) {
 func TestStart_FailsIfTheHeartbeatWouldNotFindTheTables(t *testing.T) {
 	t.Parallel()
 
-	direct, logged := dbtest.Postgres(t), &logbook{}
-	config := direct.Config()
-	delete(config.ConnConfig.RuntimeParams, "search_path")
-	config.MaxConns = 2
-	rt, pool := lodger(t, config, logged)
+	direct := dbtest.Postgres(t, dbtest.River)
+	rt, pool := lodger(t, direct, &logbook{}, func(config *pgxpool.Config) {
+		delete(config.ConnConfig.RuntimeParams, "search_path")
+		config.MaxConns = 2
+	})
 	var conns []*pgxpool.Conn
-	for range config.MaxConns {
+	for range pool.Config().MaxConns {
 		conn, err := pool.Acquire(t.Context())
 		require.NoError(t, err)
 		_, err = conn.Exec(t.Context(), "set search_path to "+dbtest.Schema(direct))
@@ -140,12 +114,14 @@ func TestStart_FailsIfTheHeartbeatWouldNotFindTheTables(t *testing.T) {
 func TestHeartbeat_SharesThePoolOfARoleThatMayHaveNoMore(t *testing.T) {
 	t.Parallel()
 
-	direct, logged := dbtest.Postgres(t), &logbook{}
-	role, config := newRole(t, direct)
+	direct, logged := dbtest.Postgres(t, dbtest.River), &logbook{}
+	role, asRole := newRole(t, direct)
 	_, err := direct.Exec(t.Context(), "alter role "+role+" connection limit 3")
 	require.NoError(t, err)
-	config.MaxConns, config.MinConns = 3, 3
-	rt, pool := lodger(t, config, logged)
+	rt, pool := lodger(t, direct, logged, func(config *pgxpool.Config) {
+		asRole(config)
+		config.MaxConns, config.MinConns = 3, 3
+	})
 	require.Eventually(t, func() bool { return pool.Stat().IdleConns() == 3 }, time.Minute, time.Millisecond)
 	for _, conn := range pool.AcquireAllIdle(t.Context()) {
 		conn.Release()

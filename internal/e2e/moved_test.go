@@ -8,13 +8,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // A deploy that gives the program another queue leaves deliveries in the old one, which nobody works any more. They are sent through the new
@@ -42,9 +40,9 @@ func TestQueue_ThatNobodyUsesAnyMoreIsLeft(t *testing.T) {
 		{Name: "nightly", Triggers: []squidmesh.Trigger{squidmesh.Cron("yearly", "0 0 1 1 *", "", squidmesh.Contract{})}, Steps: []squidmesh.Step{{Name: "note", Do: nothing()}}},
 	}
 	config := func(queue string) *squidmesh.Config[pgx.Tx] {
-		return &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: workflows, Queue: queue}
+		return &squidmesh.Config[pgx.Tx]{Workflows: workflows, Queue: queue}
 	}
-	old := startProgram(t, config(""), riverpgxv5.New(pool))
+	old := programOn(t, pool, config(""))
 	ids := map[string]squidmesh.RunID{}
 	for _, name := range []string{"waits", "retries", "saga"} {
 		ids[name] = startNamed(t, old, name)
@@ -59,19 +57,13 @@ func TestQueue_ThatNobodyUsesAnyMoreIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	old.stop(t)
 
-	insertOnly, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
-	require.NoError(t, err)
-	check := config("orders")
-	check.Executor = riveradapter.New(insertOnly)
-	rt, err := squidmesh.New(check)
-	require.NoError(t, err)
-	report, err := rt.CheckDeploy(t.Context(), nil)
+	report, err := deskOn(t, pool, config("orders")).CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, 4, report.Counts[squidmesh.OutlookContinues])
 	require.Contains(t, report.String(), "deliveries stand in queue squidmesh, which this program does not use: work it until it is empty")
 
 	began := time.Now()
-	p := startProgram(t, config("orders"), riverpgxv5.New(pool), func(c *river.Config) {
+	p := programOn(t, pool, config("orders"), func(c *river.Config) {
 		c.Queues = map[string]river.QueueConfig{"orders": riveradapter.Queue(20)}
 	})
 	for _, name := range []string{"waits", "retries", "note"} {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
@@ -314,11 +312,9 @@ func TestProgram_InASchemaThatIsOnNoSearchPath(t *testing.T) {
 	t.Parallel()
 
 	schema := dbtest.Schema(dbtest.Postgres(t, dbtest.Empty))
-	config, err := pgxpool.ParseConfig(dbtest.Postgres(t, dbtest.Empty).Config().ConnString())
-	require.NoError(t, err)
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	pool := dbtest.Changed(t, dbtest.Postgres(t, dbtest.Empty), func(config *pgxpool.Config) {
+		delete(config.ConnConfig.RuntimeParams, "search_path")
+	})
 	var path string
 	require.NoError(t, pool.QueryRow(t.Context(), "show search_path").Scan(&path))
 	require.NotContains(t, path, schema)
@@ -328,47 +324,30 @@ func TestProgram_InASchemaThatIsOnNoSearchPath(t *testing.T) {
 		_, err := tx.Exec(ctx, "insert into "+schema+".booking values (1)")
 		return err
 	}
-	_, err = pool.Exec(t.Context(), "create table "+schema+".booking (id integer)")
+	_, err := pool.Exec(t.Context(), "create table "+schema+".booking (id integer)")
 	require.NoError(t, err)
-	executor := riveradapter.New[pgx.Tx](nil)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, &pgstore.Options{Schema: schema}), Executor: executor, Logger: slog.New(slog.DiscardHandler),
+	p := programOn(t, pool, &squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, &pgstore.Options{Schema: schema}),
 		Workflows: []squidmesh.Workflow{{Name: "book", Triggers: byHand, Steps: []squidmesh.Step{
 			{Name: "fork", Next: "nap", Parallel: []squidmesh.Step{{Name: "left", Do: nothing()}, {Name: "right", Do: nothing()}}},
 			{Name: "nap", Do: squidmesh.Wait(50 * time.Millisecond), Next: "review"},
 			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "book", OnError: squidmesh.Complete},
 			{Name: "book", Do: squidmesh.EffectTx(book)},
 		}}},
-	})
-	require.NoError(t, err)
-	workers := river.NewWorkers()
-	riveradapter.AddWorkers(workers, rt)
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Schema: schema, Workers: workers, TestOnly: true, Logger: slog.New(slog.DiscardHandler),
-		Queues: map[string]river.QueueConfig{"squidmesh": riveradapter.Queue(4)},
-	})
-	require.NoError(t, err)
-	executor.SetClient(client)
-	require.NoError(t, rt.Start(t.Context()))
-	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
-	p := program[pgx.Tx]{rt, client}
-	t.Cleanup(func() {
-		require.NoError(t, client.StopAndCancel(context.Background()))
-		require.NoError(t, rt.Stop(context.Background()))
-	})
+	}, func(c *river.Config) { c.Schema = schema })
 
-	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "book", Key: "once"})
+	run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "book", Key: "once"})
 	require.NoError(t, err)
 	awaitStatus(t, p, run.ID, squidmesh.RunPaused)
-	_, err = rt.ApproveRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
+	_, err = p.ApproveRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
 	require.NoError(t, err)
 	awaitStatus(t, p, run.ID, squidmesh.RunCompleted)
-	in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+	in, err := p.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
 	require.Len(t, in.Audit, in.Run.Seq)
-	again, err := rt.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
+	again, err := p.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
 	require.NoError(t, err)
-	_, err = rt.CancelRun(t.Context(), again.ID, squidmesh.CancelParams{})
+	_, err = p.CancelRun(t.Context(), again.ID, squidmesh.CancelParams{})
 	require.NoError(t, err)
 	awaitStatus(t, p, again.ID, squidmesh.RunCancelled)
 

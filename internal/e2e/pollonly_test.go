@@ -6,8 +6,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
@@ -18,13 +16,11 @@ import (
 // prepared it. Runs go on by polls.
 func TestPollOnly(t *testing.T) {
 	t.Parallel()
-	config := dbtest.Postgres(t, dbtest.River).Config()
-	pgstore.TunePool(config, &pgstore.PoolOptions{Pooler: true})
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	p := startProgram(t, &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{
+	pool := dbtest.Changed(t, dbtest.Postgres(t, dbtest.River), func(config *pgxpool.Config) {
+		pgstore.TunePool(config, &pgstore.PoolOptions{Pooler: true})
+	})
+	p := programOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{
 		{Name: "line", Triggers: byHand, Steps: []squidmesh.Step{{Name: "one", Do: nothing(), Next: "two"}, {Name: "two", Do: nothing()}}},
-	}}, riverpgxv5.New(pool), func(c *river.Config) { c.PollOnly = true })
+	}}, func(c *river.Config) { c.PollOnly = true })
 	awaitStatus(t, p, startNamed(t, p, "line"), squidmesh.RunCompleted)
 }

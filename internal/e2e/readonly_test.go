@@ -4,14 +4,10 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // What a caller may do with a transaction after an error of a ...Tx call: go on after a refusal, and give up one that takes no writes, which
@@ -20,12 +16,7 @@ func TestJoin_TransactionAfterAnError(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pool := dbtest.Postgres(t, dbtest.River)
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{})
-	require.NoError(t, err)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, nil), Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{measure()},
-	})
-	require.NoError(t, err)
+	rt := deskOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{measure()}})
 	params := squidmesh.StartParams{Workflow: "measure", Payload: text{"hello"}, Key: "1"}
 	first, err := rt.StartRun(ctx, params)
 	require.NoError(t, err)

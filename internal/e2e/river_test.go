@@ -31,8 +31,39 @@ type program[TTx any] struct {
 // postgresProgram starts a program on a fresh PostgreSQL schema.
 func postgresProgram(t testing.TB, config *squidmesh.Config[pgx.Tx]) (program[pgx.Tx], *pgxpool.Pool) {
 	pool := dbtest.Postgres(t, dbtest.River)
-	config.Store = pgstore.New(pool, nil)
-	return startProgram(t, config, riverpgxv5.New(pool)), pool
+	return programOn(t, pool, config), pool
+}
+
+// programOn starts a program on a pool, which a test has changed: by a role, a proxy, a distance or settings. Its store may be given.
+func programOn(t testing.TB, pool *pgxpool.Pool, config *squidmesh.Config[pgx.Tx], change ...func(*river.Config)) program[pgx.Tx] {
+	t.Helper()
+	if config.Store == nil {
+		config.Store = pgstore.New(pool, nil)
+	}
+	return startProgram(t, config, riverpgxv5.New(pool), change...)
+}
+
+// deskOn is a program on such a pool that starts and decides runs, and executes nothing.
+func deskOn(t testing.TB, pool *pgxpool.Pool, config *squidmesh.Config[pgx.Tx]) *squidmesh.Runtime[pgx.Tx] {
+	t.Helper()
+	if config.Store == nil {
+		config.Store = pgstore.New(pool, nil)
+	}
+	return desk(t, config, riverpgxv5.New(pool))
+}
+
+// desk is a runtime that hands its work to River and does none of it, since its client works no queue.
+func desk[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) *squidmesh.Runtime[TTx] {
+	t.Helper()
+	client, err := river.NewClient(driver, &river.Config{})
+	require.NoError(t, err)
+	config.Executor = riveradapter.New(client)
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	rt, err := squidmesh.New(config)
+	require.NoError(t, err)
+	return rt
 }
 
 // sqliteProgram starts a program on a fresh SQLite file.
@@ -45,12 +76,7 @@ func sqliteProgram(t testing.TB, config *squidmesh.Config[*sql.Tx]) (program[*sq
 // startWithoutWorking starts the only workflow's run from a program that executes nothing.
 func startWithoutWorking[TTx any](t testing.TB, config *squidmesh.Config[TTx], driver riverdriver.Driver[TTx]) squidmesh.RunID {
 	t.Helper()
-	client, err := river.NewClient(driver, &river.Config{})
-	require.NoError(t, err)
-	config.Executor, config.Logger = riveradapter.New(client), slog.New(slog.DiscardHandler)
-	rt, err := squidmesh.New(config)
-	require.NoError(t, err)
-	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: config.Workflows[0].Name})
+	run, err := desk(t, config, driver).StartRun(t.Context(), squidmesh.StartParams{Workflow: config.Workflows[0].Name})
 	require.NoError(t, err)
 	return run.ID
 }

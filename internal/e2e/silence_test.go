@@ -9,17 +9,20 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/invariants"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
+
+// tuned gives a pool the settings that the documents advise.
+func tuned(config *pgxpool.Config) { pgstore.TunePool(config, nil) }
+
+// few gives a pool few connections, so that they are all in use.
+func few(config *pgxpool.Config) { config.MaxConns = 6 }
 
 // Connections that die without a word, while new ones work, hold a process up for seconds and cost no step an attempt.
 func TestSilence_HoldsNobodyUp(t *testing.T) {
@@ -46,14 +49,8 @@ func TestSilence_HoldsNobodyUp(t *testing.T) {
 
 func silenceHoldsNobodyUp(t *testing.T, silence wirecut.Silence, within time.Duration) {
 	direct := dbtest.Postgres(t, dbtest.River)
-	proxy, plain := dbtest.Proxied(t, direct)
-	config := plain.Config()
-	pgstore.TunePool(config, nil)
-	config.MaxConns = 6
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	_, err = direct.Exec(t.Context(), "create table mark (step text)")
+	proxy, pool := dbtest.Proxied(t, direct, tuned, few)
+	_, err := direct.Exec(t.Context(), "create table mark (step text)")
 	require.NoError(t, err)
 
 	var ended atomic.Int64
@@ -75,13 +72,8 @@ func silenceHoldsNobodyUp(t *testing.T, silence wirecut.Silence, within time.Dur
 		}
 		chain.Steps = append(chain.Steps, step)
 	}
-	startProgram(t, &squidmesh.Config[pgx.Tx]{
-		Store: pgstore.New(pool, nil), DisableContinuation: true, Workflows: []squidmesh.Workflow{chain},
-	}, riverpgxv5.New(pool))
-	client, err := river.NewClient(riverpgxv5.New(direct), &river.Config{})
-	require.NoError(t, err)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(direct, nil), Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{chain}})
-	require.NoError(t, err)
+	programOn(t, pool, &squidmesh.Config[pgx.Tx]{DisableContinuation: true, Workflows: []squidmesh.Workflow{chain}})
+	rt := deskOn(t, direct, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{chain}})
 	begin := func(n int) {
 		for range n {
 			_, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "chain"})
@@ -113,12 +105,7 @@ func TestSilence_EndsTheStatementOfABody(t *testing.T) {
 	t.Parallel()
 
 	direct := dbtest.Postgres(t, dbtest.River)
-	proxy, plain := dbtest.Proxied(t, direct)
-	config := plain.Config()
-	pgstore.TunePool(config, nil)
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
+	proxy, pool := dbtest.Proxied(t, direct, tuned)
 
 	var calls atomic.Int64
 	body := squidmesh.EffectTx(func(ctx context.Context, tx pgx.Tx, _ struct{}) error {
@@ -128,9 +115,9 @@ func TestSilence_EndsTheStatementOfABody(t *testing.T) {
 		_, err := tx.Exec(ctx, "select 1")
 		return err
 	})
-	p := startProgram(t, &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{
+	p := programOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{
 		{Name: "line", Triggers: byHand, Steps: []squidmesh.Step{{Name: "one", Do: body, Timeout: time.Minute}}},
-	}}, riverpgxv5.New(pool))
+	}})
 	run := startNamed(t, p, "line")
 	began := time.Now()
 	require.Eventually(t, func() bool {
@@ -152,16 +139,10 @@ func TestSilence_StopEndsInItsTime(t *testing.T) {
 	for name, way := range map[string]wirecut.Way{"both": wirecut.Both, "questions": wirecut.Questions, "answers": wirecut.Answers} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			proxy, plain := dbtest.Proxied(t, dbtest.Postgres(t, dbtest.River))
-			config := plain.Config()
-			pgstore.TunePool(config, nil)
-			config.MaxConns = 6
-			pool, err := pgxpool.NewWithConfig(t.Context(), config)
-			require.NoError(t, err)
-			t.Cleanup(pool.Close)
-			p := startProgram(t, &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Workflows: []squidmesh.Workflow{
+			proxy, pool := dbtest.Proxied(t, dbtest.Postgres(t, dbtest.River), tuned, few)
+			p := programOn(t, pool, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{
 				{Name: "line", Triggers: byHand, Steps: []squidmesh.Step{{Name: "one", Do: nothing()}}},
-			}}, riverpgxv5.New(pool))
+			}})
 			for range 20 {
 				startNamed(t, p, "line")
 			}
@@ -169,7 +150,7 @@ func TestSilence_StopEndsInItsTime(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 			defer cancel()
 			began := time.Now()
-			err = p.Stop(ctx)
+			err := p.Stop(ctx)
 			t.Logf("stopped after %s: %v", time.Since(began).Round(time.Millisecond), err)
 			require.Less(t, time.Since(began), 18*time.Second)
 		})
