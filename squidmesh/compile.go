@@ -23,6 +23,16 @@ const (
 // graphBlock is the name of the block that stands for a workflow whose steps only use After.
 const graphBlock = "graph"
 
+// Compile checks a workflow and turns it into its Spec. The error is a [*DefinitionError] that lists every problem.
+func Compile(w Workflow) (*Spec, error) {
+	c := &compiler{workflow: w}
+	spec := c.compile()
+	if len(c.problems) > 0 {
+		return nil, &DefinitionError{Workflow: w.Name, Problems: c.problems}
+	}
+	return spec, nil
+}
+
 // compiler gathers the spec of a workflow and every problem with it. Rules that depend on others (a step behind an unknown
 // target is unreachable) report nothing that a reported problem already implies.
 type compiler struct {

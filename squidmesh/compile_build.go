@@ -2,22 +2,16 @@ package squidmesh
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"slices"
 	"time"
 )
 
 // build makes the spec of a workflow without problems.
 func (c *compiler) build() *Spec {
-	spec := &Spec{workflow: c.workflow.Name, description: c.workflow.Description, triggers: c.triggers}
+	steps := make([]StepSpec, len(c.nodes))
 	for i := range c.nodes {
-		spec.steps = append(spec.steps, c.buildStep(i))
+		steps[i] = c.buildStep(i)
 	}
-	spec.shape = spec.hashShape()
-	spec.link()
-	return spec
+	return NewSpec(c.workflow.Name, c.workflow.Description, c.triggers, steps)
 }
 
 func (c *compiler) buildStep(i int) StepSpec {
@@ -92,31 +86,4 @@ func (n node) undoPolicy() Policy {
 	p.Timeout = cmp.Or(n.UndoTimeout, p.Timeout)
 	p.MaxLosses = 0
 	return p
-}
-
-// hashShape hashes what a run is pinned to: everything about the steps but their descriptions and policies, and the
-// triggers' names and payload types.
-func (s *Spec) hashShape() string {
-	type trigger struct {
-		Name    string `json:"name"`
-		Payload Type   `json:"payload"`
-	}
-	shape := struct {
-		Workflow string     `json:"workflow"`
-		Triggers []trigger  `json:"triggers"`
-		Steps    []StepSpec `json:"steps"`
-	}{Workflow: s.workflow, Steps: slices.Clone(s.steps)}
-	for _, t := range s.triggers {
-		shape.Triggers = append(shape.Triggers, trigger{t.Name, t.Payload})
-	}
-	for i := range shape.Steps {
-		st := &shape.Steps[i]
-		st.Description, st.Policy, st.UndoPolicy = "", Policy{}, Policy{}
-	}
-	data, err := json.Marshal(shape) // which sorts the keys of maps
-	if err != nil {
-		panic("squidmesh: a shape is plain data, yet: " + err.Error())
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:16])
 }

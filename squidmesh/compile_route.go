@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -29,7 +30,7 @@ func (c *compiler) linkRoutes() {
 		if n.Next != "" && n.kind != KindChoose {
 			c.linkRoute(i, edge{field: "Next"}, n.Next)
 		}
-		for _, route := range sortedKeys(n.Routes) {
+		for _, route := range slices.Sorted(maps.Keys(n.Routes)) {
 			if n.kind == KindChoose {
 				c.linkRoute(i, edge{field: "Routes"}, n.Routes[route])
 			}
@@ -114,7 +115,7 @@ func (c *compiler) linkSibling(siblings map[string]int, i, k int, name string) {
 	}
 	e := edge{to: to, field: "After"}
 	if !found {
-		others := slices.DeleteFunc(sortedKeys(siblings), func(s string) bool { return s == c.nodes[i].Name })
+		others := slices.DeleteFunc(slices.Sorted(maps.Keys(siblings)), func(s string) bool { return s == c.nodes[i].Name })
 		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(name), didYouMean(name, others))
 		best, near := nearest.Name(name, others)
 		if !near {

@@ -3,6 +3,7 @@ package squidmesh
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -178,7 +179,7 @@ func (c *compiler) checkDecision(i int) {
 		if len(n.Routes) > maxRoutes {
 			c.report("too_many_routes", c.place(i, "Routes"), "%d are more than %d", len(n.Routes), maxRoutes)
 		}
-		for _, route := range sortedKeys(n.Routes) {
+		for _, route := range slices.Sorted(maps.Keys(n.Routes)) {
 			if !validKey(route) {
 				c.report("bad_route", c.place(i, "Routes"), "%s cannot be an answer: use 1 to %d bytes of printable text", echo.Quote(route), maxKeyName)
 			}

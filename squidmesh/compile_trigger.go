@@ -98,7 +98,7 @@ func (c *compiler) compileDefaults(place string, t *TriggerSpec, contract Contra
 		}
 		value, err := compileDefault(f, defaults[key])
 		if err == nil {
-			err = t.decodesDefault(key, value, decodes)
+			err = decodesDefault(*t, key, value, decodes)
 		}
 		if err != nil {
 			c.report("bad_default", place, "field %s: %v", echo.Quote(key), err)

@@ -55,7 +55,7 @@ func (e enqueued) note(m Metadata) {
 		row.JobID, row.Queue = m.JobID, m.Queue
 	}
 	e.member.c.jobs = append(e.member.c.jobs, Dispatched{
-		Metadata: m, StepKey: e.job.StepKey, Attempt: e.job.Attempt, Delay: e.job.schedule().Delay,
+		Metadata: m, StepKey: e.job.StepKey, Attempt: e.job.Attempt, Delay: scheduleOf(*e.job).Delay,
 	})
 }
 
@@ -73,13 +73,13 @@ func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *writing) error {
 				if job.Phase == PhaseUndo {
 					undos = append(undos, enqueued{r, m, job})
 					batch.Compensations = append(batch.Compensations, CompensationJob{
-						Schedule: job.schedule(), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+						Schedule: scheduleOf(*job), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
 					})
 					continue
 				}
 				steps = append(steps, enqueued{r, m, job})
 				batch.Steps = append(batch.Steps, StepJob{
-					Schedule: job.schedule(), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+					Schedule: scheduleOf(*job), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
 				})
 			}
 		}
@@ -119,8 +119,8 @@ func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *writing) 
 	return rt.enqueueLater(ctx, tx, w)
 }
 
-// schedule is the job's place in its queue.
-func (j Job) schedule() Schedule {
+// scheduleOf is the job's place in its queue.
+func scheduleOf(j Job) Schedule {
 	s := Schedule{Now: j.Now, DueAt: j.DueAt, Queue: j.Queue, Priority: j.Priority}
 	if !j.DueAt.IsZero() {
 		s.Delay = j.DueAt.Sub(j.Now)

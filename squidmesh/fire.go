@@ -87,7 +87,7 @@ func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []
 	}
 	var keys []TriggerKey
 	for _, row := range rows {
-		if !row.defines(byKey[row.TriggerKey]) {
+		if !defines(row, byKey[row.TriggerKey]) {
 			keys = append(keys, row.TriggerKey)
 		}
 	}
@@ -103,10 +103,10 @@ func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []
 	}
 	var change CronChange
 	for _, row := range rows {
-		if row.defines(byKey[row.TriggerKey]) {
+		if defines(row, byKey[row.TriggerKey]) {
 			continue // another process of this program was faster
 		}
-		owed, row, err := row.redefined(byKey[row.TriggerKey], now)
+		owed, row, err := redefine(row, byKey[row.TriggerKey], now)
 		if err != nil {
 			return nil, fmt.Errorf("trigger %s: %w", row.TriggerKey, err)
 		}
@@ -117,14 +117,14 @@ func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []
 }
 
 // defines reports whether a row says what another one does, apart from what has become of them.
-func (row TriggerState) defines(other TriggerState) bool {
+func defines(row, other TriggerState) bool {
 	return row.Expression == other.Expression && row.TimeZone == other.TimeZone && row.Missed == other.Missed &&
 		row.CatchUp == other.CatchUp && row.Overlap == other.Overlap
 }
 
-// redefined is a row with another definition. Of a schedule that means the same the next window stays, and what was missed is still due.
+// redefine is a row with another definition. Of a schedule that means the same the next window stays, and what was missed is still due.
 // Otherwise the windows that have come by the old one are decided now, by the old policy: nobody else could.
-func (row TriggerState) redefined(definition TriggerState, now time.Time) (owed []Fire, _ TriggerState, _ error) {
+func redefine(row, definition TriggerState, now time.Time) (owed []Fire, _ TriggerState, _ error) {
 	s, err := newSchedule(definition.Expression, definition.TimeZone)
 	if err != nil {
 		return nil, row, err
@@ -138,7 +138,7 @@ func (row TriggerState) redefined(definition TriggerState, now time.Time) (owed 
 	case row.Paused: // then there are no windows
 	default:
 		if !row.NextAt.IsZero() && !row.NextAt.After(now) {
-			owed, row.NextAt = row.fires(old, now)
+			owed, row.NextAt = firesDue(row, old, now)
 		}
 		next = s.follow(old, row.NextAt, now)
 	}
@@ -264,7 +264,7 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys
 			continue
 		}
 		var fires []Fire
-		fires, row.NextAt = row.fires(s, now)
+		fires, row.NextAt = firesDue(row, s, now)
 		change.NewFires = append(change.NewFires, fires...)
 		change.Triggers = append(change.Triggers, row)
 	}
@@ -281,8 +281,8 @@ func (rt *Runtime[TTx]) saveFires(ctx context.Context, tx TTx, change CronChange
 	return inserted, rt.send(ctx, tx, inserted, now)
 }
 
-// fires are the fires of a trigger that is due, and its window after them.
-func (row TriggerState) fires(s schedule, now time.Time) ([]Fire, time.Time) {
+// firesDue are the fires of a trigger that is due, and its window after them.
+func firesDue(row TriggerState, s schedule, now time.Time) ([]Fire, time.Time) {
 	wanted := 1
 	switch row.Missed {
 	case MissedSkip:
@@ -302,9 +302,9 @@ func (row TriggerState) fires(s schedule, now time.Time) ([]Fire, time.Time) {
 	for i, at := range windows {
 		switch left := len(windows) - i; {
 		case left <= wanted || now.Sub(at) <= onTime:
-			fires = append(fires, row.fire(s.key(at), s.window(at), now))
+			fires = append(fires, newFire(row, s.key(at), s.window(at), now))
 		case i+1 == len(windows) || left-1 <= wanted || now.Sub(windows[i+1]) <= onTime: // the newest that does not fire
-			f := row.fire(s.key(at), s.window(at), now)
+			f := newFire(row, s.key(at), s.window(at), now)
 			f.State, f.Reason, f.LookAt = FireSkipped, "missed: no process was there to fire it in time", time.Time{}
 			fires = append(fires, f)
 		}
@@ -312,7 +312,7 @@ func (row TriggerState) fires(s schedule, now time.Time) ([]Fire, time.Time) {
 	return fires, s.next(newest)
 }
 
-func (row TriggerState) fire(key string, w Window, now time.Time) Fire {
+func newFire(row TriggerState, key string, w Window, now time.Time) Fire {
 	return Fire{
 		TriggerKey: row.TriggerKey, Key: key, SignalID: signalID(row.TriggerKey, w), WindowAt: w.StartAt, WindowEnd: w.EndAt,
 		State: FirePending, FiredAt: now, LookAt: now.Add(lookAfter),

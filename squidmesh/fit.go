@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
@@ -164,7 +165,7 @@ func fieldNamed(fields []Field, name string) (Field, bool) {
 }
 
 func routesDiffer(was, is *StepSpec) string {
-	for _, route := range sortedKeys(is.Routes) {
+	for _, route := range slices.Sorted(maps.Keys(is.Routes)) {
 		if _, ok := was.Routes[route]; !ok {
 			return fmt.Sprintf("it may answer %s, which was no route", echo.Quote(route))
 		}

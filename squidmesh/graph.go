@@ -2,6 +2,8 @@ package squidmesh
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -94,7 +96,7 @@ func (s *Spec) links() []link {
 		for _, dep := range st.After {
 			links = append(links, link{from: dep, to: st.Name})
 		}
-		for _, route := range sortedKeys(st.Routes) {
+		for _, route := range slices.Sorted(maps.Keys(st.Routes)) {
 			links = append(links, link{from: st.Name, to: st.Routes[route], label: route})
 		}
 		if st.Next != "" {

@@ -39,8 +39,8 @@ func (x *execution) about() []any {
 	return about
 }
 
-// about says what a delivery names.
-func (d Delivery) about() []any {
+// aboutDelivery says what a delivery names.
+func aboutDelivery(d Delivery) []any {
 	about := []any{"kind", clean(string(d.Kind), maxSignal)}
 	for _, a := range []struct{ key, value string }{
 		{logRun, d.RunID}, {logWorkflow, d.Workflow}, {"trigger", d.Trigger}, {"signal", d.SignalID}, {logStep, d.Step},

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// named names an error of the store's own statements that means that the tables are missing, or older than the program. Errors of an
+// migratedError names an error of the store's own statements that means that the tables are missing, or older than the program. Errors of an
 // executor, whose tables are its own, stay as they are.
-func (t StoreTraits) named(err error) error {
+func migratedError(t StoreTraits, err error) error {
 	if err == nil || t.NotMigrated == nil || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrDispatch) || !t.NotMigrated(err) {
 		return err
 	}
@@ -25,73 +25,73 @@ type migratedStore[TTx any] struct {
 
 func (s migratedStore[TTx]) Lock(ctx context.Context, tx TTx, q LockQuery) (Locked, error) {
 	answer, err := s.Store.Lock(ctx, tx, q)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]Reads) (map[RunID]Loaded, error) {
 	answer, err := s.Store.Load(ctx, tx, reads)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Run, error) {
 	answer, err := s.Store.InsertRun(ctx, tx, run)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) FreeKey(ctx context.Context, tx TTx, id RunID) error {
-	return s.traits.named(s.Store.FreeKey(ctx, tx, id))
+	return migratedError(s.traits, s.Store.FreeKey(ctx, tx, id))
 }
 
 func (s migratedStore[TTx]) Apply(ctx context.Context, tx TTx, ts []Transition) error {
-	return s.traits.named(s.Store.Apply(ctx, tx, ts))
+	return migratedError(s.traits, s.Store.Apply(ctx, tx, ts))
 }
 
 func (s migratedStore[TTx]) Find(ctx context.Context, tx TTx, q RunQuery) ([]Run, error) {
 	answer, err := s.Store.Find(ctx, tx, q)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (History, error) {
 	answer, err := s.Store.History(ctx, tx, id)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) TakeUntold(ctx context.Context, tx TTx, before time.Time, limit int) ([]EntryKey, error) {
 	answer, err := s.Store.TakeUntold(ctx, tx, before, limit)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) SaveSpecs(ctx context.Context, tx TTx, specs []*Spec, note bool) (bool, error) {
 	answer, err := s.Store.SaveSpecs(ctx, tx, specs, note)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Specs(ctx context.Context, tx TTx, shapes []string) (map[string]*Spec, error) {
 	answer, err := s.Store.Specs(ctx, tx, shapes)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Workers(ctx context.Context, tx TTx, tick WorkerTick) (WorkerReport, error) {
 	answer, err := s.Store.Workers(ctx, tx, tick)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Triggers(ctx context.Context, tx TTx, q TriggerQuery) ([]TriggerState, error) {
 	answer, err := s.Store.Triggers(ctx, tx, q)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Fires(ctx context.Context, tx TTx, q FireQuery) ([]Fire, error) {
 	answer, err := s.Store.Fires(ctx, tx, q)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) SaveCron(ctx context.Context, tx TTx, change CronChange) ([]Fire, error) {
 	answer, err := s.Store.SaveCron(ctx, tx, change)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }
 
 func (s migratedStore[TTx]) Prune(ctx context.Context, tx TTx, q PruneQuery) (Pruned, error) {
 	answer, err := s.Store.Prune(ctx, tx, q)
-	return answer, s.traits.named(err)
+	return answer, migratedError(s.traits, err)
 }

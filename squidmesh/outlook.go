@@ -1,6 +1,10 @@
 package squidmesh
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // OutlookCode says in one word how an unfinished run will fare under a new version of the program.
 type OutlookCode string
@@ -213,7 +217,7 @@ func leads(st *StepSpec) []string {
 	switch st.Kind {
 	case KindChoose:
 		var targets []string
-		for _, route := range sortedKeys(st.Routes) {
+		for _, route := range slices.Sorted(maps.Keys(st.Routes)) {
 			targets = append(targets, st.Routes[route])
 		}
 		return targets

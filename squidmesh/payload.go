@@ -63,9 +63,9 @@ type accepted struct {
 	hash string
 }
 
-// accept checks a payload against the trigger's contract, and that the contract's own type reads it. No payload is the empty one. A
+// acceptPayload checks a payload against the trigger's contract, and that the contract's own type reads it. No payload is the empty one. A
 // payload that does not fit is a [*PayloadError].
-func (t TriggerSpec) accept(payload json.RawMessage, decodes decodeCheck) (accepted, error) {
+func acceptPayload(t TriggerSpec, payload json.RawMessage, decodes decodeCheck) (accepted, error) {
 	if len(payload) == 0 {
 		payload = json.RawMessage("{}")
 	}
@@ -74,7 +74,8 @@ func (t TriggerSpec) accept(payload json.RawMessage, decodes decodeCheck) (accep
 		problems = []FieldProblem{{"", "not_an_object", "it is " + doc.typeKind() + ", want object"}}
 	}
 	if len(problems) == 0 {
-		problems = t.accepts().check(doc)
+		taken := callersType(t)
+		problems = taken.check(doc)
 	}
 	if len(problems) > 0 {
 		return accepted{}, &PayloadError{Trigger: t.Name, Problems: problems}
@@ -85,21 +86,21 @@ func (t TriggerSpec) accept(payload json.RawMessage, decodes decodeCheck) (accep
 	}
 	canonical := writeObject(a.values)
 	if err := decodes(canonical); err != nil {
-		return accepted{}, &PayloadError{Trigger: t.Name, Problems: t.undecodable(doc, decodes, err)}
+		return accepted{}, &PayloadError{Trigger: t.Name, Problems: undecodable(&t.Payload, doc, decodes, err)}
 	}
 	sum := sha256.Sum256(canonical)
 	a.hash = hex.EncodeToString(sum[:16])
 	return a, nil
 }
 
-// fill adds the defaults of absent keys. The result has sorted keys and no white space; numbers are as the caller wrote them.
-func (t TriggerSpec) fill(a accepted, now time.Time) (json.RawMessage, error) {
+// fillPayload adds the defaults of absent keys. The result has sorted keys and no white space; numbers are as the caller wrote them.
+func fillPayload(t TriggerSpec, a accepted, now time.Time) (json.RawMessage, error) {
 	values := maps.Clone(a.values)
 	for key, d := range t.Defaults {
 		if _, given := values[key]; given {
 			continue
 		}
-		value, err := t.defaultValue(d, now)
+		value, err := defaultValue(t, d, now)
 		if err != nil {
 			return nil, fmt.Errorf("default of payload field %s: %w", echo.Quote(key), err)
 		}
@@ -108,8 +109,8 @@ func (t TriggerSpec) fill(a accepted, now time.Time) (json.RawMessage, error) {
 	return writeObject(values), nil
 }
 
-// accepts is the contract as the caller meets it: what has a default may be left out.
-func (t TriggerSpec) accepts() Type {
+// callersType is the contract as the caller meets it: what has a default may be left out.
+func callersType(t TriggerSpec) Type {
 	accepted := t.Payload
 	accepted.Fields = make([]Field, len(t.Payload.Fields))
 	for i, f := range t.Payload.Fields {
@@ -121,7 +122,7 @@ func (t TriggerSpec) accepts() Type {
 	return accepted
 }
 
-func (t TriggerSpec) defaultValue(d any, now time.Time) (json.RawMessage, error) {
+func defaultValue(t TriggerSpec, d any, now time.Time) (json.RawMessage, error) {
 	if literal, ok := d.(json.RawMessage); ok {
 		return literal, nil
 	}

@@ -40,7 +40,7 @@ func TestAccept_CostsLittle(t *testing.T) {
 		require.Less(t, len(payload), maxPayloadSize, name)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := trigger.accept(payload, Contract{}.decodes())
+		_, err := acceptPayload(trigger, payload, Contract{}.decodes())
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(24<<20), name)
 		if err != nil {
@@ -58,7 +58,7 @@ func BenchmarkAccept_Costly(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = trigger.accept(payload, Contract{}.decodes())
+				_, _ = acceptPayload(trigger, payload, Contract{}.decodes())
 			}
 		})
 	}

@@ -34,9 +34,9 @@ func (c Contract) decodes() decodeCheck {
 
 // undecodable lists the parts of a payload that do not decode, given the error of the whole. The error of a type that reads itself does
 // not say where it was, so parts are decoded apart.
-func (t *TriggerSpec) undecodable(doc jsonValue, decodes decodeCheck, err error) []FieldProblem {
+func undecodable(t *Type, doc jsonValue, decodes decodeCheck, err error) []FieldProblem {
 	s := decodeSearch{decodes: decodes}
-	s.within(&t.Payload, doc, err, "", "")
+	s.within(t, doc, err, "", "")
 	return s.problems
 }
 
@@ -126,12 +126,12 @@ func brackets(v jsonValue) (begin, end string, ok bool) {
 }
 
 // decodesDefault asks the contract's type about the default of a field. What a dynamic one will be is told by examples.
-func (t *TriggerSpec) decodesDefault(key string, value any, decodes decodeCheck) error {
+func decodesDefault(t TriggerSpec, key string, value any, decodes decodeCheck) error {
 	examples := []any{value}
 	if value == any(Now) || value == any(Today) {
 		examples = nil
 		for _, at := range []time.Time{time.Date(2006, 1, 2, 15, 4, 5, 0, time.UTC), time.Date(2006, 1, 2, 15, 4, 5, 678901000, time.UTC)} {
-			example, err := t.defaultValue(value, at)
+			example, err := defaultValue(t, value, at)
 			if err != nil {
 				return nil // a time zone that has been told of
 			}

@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,18 +205,18 @@ func (t TriggerSpec) resolve(payload json.RawMessage, now time.Time) (json.RawMe
 }
 
 func (t TriggerSpec) resolveInto(decodes decodeCheck, payload json.RawMessage, now time.Time) (json.RawMessage, error) {
-	a, err := t.accept(payload, decodes)
+	a, err := acceptPayload(t, payload, decodes)
 	if err != nil {
 		return nil, err
 	}
-	return t.fill(a, now)
+	return fillPayload(t, a, now)
 }
 
 func TestAccept_HashesWhatIsMeant(t *testing.T) {
 	t.Parallel()
 	trigger := TriggerSpec{Name: "t", Payload: Type{Kind: kindObject, Open: true, Elem: &anyType}}
 	hash := func(s string) string {
-		a, err := trigger.accept(json.RawMessage(s), Contract{}.decodes())
+		a, err := acceptPayload(trigger, json.RawMessage(s), Contract{}.decodes())
 		require.NoError(t, err)
 		return a.hash
 	}
@@ -304,7 +306,7 @@ func TestAssembleInput_IsASelectionOfTheData(t *testing.T) {
 			spec.steps = append(spec.steps, st)
 		}
 		spec.link()
-		keys := rapid.SliceOfDistinct(rapid.SampledFrom(append(sortedKeys(data), "missing")), rapid.ID).Draw(t, "keys")
+		keys := rapid.SliceOfDistinct(rapid.SampledFrom(append(slices.Sorted(maps.Keys(data)), "missing")), rapid.ID).Draw(t, "keys")
 		want := map[string]any{}
 		for _, key := range keys {
 			if value, ok := data[key]; ok {

@@ -65,7 +65,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 	case errors.Is(err, ErrNotFound):
 		return rt.drop(d, OutcomeUnknownRun, err), nil
 	case errors.Is(err, ErrUnreadable):
-		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(d.about(), "error", err)...)
+		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(aboutDelivery(d), "error", err)...)
 		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomePayloadUnreadable}, nil
 	case errors.Is(err, ErrUnknownShape):
 		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomeDefinitionUnknown}, nil
@@ -89,6 +89,6 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 }
 
 func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
-	rt.logger.Warn("squidmesh: delivery dropped", append(d.about(), "reason", reason, "error", err)...)
+	rt.logger.Warn("squidmesh: delivery dropped", append(aboutDelivery(d), "reason", reason, "error", err)...)
 	return Outcome{Kind: Drop, Reason: reason, Detail: err.Error()}
 }

@@ -27,15 +27,15 @@ const (
 // performCron starts the run that a cron delivery asks for: at most one, whatever is delivered how often. One whose signal or window is
 // that of a fire decides that fire; others, from a scheduler of the program's own, start a run by the same policies.
 func (rt *Runtime[TTx]) performCron(ctx context.Context, d Delivery) (Outcome, error) {
-	names := d.names()
+	names := cronNames(d)
 	s, refusal := rt.prepareCron(d, names)
 	return rt.performWindow(ctx, d, names, s, refusal)
 }
 
-// names are the names under which the run of a cron delivery may be known; the last one is that of its key. What has neither signal nor
+// cronNames are the names under which the run of a cron delivery may be known; the last one is that of its key. What has neither signal nor
 // window is named by its job, so that it starts one run however often that is delivered. Without a job each delivery is one of its own.
-func (d Delivery) names() []string {
-	if signals := d.signals(); len(signals) > 0 {
+func cronNames(d Delivery) []string {
+	if signals := cronSignals(d); len(signals) > 0 {
 		return signals
 	}
 	window := cmp.Or(d.IntendedWindow, &Window{})
@@ -49,9 +49,9 @@ func (d Delivery) names() []string {
 	}
 }
 
-// signals are the names under which a cron delivery may be known: its own signal, and the one of its window. The last one names its
+// cronSignals are the names under which a cron delivery may be known: its own signal, and the one of its window. The last one names its
 // run, so that one window starts one run, whoever calls it what.
-func (d Delivery) signals() []string {
+func cronSignals(d Delivery) []string {
 	var signals []string
 	if d.SignalID != "" {
 		signals = append(signals, d.SignalID)
@@ -76,7 +76,7 @@ func (rt *Runtime[TTx]) prepareCron(d Delivery, names []string) (pendingStart, e
 		return s, &InputError{Field: "delivery.trigger", Code: "not_cron", Detail: fmt.Sprintf("trigger %q of workflow %q is not a cron trigger", d.Trigger, d.Workflow)}
 	}
 	s.cron, s.event.WindowAt, s.event.WindowEnd = true, window.StartAt, window.EndAt
-	if len(d.signals()) > 0 {
+	if len(cronSignals(d)) > 0 {
 		s.event.SignalID = names[0]
 	}
 	return s, nil
@@ -145,7 +145,7 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d Delivery, names []s
 	case len(p.decided) == 0:
 		return rt.drop(d, p.outcome.Reason, errors.New(p.outcome.Detail)), nil
 	default:
-		rt.logger.Warn("squidmesh: fire refused", append(d.about(), "reason", p.outcome.Detail)...)
+		rt.logger.Warn("squidmesh: fire refused", append(aboutDelivery(d), "reason", p.outcome.Detail)...)
 	}
 	if p.w != nil {
 		rt.settle(p.w)
@@ -209,7 +209,7 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d Delivery, tri
 // fireFromElsewhere decides a delivery that no fire of the trigger's own stands behind, and records it as one. Whatever its window is, all
 // that is unfinished or queued is ahead of it. If it has no window it is for the moment at which it came, as a fire by hand is.
 func (rt *Runtime[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger TriggerState, name string, s pendingStart, now time.Time) (performed, error) {
-	f := trigger.fire("from elsewhere:"+name, Window{StartAt: s.event.WindowAt, EndAt: s.event.WindowEnd}, now)
+	f := newFire(trigger, "from elsewhere:"+name, Window{StartAt: s.event.WindowAt, EndAt: s.event.WindowEnd}, now)
 	f.SignalID = name
 	if f.WindowAt.IsZero() {
 		f.WindowAt = now

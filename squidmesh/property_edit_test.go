@@ -142,7 +142,7 @@ func (e *edit) alter() {
 		if chance(e.t, 50, "another route") {
 			st.Routes["r9"] = Complete
 		} else {
-			delete(st.Routes, oneOf(e.t, "route", sortedKeys(st.Routes)...))
+			delete(st.Routes, oneOf(e.t, "route", slices.Sorted(maps.Keys(st.Routes))...))
 		}
 	case KindWait, KindLog:
 		st.Do = Effect(nothing)
@@ -184,7 +184,7 @@ func (e *edit) reroute() {
 	target := oneOf(e.t, "target", targets...)
 	switch {
 	case st.Do.kind == KindChoose:
-		st.Routes[oneOf(e.t, "route", sortedKeys(st.Routes)...)] = target
+		st.Routes[oneOf(e.t, "route", slices.Sorted(maps.Keys(st.Routes))...)] = target
 	case chance(e.t, 50, "on error"):
 		st.OnError = target
 	default:

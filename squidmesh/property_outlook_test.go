@@ -1,6 +1,8 @@
 package squidmesh
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -229,7 +231,7 @@ func succeeded(st *StepSpec, a Attempted) []Event {
 		return []Event{Succeeded{Attempted: a}}
 	}
 	var events []Event
-	for _, route := range sortedKeys(st.Routes) {
+	for _, route := range slices.Sorted(maps.Keys(st.Routes)) {
 		events = append(events, Succeeded{Attempted: a, Route: route})
 	}
 	return events

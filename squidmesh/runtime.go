@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -217,7 +218,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		errors.As(err, &ce)
 		problems = append(problems, ce.Problems...)
 	} else if v, ok := c.Executor.(Validator); ok {
-		for _, name := range sortedKeys(reg.specs) {
+		for _, name := range slices.Sorted(maps.Keys(reg.specs)) {
 			for _, message := range v.ValidateSpec(reg.specs[name]) {
 				problems = append(problems, &InputError{Field: fmt.Sprintf("Workflows: workflow %q", name), Code: "refused_by_executor", Detail: message})
 			}
@@ -247,19 +248,10 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 // Workflows are the specs of the registered workflows, by name.
 func (rt *Runtime[TTx]) Workflows() []*Spec {
 	specs := make([]*Spec, 0, len(rt.registry.specs))
-	for _, name := range sortedKeys(rt.registry.specs) {
+	for _, name := range slices.Sorted(maps.Keys(rt.registry.specs)) {
 		specs = append(specs, rt.registry.specs[name])
 	}
 	return specs
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Queues are the names of all queues that the registered workflows use, so that a program can work them all.
@@ -272,7 +264,7 @@ func (rt *Runtime[TTx]) Queues() []string {
 			}
 		}
 	}
-	return sortedKeys(seen)
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // Wake tells the queue to look for work at once. Call it after committing a transaction that a Tx method wrote to; without it

@@ -208,7 +208,7 @@ func TestTriggerState_FiresByPolicy(t *testing.T) {
 			require.NoError(t, err)
 			row := TriggerState{TriggerKey: TriggerKey{"w", "t"}, Missed: tc.missed, CatchUp: tc.catchUp, NextAt: nine}
 			now := nine.Add(tc.late)
-			fires, next := row.fires(s, now)
+			fires, next := firesDue(row, s, now)
 			got := ""
 			for i, f := range fires {
 				got += map[FireState]string{FirePending: "f", FireSkipped: "s"}[f.State]
@@ -261,7 +261,7 @@ func TestLoadZone_RepeatsWhatCanBeRead(t *testing.T) {
 		_, err := newSchedule("@daily", name)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, zonesHint)
-		_, again := TriggerSpec{TimeZone: name}.defaultValue(Today, time.Unix(0, 0))
+		_, again := defaultValue(TriggerSpec{TimeZone: name}, Today, time.Unix(0, 0))
 		require.EqualError(t, again, err.Error())
 		require.Less(t, len(err.Error()), 250)
 		require.True(t, utf8.ValidString(err.Error()))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,7 +202,7 @@ func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
 // worker is this process's worker row.
 func (rt *Runtime[TTx]) worker() *Worker {
 	worker := &Worker{Name: rt.config.Name, Queues: rt.Queues()}
-	for _, workflow := range sortedKeys(rt.registry.functions) {
+	for _, workflow := range slices.Sorted(maps.Keys(rt.registry.functions)) {
 		for key := range rt.registry.functions[workflow] {
 			if key.Phase == PhaseDo {
 				worker.Functions = append(worker.Functions, workflow+"/"+key.Name)

@@ -1,8 +1,11 @@
 package squidmesh
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -18,6 +21,15 @@ type Spec struct {
 
 	index      map[string]int      // of steps by name
 	dependents map[string][]string // within a block: who has the step in After
+}
+
+// NewSpec makes a spec of what a compiler has checked: names are unique, routes and dependencies lead to steps, children stand behind
+// their block. The caller must not change the lists afterwards.
+func NewSpec(workflow, description string, triggers []TriggerSpec, steps []StepSpec) *Spec {
+	s := &Spec{workflow: workflow, description: description, triggers: triggers, steps: steps}
+	s.shape = s.hashShape()
+	s.link()
+	return s
 }
 
 // TriggerSpec is a compiled [Trigger].
@@ -188,12 +200,29 @@ func (s *Spec) link() {
 	}
 }
 
-// Compile checks a workflow and turns it into its Spec. The error is a [*DefinitionError] that lists every problem.
-func Compile(w Workflow) (*Spec, error) {
-	c := &compiler{workflow: w}
-	spec := c.compile()
-	if len(c.problems) > 0 {
-		return nil, &DefinitionError{Workflow: w.Name, Problems: c.problems}
+// hashShape hashes what a run is pinned to: everything about the steps but their descriptions and policies, and the
+// triggers' names and payload types.
+func (s *Spec) hashShape() string {
+	type trigger struct {
+		Name    string `json:"name"`
+		Payload Type   `json:"payload"`
 	}
-	return spec, nil
+	shape := struct {
+		Workflow string     `json:"workflow"`
+		Triggers []trigger  `json:"triggers"`
+		Steps    []StepSpec `json:"steps"`
+	}{Workflow: s.workflow, Steps: slices.Clone(s.steps)}
+	for _, t := range s.triggers {
+		shape.Triggers = append(shape.Triggers, trigger{t.Name, t.Payload})
+	}
+	for i := range shape.Steps {
+		st := &shape.Steps[i]
+		st.Description, st.Policy, st.UndoPolicy = "", Policy{}, Policy{}
+	}
+	data, err := json.Marshal(shape) // which sorts the keys of maps
+	if err != nil {
+		panic("squidmesh: a shape is plain data, yet: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
 }

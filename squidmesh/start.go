@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -129,7 +131,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	spec := rt.registry.specs[params.Workflow]
 	if spec == nil {
 		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo.Quote(params.Workflow),
-			didYouMean(params.Workflow, sortedKeys(rt.registry.specs)))
+			didYouMean(params.Workflow, slices.Sorted(maps.Keys(rt.registry.specs))))
 	}
 	trigger, ok := spec.Trigger(params.Trigger)
 	if !ok {
@@ -147,7 +149,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	if err != nil {
 		return pendingStart{}, err
 	}
-	accepted, err := trigger.accept(payload, rt.registry.payloads[TriggerKey{spec.workflow, trigger.Name}])
+	accepted, err := acceptPayload(trigger, payload, rt.registry.payloads[TriggerKey{spec.workflow, trigger.Name}])
 	if err != nil {
 		return pendingStart{}, err
 	}

@@ -3,6 +3,8 @@ package squidmesh
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,7 +76,7 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, par
 	if err != nil {
 		return Fire{}, fmt.Errorf("make a signal id: %w", err)
 	}
-	f := row.fire("now:"+id.String(), s.window(now), now)
+	f := newFire(row, "now:"+id.String(), s.window(now), now)
 	f.SignalID, f.Actor, f.Comment = f.Key, params.Actor, params.Comment
 	if _, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
@@ -161,7 +163,7 @@ func (rt *Runtime[TTx]) unknownTrigger(key TriggerKey) error {
 	unknown := fmt.Errorf("%w %s", ErrUnknownTrigger, echo.Quote(key.String()))
 	hint := ""
 	if spec := rt.registry.specs[key.Workflow]; spec == nil {
-		hint = didYouMean(key.Workflow, sortedKeys(rt.registry.specs))
+		hint = didYouMean(key.Workflow, slices.Sorted(maps.Keys(rt.registry.specs)))
 	} else {
 		var names []string
 		for _, t := range spec.triggers {
@@ -230,7 +232,7 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 		place := map[TriggerKey]int{}
 		for i, row := range rows {
 			keys[i], place[row.TriggerKey] = row.TriggerKey, i
-			list = append(list, TriggerInspection{TriggerState: row, Next: row.windows(params.Next)})
+			list = append(list, TriggerInspection{TriggerState: row, Next: nextWindows(row, params.Next)})
 		}
 		for _, key := range rt.cronKeys() {
 			if i, ok := place[key]; ok {
@@ -250,8 +252,8 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 	return list, nil
 }
 
-// windows are the next n ones, as far as this program can read the row.
-func (row TriggerState) windows(n int) []time.Time {
+// nextWindows are the next n ones, as far as this program can read the row.
+func nextWindows(row TriggerState, n int) []time.Time {
 	s, err := newSchedule(row.Expression, row.TimeZone)
 	if err != nil || row.Paused {
 		return nil

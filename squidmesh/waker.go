@@ -2,6 +2,8 @@ package squidmesh
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -64,7 +66,7 @@ func (w *waker) run() {
 		close(c.told)
 		time.AfterFunc(wakeCooldown, w.run)
 	}()
-	w.notify(sortedKeys(c.queues))
+	w.notify(slices.Sorted(maps.Keys(c.queues)))
 }
 
 // later is wake for whoever has to wait with it. It does nothing once the waker has been hushed.

@@ -137,7 +137,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 // ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
 func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
 	if p, ok := rt.config.Store.(Pipeliner[TTx]); ok && !lever.Off(lever.Pipeline) {
-		return rt.traits.named(p.Pipeline(ctx, fn)) // it may hold back what Apply writes
+		return migratedError(rt.traits, p.Pipeline(ctx, fn)) // it may hold back what Apply writes
 	}
 	return rt.store.InTx(ctx, fn)
 }
@@ -186,7 +186,7 @@ func (rt *Runtime[TTx]) admitStart(w *writing, m *member, locked Locked) {
 	if m.start.cron {
 		started.ReceivedAt = locked.Now
 	}
-	if started.Payload, m.err = m.start.trigger.fill(m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
+	if started.Payload, m.err = fillPayload(m.start.trigger, m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
 		return
 	}
 	m.event = started

@@ -376,7 +376,7 @@ var shellMutants = []shellMutant{
 	}, "./squidmesh", "TestCron/sqlite/CallersKeysDoNotReachWindows"},
 	{mutant{
 		"a changed schedule drops what the old one owes", "squidmesh/fire.go",
-		"owed, row.NextAt = row.fires(old, now)",
+		"owed, row.NextAt = firesDue(row, old, now)",
 		"_, row.NextAt = row.fires(old, now)",
 	}, "./squidmesh", "TestCron/sqlite/AChangedScheduleOwesTheOldWindow"},
 	{mutant{
