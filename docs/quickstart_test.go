@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,8 +87,13 @@ func texts(t *testing.T, page string) string {
 
 func TestQuickstart_OnPostgres(t *testing.T) {
 	t.Parallel()
-	pool := dbtest.Postgres(t)
-	require.NoError(t, quickstartOnPostgres(t.Context(), pool.Config().ConnString()))
+	pool := dbtest.Postgres(t, dbtest.Empty)
+	address, err := url.Parse(pool.Config().ConnString())
+	require.NoError(t, err)
+	settings := address.Query()
+	settings.Set("search_path", dbtest.Schema(pool))
+	address.RawQuery = settings.Encode()
+	require.NoError(t, quickstartOnPostgres(t.Context(), address.String()))
 }
 
 func quickstartOnPostgres(ctx context.Context, databaseURL string) error {
