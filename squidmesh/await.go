@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // the database, at first every few milliseconds and then five times a second; it is meant for programs that have somebody
 // waiting, and for tests. Errors: [ErrNotFound], [*InputError], [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) AwaitRun(ctx context.Context, id RunID, statuses ...RunStatus) (Run, error) {
-	if err := firstError(checkCall(ctx), checkStatuses("statuses", statuses)); err != nil {
+	if err := cmp.Or(checkCall(ctx), checkStatuses("statuses", statuses)); err != nil {
 		return Run{}, err
 	}
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {

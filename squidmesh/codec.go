@@ -13,11 +13,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
-// ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
-// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable", which is that of
-// [Runtime.ExplainRun] too.
-var ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
-
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
 // results, errors (all but their code), comments and metadata of decisions, comments of who operated a trigger, and what a payload was
 // under an idempotency key. Jobs carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are
@@ -73,10 +68,6 @@ func unreadable[T ~string | ~[]byte](sealed T) error {
 
 // sealMessage stands for the message of a sealed error, whose details are the envelope.
 const sealMessage = "(sealed)"
-
-// ErrSeal: the [Codec] could not seal what was to be written; its own error is wrapped too. Nothing was written. The end of an attempt
-// is tried again until it can be sealed.
-var ErrSeal = newSentinel("seal_failed", "sealing failed")
 
 // plainRefused stands for a value that is not sealed where it must be: an envelope that nothing opens.
 const plainRefused = `{"$sealed":{"key":"","data":null}}`

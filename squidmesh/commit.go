@@ -88,7 +88,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
 			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
-		case m.err == nil && rt.traits.unstorable(err) && endOf(m.event) && !sweeps(m.event) && !m.plain:
+		case m.err == nil && unstorable(rt.traits, err) && endOf(m.event) && !sweeps(m.event) && !m.plain:
 			rt.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
 			m.event, m.plain = storable(m.event), true
 			continue

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -133,7 +134,7 @@ func (d Delivery) validateCron() error {
 	if !w.EndAt.IsZero() && w.EndAt.Before(w.StartAt) {
 		return &InputError{Field: "delivery.intended_window.end_at", Code: "out_of_range", Detail: "is before the start"}
 	}
-	return firstError(checkTime("delivery.intended_window.start_at", w.StartAt), checkTime("delivery.intended_window.end_at", w.EndAt))
+	return cmp.Or(checkTime("delivery.intended_window.start_at", w.StartAt), checkTime("delivery.intended_window.end_at", w.EndAt))
 }
 
 // Outcome is what [Runtime.Perform] tells the queue about a delivery.

@@ -49,6 +49,13 @@ var (
 	ErrRunsWouldWait = newSentinel("runs_would_wait", "runs would wait for functions")
 	// ErrStarted: the runtime is started already.
 	ErrStarted = newSentinel("started", "runtime is started already")
+	// ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
+	// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable", which is that of
+	// [Runtime.ExplainRun] too.
+	ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
+	// ErrSeal: the [Codec] could not seal what was to be written; its own error is wrapped too. Nothing was written. The end of an attempt
+	// is tried again until it can be sealed.
+	ErrSeal = newSentinel("seal_failed", "sealing failed")
 )
 
 // CodeOf is the stable code of an error that a public call returned: that of the sentinel that it wraps, or invalid_argument

@@ -243,9 +243,9 @@ func (x *execution) event(result returned) Event {
 		return x.released(cause.Error())
 	case errors.Is(cause, ErrInterrupted):
 		failed.Final = true
-		failed.Error.unlessCoded(CodeInterrupted)
+		unlessCoded(&failed.Error, CodeInterrupted)
 	case errors.Is(cause, errTimeout):
-		failed.Error.unlessCoded(CodeTimeout)
+		unlessCoded(&failed.Error, CodeTimeout)
 	}
 	return failed
 }
@@ -371,13 +371,13 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 // refused is the failure of an attempt whose body returned well, while the database refused for good what was to be written. At the commit
 // that is the body's own doing, as with a deferred constraint; before, it is the runtime's own write.
 func (rt *Runtime[TTx]) refused(x *execution, err error, atCommit bool) Failed {
-	if !rt.traits.unstorable(err) || atCommit {
+	if !unstorable(rt.traits, err) || atCommit {
 		Logger(x.ctx).Error("squidmesh: database refuses the end of step", "error", err)
 	}
 	switch {
 	case atCommit:
 		return failedWith(x.attempted(), err)
-	case rt.traits.unstorable(err):
+	case unstorable(rt.traits, err):
 		return storable(Succeeded{Attempted: x.attempted()}).(Failed)
 	default:
 		return failedWith(x.attempted(), WithCode(CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
@@ -396,7 +396,7 @@ func (rt *Runtime[TTx]) mayRepeat(err error, repeats int, left time.Duration) bo
 	switch {
 	case err == nil, errors.As(err, &final), errors.As(err, &after), !rt.traits.Transient(err), left <= repeatAfter(repeats):
 		return false
-	case rt.traits.timedOut(err):
+	case timedOut(rt.traits, err):
 		return true
 	case repeats >= bodyRepeats:
 		return false
@@ -485,3 +485,6 @@ func (l *liveSet) cancelAll(cause error) {
 		}
 	}
 }
+
+// timedOut reports whether an error says that the server ended a statement at a time limit of its own.
+func timedOut(t StoreTraits, err error) bool { return t.TimedOut != nil && t.TimedOut(err) }

@@ -302,14 +302,19 @@ func firesDue(row TriggerState, s schedule, now time.Time) ([]Fire, time.Time) {
 	for i, at := range windows {
 		switch left := len(windows) - i; {
 		case left <= wanted || now.Sub(at) <= onTime:
-			fires = append(fires, newFire(row, s.key(at), s.window(at), now))
+			fires = append(fires, newFire(row, s.key(at), windowAt(s, at), now))
 		case i+1 == len(windows) || left-1 <= wanted || now.Sub(windows[i+1]) <= onTime: // the newest that does not fire
-			f := newFire(row, s.key(at), s.window(at), now)
+			f := newFire(row, s.key(at), windowAt(s, at), now)
 			f.State, f.Reason, f.LookAt = FireSkipped, "missed: no process was there to fire it in time", time.Time{}
 			fires = append(fires, f)
 		}
 	}
 	return fires, s.next(newest)
+}
+
+// windowAt is the period from a due time of a schedule to the next one.
+func windowAt(s schedule, at time.Time) Window {
+	return Window{StartAt: at.UTC(), EndAt: s.next(at).UTC()}
 }
 
 func newFire(row TriggerState, key string, w Window, now time.Time) Fire {

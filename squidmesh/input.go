@@ -48,13 +48,13 @@ func (rt *Runtime[TTx]) joinError(err error) error {
 }
 
 // checkText checks a text of a caller that may have several lines. The empty one is fine.
-func checkText(field, text string, limit int) error {
-	return checkRunes(field, text, limit, func(r rune) bool { return !control(r) && !directs(r) })
+func checkText(field, given string, limit int) error {
+	return checkRunes(field, given, limit, func(r rune) bool { return !control(r) && !directs(r) })
 }
 
 // checkLine checks a text of printable characters. The empty one is fine.
-func checkLine(field, text string, limit int) error {
-	return checkRunes(field, text, limit, func(r rune) bool { return unicode.IsGraphic(r) || joins(r) })
+func checkLine(field, given string, limit int) error {
+	return checkRunes(field, given, limit, func(r rune) bool { return unicode.IsGraphic(r) || joins(r) })
 }
 
 // joins reports whether a character is a (non-)joiner, which cannot be seen, and without which Persian, Hindi and some emoji are
@@ -125,16 +125,6 @@ func checkStatuses(field string, statuses []RunStatus) error {
 	for _, s := range statuses {
 		if !slices.Contains(RunStatuses, s) {
 			return &InputError{Field: field, Code: "unknown_status", Detail: fmt.Sprintf("%s is none of %v", echo.Quote(string(s)), RunStatuses)}
-		}
-	}
-	return nil
-}
-
-// firstError is the first of several checks that failed.
-func firstError(checks ...error) error {
-	for _, err := range checks {
-		if err != nil {
-			return err
 		}
 	}
 	return nil

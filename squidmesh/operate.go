@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -104,7 +105,7 @@ func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command Event, ac
 
 // operateTx decides a command within the caller's transaction.
 func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command Event, actor bool) (Run, error) {
-	if err := firstError(checkJoin(ctx, tx), checkDecision(command, actor)); err != nil {
+	if err := cmp.Or(checkJoin(ctx, tx), checkDecision(command, actor)); err != nil {
 		return Run{}, err
 	}
 	c, err := rt.writeTx(ctx, tx, &member{id: id, event: command})
@@ -142,7 +143,7 @@ func checkDecision(command Event, actor bool) error {
 	if d.Actor == "" && actor {
 		return &InputError{Field: "Actor", Code: "required", Detail: "is required: say who decides"}
 	}
-	return firstError(
+	return cmp.Or(
 		checkLine("Actor", d.Actor, maxActor),
 		checkText("Comment", d.Comment, maxComment),
 		checkObject("Metadata", d.Metadata, maxMetadata),

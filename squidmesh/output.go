@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 // [ErrUnreadable] if the output is sealed with a key that this process does not have; [*InputError] for an into that is no pointer;
 // that of encoding/json for a variable of another type; [ErrUnknownShape], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) Output(ctx context.Context, id RunID, step string, into any) error {
-	if err := firstError(checkCall(ctx), checkInto(into)); err != nil {
+	if err := cmp.Or(checkCall(ctx), checkInto(into)); err != nil {
 		return err
 	}
 	var output json.RawMessage

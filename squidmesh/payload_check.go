@@ -178,26 +178,26 @@ func (c *checker) quoted(t *Type, text string) {
 }
 
 // number checks what strconv, and so encoding/json, would make of a number.
-func (c *checker) number(t *Type, text string) {
+func (c *checker) number(t *Type, literal string) {
 	var err error
 	switch {
 	case t.Format == formatDecimal:
 	case t.Kind == kindNumber:
-		_, err = strconv.ParseFloat(text, t.bits())
-	case strings.ContainsAny(text, ".eE"):
-		c.report("wrong_type", clean(text, echo.Max)+" is not written as an integer")
+		_, err = strconv.ParseFloat(literal, t.bits())
+	case strings.ContainsAny(literal, ".eE"):
+		c.report("wrong_type", clean(literal, echo.Max)+" is not written as an integer")
 		return
 	case t.unsigned():
-		_, err = strconv.ParseUint(text, 10, t.bits())
+		_, err = strconv.ParseUint(literal, 10, t.bits())
 	default:
-		_, err = strconv.ParseInt(text, 10, t.bits())
+		_, err = strconv.ParseInt(literal, 10, t.bits())
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(text, "-"):
-		c.report("out_of_range", fmt.Sprintf("%s does not fit into %s", clean(text, echo.Max), t))
+	case errors.Is(err, strconv.ErrRange), strings.HasPrefix(literal, "-"):
+		c.report("out_of_range", fmt.Sprintf("%s does not fit into %s", clean(literal, echo.Max), t))
 	default:
-		c.report("wrong_type", clean(text, echo.Max)+" is no number")
+		c.report("wrong_type", clean(literal, echo.Max)+" is no number")
 	}
 }
 

@@ -224,7 +224,7 @@ func (p ListParams) query() (RunQuery, error) {
 	q := RunQuery{
 		Workflow: p.Workflow, Statuses: p.Statuses, Key: p.Key, CreatedFrom: p.CreatedFrom, CreatedBefore: p.CreatedBefore,
 	}
-	err := firstError(
+	err := cmp.Or(
 		checkName("Workflow", p.Workflow),
 		checkStatuses("Statuses", p.Statuses),
 		checkLine("Key", p.Key, maxKey),

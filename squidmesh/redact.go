@@ -75,9 +75,9 @@ func (r redactor) err(err error) error {
 // maxShort bounds texts that are told besides a run's own record, in bytes.
 const maxShort = 1000
 
-// short is what is told of a text: redacted and cut.
-func (r redactor) short(text string) string {
-	return clean(r.text("message", clean(text, maxMessage)), maxShort)
+// short is what is told of a whole text: redacted and cut.
+func (r redactor) short(whole string) string {
+	return clean(r.text("message", clean(whole, maxMessage)), maxShort)
 }
 
 // delivery is the error of a delivery with what is told of it.

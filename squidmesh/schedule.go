@@ -132,11 +132,6 @@ func (s schedule) key(window time.Time) string {
 	return window.In(s.zone).Format("2006-01-02T15:04 ") + s.zone.String()
 }
 
-// window is the period from a due time to the next one.
-func (s schedule) window(at time.Time) Window {
-	return Window{StartAt: at.UTC(), EndAt: s.next(at).UTC()}
-}
-
 // wallClock is what a clock shows, as if it stood in UTC, where every wall time exists once.
 func wallClock(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)

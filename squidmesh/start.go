@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -142,7 +143,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo.Quote(params.Trigger), spec.workflow,
 			didYouMean(params.Trigger, names))
 	}
-	if err := firstError(checkLine("Actor", params.Actor, maxActor), params.Reuse.check()); err != nil {
+	if err := cmp.Or(checkLine("Actor", params.Actor, maxActor), params.Reuse.check()); err != nil {
 		return pendingStart{}, err
 	}
 	payload, err := encodePayload(params.Payload)

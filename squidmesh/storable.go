@@ -48,7 +48,7 @@ func storeCode(err error) string {
 
 // argument makes an error of the caller's of what the database cannot store of a call. It does not quote the value.
 func (rt *Runtime[TTx]) argument(m *member, err error) error {
-	if !rt.traits.unstorable(err) {
+	if !unstorable(rt.traits, err) {
 		return err
 	}
 	field := ""
@@ -67,4 +67,9 @@ func (rt *Runtime[TTx]) argument(m *member, err error) error {
 // Warner is a [Store] that knows what is not well about its database, which [Runtime.Start] logs.
 type Warner interface {
 	Warnings(ctx context.Context) []string
+}
+
+// unstorable reports whether an error says that the store will never take what was to be written.
+func unstorable(t StoreTraits, err error) bool {
+	return t.Unstorable != nil && t.Unstorable(err) && !errors.Is(err, ErrDispatch)
 }

@@ -164,12 +164,6 @@ type StoreTraits struct {
 	NotMigrated func(error) bool
 }
 
-func (t StoreTraits) timedOut(err error) bool { return t.TimedOut != nil && t.TimedOut(err) }
-
-func (t StoreTraits) unstorable(err error) bool {
-	return t.Unstorable != nil && t.Unstorable(err) && !errors.Is(err, ErrDispatch)
-}
-
 // LockQuery says what to lock.
 type LockQuery struct {
 	Runs       []RunID

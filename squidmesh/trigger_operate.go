@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,7 +23,7 @@ type TriggerParams struct {
 }
 
 func (p TriggerParams) check() error {
-	return firstError(checkLine("Actor", p.Actor, maxActor), checkText("Comment", p.Comment, maxComment))
+	return cmp.Or(checkLine("Actor", p.Actor, maxActor), checkText("Comment", p.Comment, maxComment))
 }
 
 // FireTrigger fires a cron trigger now, whether or not it is due or paused; its schedule goes on as if nothing had happened. The
@@ -33,7 +34,7 @@ func (p TriggerParams) check() error {
 // The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [*InputError], [ErrDispatch],
 // [ErrInsideTransaction], [ErrSeal].
 func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) (Fire, error) {
-	if err := firstError(checkCall(ctx), params.check()); err != nil {
+	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
 		return Fire{}, err
 	}
 	var f Fire
@@ -52,7 +53,7 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 // FireTriggerTx is FireTrigger within the caller's transaction. Besides its errors there is [ErrTxUnusable], of a transaction that has
 // ended or was given up.
 func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) (Fire, error) {
-	if err := firstError(checkJoin(ctx, tx), params.check()); err != nil {
+	if err := cmp.Or(checkJoin(ctx, tx), params.check()); err != nil {
 		return Fire{}, err
 	}
 	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, params)
@@ -76,7 +77,7 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, par
 	if err != nil {
 		return Fire{}, fmt.Errorf("make a signal id: %w", err)
 	}
-	f := newFire(row, "now:"+id.String(), s.window(now), now)
+	f := newFire(row, "now:"+id.String(), windowAt(s, now), now)
 	f.SignalID, f.Actor, f.Comment = f.Key, params.Actor, params.Comment
 	if _, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
@@ -109,7 +110,7 @@ func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, t
 
 // pauseTrigger pauses or resumes a trigger in a transaction of its own.
 func (rt *Runtime[TTx]) pauseTrigger(ctx context.Context, key TriggerKey, paused bool, params TriggerParams) error {
-	if err := firstError(checkCall(ctx), params.check()); err != nil {
+	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
 		return err
 	}
 	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.setPaused(ctx, tx, key, paused, params) })
@@ -117,7 +118,7 @@ func (rt *Runtime[TTx]) pauseTrigger(ctx context.Context, key TriggerKey, paused
 
 // joinPauseTrigger pauses or resumes a trigger within the caller's transaction.
 func (rt *Runtime[TTx]) joinPauseTrigger(ctx context.Context, tx TTx, key TriggerKey, paused bool, params TriggerParams) error {
-	if err := firstError(checkJoin(ctx, tx), params.check()); err != nil {
+	if err := cmp.Or(checkJoin(ctx, tx), params.check()); err != nil {
 		return err
 	}
 	return rt.joinError(rt.setPaused(ctx, tx, key, paused, params))
@@ -212,7 +213,7 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 	if err := checkCall(ctx); err != nil {
 		return nil, err
 	}
-	err := firstError(checkName("Workflow", params.Workflow), checkRange("Next", params.Next, 0, 100), checkRange("Fires", params.Fires, 0, 100))
+	err := cmp.Or(checkName("Workflow", params.Workflow), checkRange("Next", params.Next, 0, 100), checkRange("Fires", params.Fires, 0, 100))
 	if err != nil {
 		return nil, err
 	}
