@@ -80,17 +80,17 @@ var shellMutants = []shellMutant{
 		"the sweeper ignores the lease", "squidmesh/pgstore/sql/worker.sql",
 		"(@others or w.lease_until < (select at from now) and exists (",
 		"(@others or exists (",
-	}, inPG, "TestStore/Workers_APartOfATickDoesNoMore"},
+	}, inPG, "TestStore/Leases_APartOfATickDoesNoMore"},
 	{mutant{
 		"the sweeper ignores the lease, on SQLite", "squidmesh/sqlitestore/sql/worker.sql",
 		"(?3 or lease_until < ?2 and exists (",
 		"(?3 or exists (",
-	}, inSQLite, "TestStore/Workers_APartOfATickDoesNoMore"},
+	}, inSQLite, "TestStore/Leases_APartOfATickDoesNoMore"},
 	{mutant{
 		"the first one back judges the others", "squidmesh/pgstore/sql/worker.sql",
 		"and witness.registered_at <= (select at from now) - @lease::bigint * interval '1 microsecond'",
 		"and witness.registered_at <= (select at from now)",
-	}, inPG, "TestStore/Workers_NobodyIsLostForAnOutage"},
+	}, inPG, "TestStore/Leases_NobodyIsLostForAnOutage"},
 	{mutant{
 		"an outage is no gap", "squidmesh/pgstore/sql/worker.sql",
 		"when w.lease_until < now.at + @lease::bigint * interval '1 microsecond' / 2 or w.registered_at > now.at then now.at",
@@ -100,7 +100,7 @@ var shellMutants = []shellMutant{
 		"lost workers renew their lease", "squidmesh/pgstore/sql/worker.sql",
 		"where w.id = @worker and w.lost_at is null\n",
 		"where w.id = @worker\n",
-	}, inPG, "TestStore/Workers_ASilentOneIsLostForGood"},
+	}, inPG, "TestStore/Leases_ASilentOneIsLostForGood"},
 	{mutant{
 		"nobody takes over", "squidmesh/lane.go",
 		"return rt.takeOver(ctx, report.Orphans)",

@@ -14,7 +14,7 @@ import (
 func ExerciseStore[TTx any](t *testing.T, open func(t *testing.T) squidmesh.Store[TTx]) {
 	t.Helper()
 	for _, group := range []map[string]func(*storeBench[TTx]){
-		runTests[TTx](), applyTests[TTx](), transactionTests[TTx](), findTests[TTx](), workerTests[TTx](), specTests[TTx](),
+		runTests[TTx](), applyTests[TTx](), transactionTests[TTx](), findTests[TTx](), leaseTests[TTx](), workerTests[TTx](), specTests[TTx](),
 		cronTests[TTx](), pruneTests[TTx](), untoldTests[TTx](),
 	} {
 		for name, test := range group {

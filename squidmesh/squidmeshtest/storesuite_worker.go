@@ -12,46 +12,16 @@ import (
 
 func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	return map[string]func(*storeBench[TTx]){
-		"Workers_ALivingOneIsNotLost":            livingWorkerIsNotLost[TTx],
-		"Workers_ASilentOneIsLostForGood":        silentWorkerIsLostForGood[TTx],
-		"Workers_ALateOneLivesUntilItIsDeclared": lateWorkerLivesUntilDeclared[TTx],
-		"Workers_NobodyIsLostForAnOutage":        nobodyIsLostForAnOutage[TTx],
-		"Workers_APartOfATickDoesNoMore":         partOfATickDoesNoMore[TTx],
-		"Workers_OneThatResignsLeavesItsHolds":   resigningWorkerLeavesItsHolds[TTx],
-		"Workers_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
-		"Workers_ReportVerdictsOfTheirOwnRuns":   workersReportVerdicts[TTx],
-		"Workers_ReportFailedBlocks":             workersReportFailedBlocks[TTx],
-		"Workers_ReportStepsWithoutAJob":         workersReportJobless[TTx],
-		"Workers_ReportExpiredDecisions":         workersReportExpiredDecisions[TTx],
-		"Workers_ReportLateAttempts":             workersReportLateAttempts[TTx],
-		"Workers_ListsAreCapped":                 workersListsAreCapped[TTx],
-		"Workers_ListsGoOnBehindAPlace":          workersListsGoOn[TTx],
-		"Workers_TickTogether":                   workersTickTogether[TTx],
-		"Workers_HoldsGoWithTheTransition":       holdsGoWithTheTransition[TTx],
-		"Workers_TheRosterHasThoseThatMatter":    rosterHasThoseThatMatter[TTx],
+		"Workers_ReportVerdictsOfTheirOwnRuns": workersReportVerdicts[TTx],
+		"Workers_ReportFailedBlocks":           workersReportFailedBlocks[TTx],
+		"Workers_ReportStepsWithoutAJob":       workersReportJobless[TTx],
+		"Workers_ReportExpiredDecisions":       workersReportExpiredDecisions[TTx],
+		"Workers_ReportLateAttempts":           workersReportLateAttempts[TTx],
+		"Workers_ListsAreCapped":               workersListsAreCapped[TTx],
+		"Workers_ListsGoOnBehindAPlace":        workersListsGoOn[TTx],
+		"Workers_HoldsGoWithTheTransition":     holdsGoWithTheTransition[TTx],
+		"Workers_TheRosterHasThoseThatMatter":  rosterHasThoseThatMatter[TTx],
 	}
-}
-
-// long is a lease that does not end during a test; spent one that is over already.
-const (
-	long  = time.Hour
-	spent = time.Microsecond
-)
-
-func (b *storeBench[TTx]) register(lease time.Duration) squidmesh.WorkerID {
-	b.Helper()
-	report := b.tick(squidmesh.WorkerTick{
-		Register: &squidmesh.Worker{Name: "host", Queues: []string{"default"}, Functions: []string{"checkout/a"}}, Lease: lease, Limit: 100,
-	})
-	require.Positive(b, report.Registered)
-	require.Less(b, int64(report.Registered), int64(1)<<53, "ids survive JSON readers")
-	require.True(b, report.Alive)
-	return report.Registered
-}
-
-func (b *storeBench[TTx]) beat(worker squidmesh.WorkerID) squidmesh.WorkerReport {
-	b.Helper()
-	return b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100})
 }
 
 // hold inserts a run that a worker is at work on.
@@ -110,119 +80,6 @@ func rosterHasThoseThatMatter[TTx any](b *storeBench[TTx]) {
 	require.False(b, seen[silent].LeaseUntil.After(roster().Now))
 }
 
-func livingWorkerIsNotLost[TTx any](b *storeBench[TTx]) {
-	one, two := b.register(long), b.register(long)
-	b.hold(one, "a")
-	for range 3 {
-		report := b.beat(two)
-		require.True(b, report.Alive)
-		require.Empty(b, report.Orphans)
-		require.WithinDuration(b, time.Now(), report.Now, time.Minute)
-		require.Equal(b, time.UTC, report.Now.Location())
-		require.True(b, b.beat(one).Alive)
-	}
-}
-
-func silentWorkerIsLostForGood[TTx any](b *storeBench[TTx]) {
-	silent := b.silent()
-	_, first := b.hold(silent, "b", "a")
-	_, second := b.hold(silent, "a")
-	want := append(slices.Clone(first), second...)
-	slices.SortFunc(want, compareHolds)
-
-	other := b.register(long)
-	require.True(b, b.beat(other).Alive)
-	b.expire(other)
-	for range 2 {
-		report := b.beat(other)
-		require.True(b, report.Alive)
-		require.Equal(b, want, report.Orphans, "in the order of their runs, until somebody takes them over")
-	}
-	require.False(b, b.beat(silent).Alive, "lost is final")
-	require.False(b, b.beat(silent).Alive)
-	require.False(b, b.beat(other+1).Alive, "an unknown worker is lost too")
-}
-
-// silent registers a worker whose lease has run out.
-func (b *storeBench[TTx]) silent() squidmesh.WorkerID {
-	b.Helper()
-	worker := b.register(long)
-	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: spent})
-	return worker
-}
-
-// expire has a worker declare the silent ones lost, for which it has been there long enough. It returns the ids of all that are lost and
-// hold something.
-func (b *storeBench[TTx]) expire(judge squidmesh.WorkerID) (lost []squidmesh.WorkerID) {
-	b.Helper()
-	began := b.databaseTime()
-	require.Eventually(b, func() bool { return b.databaseTime().After(began.Add(spent)) }, time.Minute, time.Microsecond)
-	for _, h := range b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: judge, Lease: spent, Limit: 100}).Orphans {
-		if !slices.Contains(lost, h.Worker) {
-			lost = append(lost, h.Worker)
-		}
-	}
-	slices.Sort(lost)
-	return lost
-}
-
-// nobodyIsLostForAnOutage: who comes back first, or starts then, does not judge those who could not renew their leases either. Who does not
-// come back is lost a lease later.
-func nobodyIsLostForAnOutage[TTx any](b *storeBench[TTx]) {
-	first, second, dead := b.silent(), b.silent(), b.silent()
-	for _, worker := range []squidmesh.WorkerID{first, second, dead} {
-		b.hold(worker, "a")
-	}
-	for range 2 {
-		report := b.beat(first)
-		require.True(b, report.Alive)
-		require.Empty(b, report.Orphans, "it has not been there for a lease")
-	}
-	require.Empty(b, b.beat(b.register(long)).Orphans, "nor has one that starts")
-	report := b.beat(second)
-	require.True(b, report.Alive)
-	require.Empty(b, report.Orphans)
-	require.Equal(b, []squidmesh.WorkerID{dead}, b.expire(first))
-	require.False(b, b.beat(dead).Alive)
-	require.True(b, b.beat(first).Alive)
-	require.True(b, b.beat(second).Alive)
-
-	// Another one that has been there is as good a witness.
-	silent := b.silent()
-	b.hold(silent, "a")
-	require.Contains(b, b.expire(b.register(long)), silent)
-}
-
-func partOfATickDoesNoMore[TTx any](b *storeBench[TTx]) {
-	gone, worker, other := b.register(long), b.silent(), b.register(long)
-	_, held := b.hold(gone, "a")
-	b.hold(worker, "a")
-	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Resign: gone, Lease: long})
-	look := squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: worker, Lease: long, Limit: 100}
-	renew := squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: long, Limit: 100}
-
-	report := b.tick(renew)
-	require.True(b, report.Alive)
-	require.Empty(b, report.Orphans, "renewing does not look")
-	require.Equal(b, []squidmesh.WorkerID{gone}, b.expire(other), "the lease has been renewed")
-	report = b.tick(look)
-	require.True(b, report.Alive)
-	require.Equal(b, held, report.Orphans)
-
-	renew.Lease = spent
-	b.tick(renew)
-	require.True(b, b.tick(look).Alive)
-	require.Contains(b, b.expire(other), worker, "looking does not renew")
-	require.False(b, b.tick(look).Alive)
-	require.False(b, b.tick(renew).Alive)
-
-	renew = squidmesh.WorkerTick{Only: squidmesh.TickLease, Register: &squidmesh.Worker{Name: "host"}, Lease: long, Limit: 100}
-	report = b.tick(renew)
-	require.Positive(b, report.Registered)
-	require.True(b, report.Alive)
-	require.Empty(b, report.Orphans)
-}
-
 func compareHolds(x, y squidmesh.Hold) int {
 	if c := slices.Compare(x.Run[:], y.Run[:]); c != 0 {
 		return c
@@ -231,35 +88,6 @@ func compareHolds(x, y squidmesh.Hold) int {
 		return -1
 	}
 	return 1
-}
-
-func lateWorkerLivesUntilDeclared[TTx any](b *storeBench[TTx]) {
-	late := b.silent()
-	require.True(b, b.beat(late).Alive, "nobody was there to declare it lost")
-	other := b.register(long)
-	require.Empty(b, b.beat(other).Orphans)
-	require.True(b, b.beat(late).Alive, "and it has a lease again")
-}
-
-func resigningWorkerLeavesItsHolds[TTx any](b *storeBench[TTx]) {
-	worker := b.register(long)
-	_, held := b.hold(worker, "a")
-	other := b.register(long)
-	require.Empty(b, b.beat(other).Orphans)
-	report := b.tick(squidmesh.WorkerTick{Resign: worker, Lease: long})
-	require.False(b, report.Alive)
-	require.Equal(b, held, b.beat(other).Orphans, "without waiting for the lease")
-	require.False(b, b.beat(worker).Alive)
-}
-
-func exclusiveWorkerLosesOthers[TTx any](b *storeBench[TTx]) {
-	before := b.register(long)
-	_, held := b.hold(before, "a")
-	report := b.tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "next"}, Lease: long, LoseOthers: true, Limit: 100})
-	require.True(b, report.Alive)
-	require.Equal(b, held, report.Orphans)
-	require.False(b, b.beat(before).Alive)
-	require.True(b, b.beat(report.Registered).Alive)
 }
 
 func workersReportVerdicts[TTx any](b *storeBench[TTx]) {
@@ -485,42 +313,6 @@ func workersListsGoOn[TTx any](b *storeBench[TTx]) {
 	require.Equal(b, overdue, all.Overdue)
 	require.Equal(b, expired, all.Expired)
 	require.Equal(b, late, all.Late)
-}
-
-// workersTickTogether: late workers that declare each other lost must neither wait for each other nor both be gone unheard.
-func workersTickTogether[TTx any](b *storeBench[TTx]) {
-	const workers = 4
-	done := make(chan error, workers)
-	for range workers {
-		go func() {
-			done <- func() error {
-				var worker squidmesh.WorkerID
-				for range 20 {
-					err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-						tick := squidmesh.WorkerTick{Heartbeat: worker, Lease: spent, Limit: 100}
-						if worker == 0 {
-							tick.Register = &squidmesh.Worker{Name: "host"}
-						}
-						report, err := b.store.Workers(ctx, tx, tick)
-						if report.Registered != 0 {
-							worker = report.Registered
-						}
-						if !report.Alive {
-							worker = 0
-						}
-						return err
-					})
-					if err != nil {
-						return err
-					}
-				}
-				return nil
-			}()
-		}()
-	}
-	for range workers {
-		require.NoError(b, <-done)
-	}
 }
 
 func holdsGoWithTheTransition[TTx any](b *storeBench[TTx]) {
