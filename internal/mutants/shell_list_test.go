@@ -92,6 +92,11 @@ var shellMutants = []shellMutant{
 		"and witness.registered_at <= (select at from now)",
 	}, inPG, "TestStore/Leases_NobodyIsLostForAnOutage"},
 	{mutant{
+		"whose lease still runs is a witness", "squidmesh/pgstore/sql/worker.sql",
+		"and witness.lease_until >= (select at from now) + @lease::bigint * interval '1 microsecond' / 2",
+		"and witness.lease_until >= (select at from now)",
+	}, inPG, "TestStore/Leases_WhoWasAwayIsNoWitness"},
+	{mutant{
 		"an outage is no gap", "squidmesh/pgstore/sql/worker.sql",
 		"when w.lease_until < now.at + @lease::bigint * interval '1 microsecond' / 2 or w.registered_at > now.at then now.at",
 		"when w.registered_at > now.at then now.at",

@@ -54,7 +54,7 @@ func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) 
 	if tick.Register != nil {
 		tx.state.forget(report.Now)
 	}
-	witnessed := tx.state.witnessed(alive, report.Now, term)
+	witnessed := tx.state.witnessed(report.Now, term)
 	for id, w := range tx.state.workers {
 		if id != alive && !lost(w) && (tick.LoseOthers || witnessed && w.LeaseUntil.Before(report.Now)) {
 			w.LostAt = report.Now
@@ -65,10 +65,10 @@ func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) 
 	return report, nil
 }
 
-// witnessed reports whether a living worker has been able to renew its lease for as long as one lasts.
-func (s *state) witnessed(alive squidmesh.WorkerID, now time.Time, term time.Duration) bool {
+// witnessed reports whether a worker has renewed its lease for as long as one lasts, up to now, without a gap of more than half of it.
+func (s *state) witnessed(now time.Time, term time.Duration) bool {
 	for id, w := range s.workers {
-		if !lost(w) && (id == alive || !w.LeaseUntil.Before(now)) && !s.steady[id].After(now.Add(-term)) {
+		if !lost(w) && !w.LeaseUntil.Before(now.Add(term/2)) && !s.steady[id].After(now.Add(-term)) {
 			return true
 		}
 	}

@@ -16,6 +16,7 @@ func leaseTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Leases_ASilentOneIsLostForGood":        silentWorkerIsLostForGood[TTx],
 		"Leases_ALateOneLivesUntilItIsDeclared": lateWorkerLivesUntilDeclared[TTx],
 		"Leases_NobodyIsLostForAnOutage":        nobodyIsLostForAnOutage[TTx],
+		"Leases_WhoWasAwayIsNoWitness":          whoWasAwayIsNoWitness[TTx],
 		"Leases_APartOfATickDoesNoMore":         partOfATickDoesNoMore[TTx],
 		"Leases_OneThatResignsLeavesItsHolds":   resigningWorkerLeavesItsHolds[TTx],
 		"Leases_AnExclusiveOneLosesAllOthers":   exclusiveWorkerLosesOthers[TTx],
@@ -134,6 +135,24 @@ func nobodyIsLostForAnOutage[TTx any](b *storeBench[TTx]) {
 	silent := b.silent()
 	b.hold(silent, "a")
 	require.Contains(b, b.expire(b.register(long)), silent)
+}
+
+// whoWasAwayIsNoWitness: a lease that has not run out yet proves nothing. Just after an outage of most of a lease, that of the last one to
+// renew still runs, and neither this one, if it looks before it renews, nor another one may judge by it.
+func whoWasAwayIsNoWitness[TTx any](b *storeBench[TTx]) {
+	const lease = time.Second
+	last, silent := b.register(lease), b.silent()
+	b.hold(silent, "a")
+	away := b.databaseTime().Add(lease * 3 / 4)
+	require.Eventually(b, func() bool { return b.databaseTime().After(away) }, time.Minute, time.Millisecond)
+	first := b.register(long)
+	for _, judge := range []squidmesh.WorkerID{last, first} {
+		look := squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: judge, Lease: lease * 3 / 4, Limit: 100}
+		require.Empty(b, b.tick(look).Orphans)
+	}
+	require.True(b, b.beat(silent).Alive)
+	b.beat(last)
+	require.Empty(b, b.expire(last), "who came back")
 }
 
 func partOfATickDoesNoMore[TTx any](b *storeBench[TTx]) {

@@ -40,8 +40,9 @@ returning now.at;
 
 -- name: Tick
 -- One statement a second and process. Its parts share one snapshot, so what expired changes is taken from what it returns. A worker
--- is expired only if a witness has been able to renew a lease for as long as one lasts: after an outage the first one to come
--- back must not judge the others, who could not come either. A worker whose row is locked is renewing its lease at this moment, so it
+-- is expired only if a witness has renewed its own lease for as long as one lasts, up to now, without a gap of more than half of it:
+-- after an outage the first one to come back must not judge the others, who could not come either. That the witness's lease still
+-- runs is not enough: who renewed it last before an outage of most of a lease was away like all others. A worker whose row is locked is renewing its lease at this moment, so it
 -- is not expired: SKIP LOCKED, without which two late workers could also wait for each other. Holds are found by their primary key, jobless rows by their own
 -- partial index, and so are open decisions with a deadline. Attempts past theirs are found by the holds, which are as many as there
 -- are deliveries at work: an index on the deadlines of attempts would cost every step more than this costs now and then.
@@ -58,7 +59,8 @@ expired as (
         select w.id from /* schema */squidmesh_worker as w
         where w.lost_at is null and w.id <> @worker and (@others or w.lease_until < (select at from now) and exists (
             select from /* schema */squidmesh_worker as witness
-            where witness.lost_at is null and (witness.id = @worker or witness.lease_until >= (select at from now))
+            where witness.lost_at is null
+                and witness.lease_until >= (select at from now) + @lease::bigint * interval '1 microsecond' / 2
                 and witness.registered_at <= (select at from now) - @lease::bigint * interval '1 microsecond'
         ))
         for update of w skip locked

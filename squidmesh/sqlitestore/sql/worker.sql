@@ -26,12 +26,13 @@ set lease_until = ?2 + ?3,
 where id = ?1 and lost_at is null;
 
 -- name: Expire
--- Only if a witness has been able to renew a lease for as long as one lasts: after an outage the first one to come back must not judge
--- the others, who could not come either.
+-- Only if a witness has renewed its own lease for as long as one lasts, up to now, without a gap of more than half of it: after an
+-- outage the first one to come back must not judge the others, who could not come either. That the witness's lease still runs is not
+-- enough: who renewed it last before an outage of most of a lease was away like all others.
 update squidmesh_worker set lost_at = ?2
 where lost_at is null and id <> ?1 and (?3 or lease_until < ?2 and exists (
     select 1 from squidmesh_worker as witness
-    where witness.lost_at is null and (witness.id = ?1 or witness.lease_until >= ?2) and witness.registered_at <= ?2 - ?4
+    where witness.lost_at is null and witness.lease_until >= ?2 + ?4 / 2 and witness.registered_at <= ?2 - ?4
 ));
 
 -- name: Alive
