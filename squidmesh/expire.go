@@ -5,7 +5,7 @@ import "context"
 // expire ends what went past its deadline: decisions that nobody took, and attempts that their workers, though alive, did not
 // record as timed out. Held is what those workers hold of the runs. Who holds a run's lock is at work on it, so that run is left for
 // another tick.
-func (rt *Runtime[TTx]) expire(ctx context.Context, rows []StepState, held []Hold) []trouble {
+func (rt *Runtime[TTx]) expire(ctx context.Context, rows []StepState, held []Hold) tended {
 	members := make([]*member, len(rows))
 	for i, row := range rows {
 		e := Expired{StepKey: row.StepKey, Attempt: row.Attempt}

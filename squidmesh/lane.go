@@ -9,7 +9,8 @@ import (
 
 // lane is one kind of what ticks find. Each is looked after beside the others, so that no backlog of one, such as thousands of lost jobs in
 // a database far away, keeps the windows and deadlines of another waiting; and by one goroutine at a time. A tick passes over the lanes that
-// are busy: the next one finds it again.
+// are busy: the next one finds it again. A lane that could do something about a list that was full does not wait for the next tick: the rest
+// is looked for at once, for this lane alone.
 type lane int
 
 const (
@@ -41,6 +42,18 @@ func (s *service) free() []lane {
 	return free
 }
 
+// leaveLane frees a lane that has been looked after. If there is more, that is looked for at once.
+func (s *service) leaveLane(l lane, more bool) {
+	s.caring[l].Store(false)
+	if !more {
+		return
+	}
+	select {
+	case s.more <- l:
+	default: // ticks were faster
+	}
+}
+
 // ask has a tick look for what the lanes can take, from where each of them has come to.
 func (s *service) ask(tick *WorkerTick, free []lane) {
 	for _, l := range free {
@@ -59,25 +72,32 @@ func (s *service) ask(tick *WorkerTick, free []lane) {
 	}
 }
 
-// goOn has the next tick go on where a report ends: with the rest of a list that was full, or from its beginning. So each row has its
-// turn, whether or not something can be done about those before it.
-func (s *service) goOn(l lane, report WorkerReport) {
+// goOn has the next look go on where a report ends: with the rest of a list that was full, as it reports, or from its beginning. So each row
+// has its turn, whether or not something can be done about those before it.
+func (s *service) goOn(l lane, report WorkerReport) (full bool) {
 	switch l {
 	case laneOrphans:
 		s.places.Orphans = Hold{}
 		if n := len(report.Orphans); n >= sweepLimit {
 			s.places.Orphans = report.Orphans[n-1]
 		}
+		return s.places.Orphans != Hold{}
 	case laneJobless:
 		s.places.Jobless = placeBehind(report.Jobless)
 		s.later.end(s.places.Jobless)
+		return s.places.Jobless != StepPlace{}
 	case laneOverdue:
 		s.places.Overdue = placeBehind(report.Overdue)
 		s.sent.end(s.places.Overdue)
+		return s.places.Overdue != StepPlace{}
 	case laneExpired:
 		s.places.Expired = placeBehind(report.Expired)
+		return s.places.Expired != StepPlace{}
 	case laneLate:
 		s.places.Late = placeBehind(report.Late)
+		return s.places.Late != StepPlace{}
+	default:
+		return false
 	}
 }
 
@@ -94,11 +114,18 @@ func placeBehind(rows []StepState) StepPlace {
 	return StepPlace{at, last.Run, last.StepKey}
 }
 
-// care looks after what a tick found for a lane.
-func (rt *Runtime[TTx]) care(svc *service, l lane, report WorkerReport) []trouble {
+// care looks after what was found for a lane. There is more if the list was full and something could be done about it: what nothing can be
+// done about, as thousands of steps that are late in a busy queue, is passed through at the pace of the ticks.
+func (rt *Runtime[TTx]) care(svc *service, l lane, report WorkerReport) (more bool, troubles []trouble) {
 	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
 	defer cancel()
-	defer svc.goOn(l, report)
+	var t tended
+	defer func() { more = svc.goOn(l, report) && t.done > 0 }() // the list goes on also when an executor ends this goroutine
+	t = rt.careFor(ctx, svc, l, report)
+	return false, t.troubles
+}
+
+func (rt *Runtime[TTx]) careFor(ctx context.Context, svc *service, l lane, report WorkerReport) tended {
 	switch l {
 	case laneOrphans:
 		return rt.takeOver(ctx, report.Orphans)
@@ -111,13 +138,13 @@ func (rt *Runtime[TTx]) care(svc *service, l lane, report WorkerReport) []troubl
 	case laneLate:
 		return rt.expire(ctx, report.Late, report.Held)
 	case laneTriggers:
-		return rt.fireTriggers(ctx, report)
+		return tended{troubles: rt.fireTriggers(ctx, report)}
 	case laneFires:
-		return rt.careForFires(ctx, report)
+		return tended{troubles: rt.careForFires(ctx, report)}
 	case laneUntold:
-		return rt.tellUntold(ctx, report)
+		return tended{troubles: rt.tellUntold(ctx, report)}
 	default:
-		return rt.noteSpecs(ctx)
+		return tended{troubles: rt.noteSpecs(ctx)}
 	}
 }
 

@@ -126,15 +126,12 @@ func (rt *Runtime[TTx]) lookAfter(late []StepState) {
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
 	found, err := rt.missing(ctx, late)
-	if err == nil {
-		err = rt.retry(ctx, found.retry)
-	}
-	troubles := rt.sendAgain(ctx, found.lost)
+	t := rt.mend(ctx, found)
 	if err != nil {
-		troubles = append(troubles, trouble{what: "sweep", err: err})
+		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}
 	if svc.ctx.Err() == nil {
-		rt.complain("squidmesh: look after late deliveries", troubles)
+		rt.complain("squidmesh: look after late deliveries", t.troubles)
 	}
 }
 

@@ -121,7 +121,8 @@ type Runtime[TTx any] struct {
 	specs   specCache
 	carrier carrier
 	group   group
-	atLock  atomic.Bool // a member of a shared commit waits for a lock by itself
+	beside  chan struct{} // has a place for each batch that ticks commit beside their first ones
+	atLock  atomic.Bool   // a member of a shared commit waits for a lock by itself
 	live    liveSet
 
 	abandoned abandonedSet
@@ -238,6 +239,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	rt.abandoned.most, rt.abandoned.logger = c.MaxAbandoned, rt.logger
 	rt.changing = make(chan struct{}, 1)
 	rt.group.most = max(rt.traits.SideBySide, 1)
+	rt.beside = make(chan struct{}, rt.group.most-1)
 	rt.pacer.later = rt.waker.later
 	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
 		rt.pacer.look = rt.lookAfter

@@ -20,7 +20,8 @@ type service struct {
 	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
 	ticked chan struct{}
 	pruned chan struct{}
-	caring [lanes]atomic.Bool // what a tick found for the lane is being looked after
+	caring [lanes]atomic.Bool // what was found for the lane is being looked after
+	more   chan lane          // that need not wait for the next tick
 
 	skewLogged time.Time // of the ticks
 
@@ -143,7 +144,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if rt.started() != nil {
 		return ErrStarted
 	}
-	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{})}
+	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{}), more: make(chan lane, lanes)}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	svc.doubt = time.AfterFunc(rt.traits.Lease, func() {
 		rt.logger.Warn("squidmesh: lease cannot be proven, steps are told to stop")
@@ -173,7 +174,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	}
 	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
-	if err := joinTroubles(rt.takeOver(ctx, report.Orphans)); err != nil {
+	if err := joinTroubles(rt.takeOver(ctx, report.Orphans).troubles); err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	rt.service.Store(svc)
@@ -327,20 +328,31 @@ func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
 	ticker := time.NewTicker(rt.config.Heartbeat)
 	defer ticker.Stop()
 	for {
+		var report WorkerReport
+		var free []lane
+		var troubles []trouble
 		select {
 		case <-svc.ctx.Done():
 			return
 		case <-ticker.C:
+			report, free, troubles = rt.tick(svc, line.InTx)
+		case l := <-svc.more:
+			if svc.caring[l].Load() {
+				continue // a tick was faster
+			}
+			report, free, troubles = rt.lookFor(svc, line.InTx, []lane{l})
 		}
-		report, free, troubles := rt.tick(svc, line.InTx)
-		if troubles != nil && svc.ctx.Err() == nil {
+		if svc.ctx.Err() == nil {
 			rt.complain("squidmesh: tick", troubles)
 		}
 		for _, l := range free {
 			svc.caring[l].Store(true)
 			care.Go(func() {
-				defer svc.caring[l].Store(false)
-				if troubles := rt.care(svc, l, report); svc.ctx.Err() == nil {
+				var more bool
+				defer func() { svc.leaveLane(l, more) }()
+				var troubles []trouble
+				more, troubles = rt.care(svc, l, report)
+				if svc.ctx.Err() == nil {
 					rt.complain("squidmesh: tick", troubles)
 				}
 			})
@@ -364,7 +376,8 @@ func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	}
 	report, free, troubles := rt.tick(svc, rt.store.InTx)
 	for _, l := range free {
-		troubles = append(troubles, rt.care(svc, l, report)...)
+		_, cared := rt.care(svc, l, report)
+		troubles = append(troubles, cared...)
 	}
 	return joinTroubles(troubles)
 }
@@ -375,7 +388,11 @@ func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (WorkerReport, []
 	if err := rt.beat(svc, inTx); err != nil {
 		return WorkerReport{}, nil, []trouble{{what: "heartbeat", err: err}}
 	}
-	free := svc.free()
+	return rt.lookFor(svc, inTx, svc.free())
+}
+
+// lookFor looks for what these lanes can take, and returns none if that fails.
+func (rt *Runtime[TTx]) lookFor(svc *service, inTx inTxFunc[TTx], free []lane) (WorkerReport, []lane, []trouble) {
 	report, err := rt.look(svc, inTx, free)
 	if err != nil {
 		return WorkerReport{}, nil, []trouble{{what: "look for what needs care", err: err}}

@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -11,6 +12,9 @@ const (
 
 	// sweepLimit caps what one tick looks after of a kind: about what a second is enough for when the database is far away.
 	sweepLimit = 4 * maxBatch
+
+	// maxRetryBatch caps the jobs that are handed out at once in one transaction: a queue may need a round trip for each of them.
+	maxRetryBatch = 32
 )
 
 // unprobed is when a late delivery is repeated if the executor cannot tell what became of its job.
@@ -67,9 +71,9 @@ func (r *round) end(next StepPlace) {
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
 // the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins. A job that was
 // refused before it got to a runtime, or that lies too far ahead, comes again when the runtime thinks fit, not the queue.
-func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) []trouble {
+func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerReport) tended {
 	if len(report.Overdue) == 0 {
-		return nil
+		return tended{}
 	}
 	if _, ok := rt.executor.(Prober[TTx]); !ok {
 		return rt.sendAgain(ctx, svc.repeated(report))
@@ -79,32 +83,39 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 		found, err = rt.fates(ctx, tx, report.Overdue)
 		return err
 	})
-	if err == nil {
-		err = rt.retry(ctx, found.retry)
-	}
-	troubles := rt.sendAgain(ctx, found.lost)
+	t := rt.mend(ctx, found)
 	if err != nil {
-		troubles = append(troubles, trouble{what: "sweep", err: err})
+		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}
-	return troubles
+	return t
+}
+
+// mend replaces the jobs that are lost, and then has others handed out at once, which takes longer.
+func (rt *Runtime[TTx]) mend(ctx context.Context, found fates) tended {
+	t := rt.sendAgain(ctx, found.lost)
+	for rows := range slices.Chunk(found.retry, maxRetryBatch) {
+		if err := rt.retry(ctx, rows); err != nil {
+			t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
+			break
+		}
+		t.done += len(rows)
+	}
+	return t
 }
 
 // retry has the jobs of rows handed out at once.
 func (rt *Runtime[TTx]) retry(ctx context.Context, rows []StepState) error {
-	if len(rows) == 0 {
-		return nil
-	}
 	var ids, queues []string
 	for _, row := range rows {
 		ids, queues = append(ids, row.JobID), append(queues, row.Queue)
 	}
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.retryJobs(ctx, tx, ids) })
+	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.retryJobs(ctx, tx, ids) })
 	rt.waker.wake(queues...)
 	return err
 }
 
 // sendAgain replaces the deliveries of rows.
-func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) []trouble {
+func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []StepState) tended {
 	members := make([]*member, len(rows))
 	for i, row := range rows {
 		members[i] = redelivery(row)
@@ -172,7 +183,7 @@ func (s *service) repeated(report WorkerReport) []StepState {
 }
 
 // takeOver gives the attempts of lost workers to others.
-func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) []trouble {
+func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) tended {
 	type owner struct {
 		run    RunID
 		worker WorkerID
@@ -194,7 +205,7 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) []trouble 
 }
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
-func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) []trouble {
+func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) tended {
 	var rows []StepState
 	var members []*member
 	for _, row := range report.Jobless {
@@ -204,11 +215,11 @@ func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report Worke
 		}
 		rows, members = append(rows, row), append(members, redelivery(row))
 	}
-	troubles := rt.tend(ctx, "redeliver", members)
+	t := rt.tend(ctx, "redeliver", members)
 	for i, m := range members {
 		if id := deliveryOf(rows[i]); m.err != nil {
 			svc.later.note(id, svc.later.last(id).failed(report.Now))
 		}
 	}
-	return troubles
+	return t
 }

@@ -4,23 +4,66 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 )
 
 // tend commits what a tick found out about runs, many in one transaction: each transaction costs several round trips, which thousands of rows
-// could not afford one by one where the database is far away. A run that somebody holds is left to whoever moves it, or to a later tick. The
-// error of a member that failed is noted on it.
-func (rt *Runtime[TTx]) tend(ctx context.Context, what string, members []*member) []trouble {
-	for batch := range slices.Chunk(members, maxBatch) {
-		rt.tendBatch(ctx, batch)
-	}
-	var troubles []trouble
+// could not afford one by one where the database is far away. A few go side by side, so that one is at work while another one waits for the
+// network. A run that somebody holds is left to whoever moves it, or to a later tick. The error of a member that failed is noted on it.
+func (rt *Runtime[TTx]) tend(ctx context.Context, what string, members []*member) tended {
+	rt.tendBatches(ctx, batches(members))
+	var t tended
 	for _, m := range members {
-		if m.err != nil {
-			troubles = append(troubles, trouble{what, m.about(), m.err})
+		switch {
+		case m.err != nil:
+			t.troubles = append(t.troubles, trouble{what, m.about(), m.err})
+		case !m.c.Empty():
+			t.done++
 		}
 	}
-	return troubles
+	return t
+}
+
+// tended is what came of what a tick found.
+type tended struct {
+	done     int // how much of it is off the list for good
+	troubles []trouble
+}
+
+// batches are members by the batch. Those of one run go together: side by side one would find the run held by the other.
+func batches(members []*member) [][]*member {
+	var all [][]*member
+	of := map[RunID]int{}
+	for _, m := range members {
+		i, ok := of[m.id]
+		if !ok {
+			if len(all) == 0 || len(all[len(all)-1]) >= maxBatch {
+				all = append(all, nil)
+			}
+			i = len(all) - 1
+			of[m.id] = i
+		}
+		all[i] = append(all[i], m)
+	}
+	return all
+}
+
+// tendBatches commits batches, beside each other where there is room. It waits for all, also when an executor ends its goroutine.
+func (rt *Runtime[TTx]) tendBatches(ctx context.Context, all [][]*member) {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	for _, batch := range all {
+		select {
+		case rt.beside <- struct{}{}:
+			beside.Go(func() {
+				defer func() { <-rt.beside }()
+				rt.tendBatch(ctx, batch)
+			})
+		default:
+			rt.tendBatch(ctx, batch)
+		}
+	}
 }
 
 // tendBatch commits members in one transaction. If that fails each half has its own, down to a member that goes alone, so that one bad member

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
@@ -15,11 +17,22 @@ import (
 )
 
 // The jobs of thousands of steps that are due were deleted, and the database is far away. They get others by the hundred, and meanwhile windows
-// fire and decisions expire as if there were nothing else to do.
+// fire and decisions expire as if there were nothing else to do. The log has the rates that docs/operating.md cites.
 func TestTick_BacklogFarAwayHoldsUpNoDeadline(t *testing.T) {
 	t.Parallel()
 
-	const lost, patience, onTime = 2000, 3 * time.Second, 4 * time.Second
+	lost := 10_000
+	if testing.Short() {
+		lost = 2000
+	}
+	// One after the other, so that neither spoils the other's rate.
+	t.Run("20ms", func(t *testing.T) { backlogFarAway(t, 20*time.Millisecond, lost) })
+	t.Run("40ms", func(t *testing.T) { backlogFarAway(t, 40*time.Millisecond, lost/5) })
+}
+
+// backlogFarAway deletes that many jobs, where a round trip to the database takes as long.
+func backlogFarAway(t *testing.T, roundTrip time.Duration, lost int) {
+	const patience, onTime = 3 * time.Second, 2 * time.Second
 	workflows := []squidmesh.Workflow{
 		single(),
 		{Name: "review", Triggers: byHand, Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause(), Timeout: patience}}},
@@ -52,9 +65,12 @@ func TestTick_BacklogFarAwayHoldsUpNoDeadline(t *testing.T) {
 	awaitStatus(t, hand, review.ID, squidmesh.RunPaused)
 	hand.stop(t)
 
-	rt := deskOn(t, dbtest.Distant(t, near, 20*time.Millisecond), &squidmesh.Config[pgx.Tx]{Workflows: workflows})
-	require.NoError(t, rt.Start(t.Context()))
-	defer func() { require.NoError(t, rt.Stop(context.Background())) }()
+	idle := dbtest.Postgres(t, dbtest.River) // where there is no backlog, and the machine and the network are the same
+	for _, pool := range []*pgxpool.Pool{idle, near} {
+		rt := deskOn(t, dbtest.Distant(t, pool, roundTrip/2), &squidmesh.Config[pgx.Tx]{Workflows: workflows})
+		require.NoError(t, rt.Start(t.Context()))
+		defer func() { require.NoError(t, rt.Stop(context.Background())) }()
+	}
 	started := time.Now()
 	count := func(query string) (n int) {
 		require.NoError(t, near.QueryRow(t.Context(), query).Scan(&n))
@@ -64,21 +80,26 @@ func TestTick_BacklogFarAwayHoldsUpNoDeadline(t *testing.T) {
 	took := time.Since(started)
 	require.Eventually(t, func() bool { return count("select count(*) from squidmesh_fire") >= 5 }, time.Minute, 20*time.Millisecond)
 
-	require.Less(t, took, lost*10*time.Millisecond, "a transaction for each would take minutes")
+	var again time.Duration // between the first and the last that was redelivered
+	require.NoError(t, near.QueryRow(t.Context(), "select max(at) - min(at) from squidmesh_event where kind = 'redelivered'").Scan(&again))
+	t.Logf("%s of network, %d CPUs: %d jobs replaced %s after the start, in %s, which is %.0f a second", roundTrip, runtime.NumCPU(), lost,
+		took.Round(10*time.Millisecond), again.Round(10*time.Millisecond), float64(lost)/again.Seconds())
+	require.Less(t, took, time.Duration(lost)*roundTrip/2, "a transaction for each would take minutes")
+
 	in, err := desk.InspectRun(t.Context(), review.ID, nil)
 	require.NoError(t, err)
 	require.Equal(t, squidmesh.RunFailed, in.Run.Status)
 	late := in.Run.FinishedAt.Sub(in.Steps[0].Do.StartedAt.Add(patience))
 	late = min(late, in.Run.FinishedAt.Sub(started)) // before which nobody was there to see it
-	require.Less(t, late, onTime, "the decision")
-	rows, err := near.Query(t.Context(), "select window_at, fired_at from squidmesh_fire")
-	require.NoError(t, err)
-	var at, fired time.Time
-	_, err = pgx.ForEachRow(rows, []any{&at, &fired}, func() error {
-		late = max(late, fired.Sub(at))
-		require.Less(t, fired.Sub(at), onTime, "the window at %s", at)
-		return nil
-	})
-	require.NoError(t, err)
-	t.Logf("%d jobs in %s; nothing was later than %s", lost, took, late)
+	late = max(late, latestWindow(t, near))
+	anyway := latestWindow(t, idle)
+	t.Logf("the latest window or decision was %s late, and %s without a backlog", late.Round(time.Millisecond), anyway.Round(time.Millisecond))
+	require.LessOrEqual(t, late, max(onTime, anyway+time.Second))
+}
+
+// latestWindow is how late the latest window was fired.
+func latestWindow(t *testing.T, pool *pgxpool.Pool) (late time.Duration) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), "select max(fired_at - window_at) from squidmesh_fire").Scan(&late))
+	return late
 }

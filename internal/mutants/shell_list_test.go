@@ -9,6 +9,7 @@ type shellMutant struct {
 
 const (
 	inShell   = "./internal/e2e"
+	inRuntime = "./squidmesh"
 	inPG      = "./squidmesh/pgstore"
 	inSQLite  = "./squidmesh/sqlitestore"
 	inAdapter = "./riveradapter"
@@ -37,6 +38,23 @@ var shellMutants = []shellMutant{
 		"if memory == nil || memory.version != run.Version || !memory.lastAt.Equal(run.LastAt) {",
 		"if memory == nil {",
 	}, inShell, "TestUnblock_AfterAnotherProcessDidIsRefused"},
+
+	// Lanes.
+	{mutant{
+		"a list that was full waits for the next tick", "squidmesh/lane.go",
+		"svc.goOn(l, report) && t.done > 0",
+		"svc.goOn(l, report) && t.done < 0",
+	}, inRuntime, "TestLane_GoesStraightOn"},
+	{mutant{
+		"lanes hurry past what cannot be helped", "squidmesh/lane.go",
+		"svc.goOn(l, report) && t.done > 0",
+		"svc.goOn(l, report)",
+	}, inRuntime, "TestLane_DoesNotHurryPastWhatCannotBeHelped"},
+	{mutant{
+		"jobs are handed out in one transaction, however many they are", "squidmesh/sweep.go",
+		"slices.Chunk(found.retry, maxRetryBatch)",
+		"slices.Chunk(found.retry, sweepLimit)",
+	}, inRuntime, "TestLane_RetriesFarAwayJobByJob"},
 
 	// The fence.
 	{mutant{

@@ -34,7 +34,8 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	}
 
 	batch := &pgx.Batch{}
-	if _, ok := tx.(*pipelined); !ok { // which has the settings
+	p, ok := tx.(*pipelined)
+	if !ok { // else it has the settings
 		batch.Queue(planned) // a tick that was planned while there were few steps was seen to read a million of them for half a second
 	}
 	alive := tick.Heartbeat
@@ -63,7 +64,13 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	if tick.Only != squidmesh.TickLease {
 		s.look(batch, tick, alive, now, lease, &report)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	var err error
+	if ok {
+		err = p.send(ctx, batch.QueuedQueries...)
+	} else {
+		err = tx.SendBatch(ctx, batch).Close()
+	}
+	if err != nil {
 		return squidmesh.WorkerReport{}, err
 	}
 	return report, nil
