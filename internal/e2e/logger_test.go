@@ -68,6 +68,13 @@ func (s *sullen) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.Step
 	return s.noQueue.EnqueueStep(ctx, tx, job)
 }
 
+func (s *sullen) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+	if s.refuse.Load() {
+		return nil, errQueue
+	}
+	return s.noQueue.EnqueueSteps(ctx, tx, jobs)
+}
+
 // lineWriter sends each line that is written.
 type lineWriter chan []byte
 
