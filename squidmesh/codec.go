@@ -190,11 +190,16 @@ func stillSealedMessage(sealed json.RawMessage) string {
 
 // sealData seals what an entry tells if any of it was said by a function or a person.
 func (s sealer) sealData(ctx context.Context, e AuditEntry) (json.RawMessage, error) {
-	var said struct{ Error, Comment, Metadata json.RawMessage }
-	if s.codec == nil || json.Unmarshal(e.Data, &said) != nil || said.Error == nil && said.Comment == nil && said.Metadata == nil {
+	if s.codec == nil || !saysSomething(e.Data) {
 		return e.Data, nil
 	}
 	return s.seal(ctx, dataPlace(e), e.Data)
+}
+
+// saysSomething reports whether any of what an entry tells was said by a function or a person. Of one that is sealed it cannot tell.
+func saysSomething(data json.RawMessage) bool {
+	var said struct{ Error, Comment, Metadata json.RawMessage }
+	return json.Unmarshal(data, &said) == nil && (said.Error != nil || said.Comment != nil || said.Metadata != nil)
 }
 
 // The places of values. What is bound to a step is bound to its name, as outputs are found by it. No run's id is "trigger" or "fire".

@@ -45,3 +45,6 @@ func (rt *Runtime[TTx]) AgeNotes(by time.Duration) {
 		rt.specs.put(spec.shape, p)
 	}
 }
+
+// Differ says where a run is not what its audit adds up to.
+func Differ(stored, folded Snapshot) string { return differ(stored, folded) }

@@ -56,6 +56,15 @@ func (s migratedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (Hist
 	return answer, migratedError(s.traits, err)
 }
 
+func (s migratedStore[TTx]) Unsealed(ctx context.Context, tx TTx, q UnsealedQuery) (UnsealedPage, error) {
+	answer, err := s.Store.Unsealed(ctx, tx, q)
+	return answer, migratedError(s.traits, err)
+}
+
+func (s migratedStore[TTx]) SaveSealed(ctx context.Context, tx TTx, values SealedValues) error {
+	return migratedError(s.traits, s.Store.SaveSealed(ctx, tx, values))
+}
+
 func (s migratedStore[TTx]) TakeUntold(ctx context.Context, tx TTx, before time.Time, limit int) ([]EntryKey, error) {
 	answer, err := s.Store.TakeUntold(ctx, tx, before, limit)
 	return answer, migratedError(s.traits, err)

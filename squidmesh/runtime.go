@@ -111,6 +111,7 @@ func (e *ConfigError) Unwrap() []error { return e.Problems }
 // without Start; only executing needs it.
 type Runtime[TTx any] struct {
 	store    Store[TTx]
+	stored   Store[TTx] // the same without the codec: what stands in the database
 	executor Executor[TTx]
 	traits   StoreTraits
 	registry *registry
@@ -229,8 +230,9 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		return nil, &ConfigError{Problems: problems}
 	}
 	traits := c.Store.Traits()
+	stored := migratedStore[TTx]{c.Store, traits}
 	rt := &Runtime[TTx]{
-		store: sealedStore[TTx]{migratedStore[TTx]{c.Store, traits}, sealer{c.Codec, c.RequireSealed}}, executor: c.Executor, traits: traits, registry: reg,
+		store: sealedStore[TTx]{stored, sealer{c.Codec, c.RequireSealed}}, stored: stored, executor: c.Executor, traits: traits, registry: reg,
 		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
 	}
 	if _, ok := c.Executor.(Waker); ok {

@@ -55,6 +55,13 @@ type Store[TTx any] interface {
 	// History reads attempts and audit entries of a run in their order.
 	History(ctx context.Context, tx TTx, id RunID) (History, error)
 
+	// Unsealed finds runs that have values to be sealed within View. It opens and seals nothing.
+	Unsealed(ctx context.Context, tx TTx, q UnsealedQuery) (UnsealedPage, error)
+
+	// SaveSealed writes values in the place of those that stand there, of runs and triggers that the caller has locked, and nothing else
+	// of their rows. What it does not find it leaves out.
+	SaveSealed(ctx context.Context, tx TTx, values SealedValues) error
+
 	// TakeUntold deletes the notes that Apply made of audit entries of Untold transitions, up to an entry's time, at most limit, the first
 	// by run and number, and returns which entries those are, in any order. It leaves out what another transaction is taking.
 	TakeUntold(ctx context.Context, tx TTx, before time.Time, limit int) ([]EntryKey, error)

@@ -144,6 +144,11 @@ type FireQuery struct {
 	// Ahead selects what a window that starts then may have to wait for, of each trigger at most one of either: a fire whose run has
 	// not ended, and after it a fire that is queued for an earlier window. It takes no locks.
 	Ahead time.Time
+
+	// Commented selects those fires of one trigger that have a comment, in the order of their keys, behind the key After, at most Limit,
+	// without locks.
+	Commented bool
+	After     string
 }
 
 // CronChange is what one transaction writes about triggers, in this order.

@@ -428,6 +428,36 @@ var shellMutants = []shellMutant{
 		"if _, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
 	}, "./squidmesh", "TestCodec_SealsWhatOperatorsSay"},
 	{mutant{
+		"old values are sealed without the lock", "squidmesh/seal.go",
+		"locked, err := store.Lock(ctx, tx, LockQuery{Runs: []RunID{id}})",
+		"locked, err := Locked{Runs: map[RunID]Run{id: {}}}, error(nil)",
+	}, "./squidmesh", "TestSealRuns_LocksOneRunBeforeItReads"},
+	{mutant{
+		"errors of old attempts stay in the clear", "squidmesh/seal.go",
+		"if a.Error, err = s.failure(ctx, run.ID, a.Error); err != nil {",
+		"if _, err = s.failure(ctx, run.ID, a.Error); err != nil {",
+	}, "./squidmesh", "TestSealRuns/memory/SealsAllThatACodecWouldHaveSealed"},
+	{mutant{
+		"forgeries in the clear are sealed", "squidmesh/seal.go",
+		"Plain: !rt.config.RequireSealed,",
+		"Plain: true,",
+	}, "./squidmesh", "TestSealRuns/memory/TrustsNothingPlainWhereNoneIsToBe"},
+	{mutant{
+		"keys that are to be retired seal", "squidmesh/seal.go",
+		"if err == nil && slices.Contains(r.keys, id) {",
+		"if false {",
+	}, "./squidmesh", "TestSealRuns/memory/ChangesKeys"},
+	{mutant{
+		"old hashes are not found", "squidmesh/pgstore/sql/seal.sql",
+		"        select p.key_hash\n        union all\n",
+		"",
+	}, inPG, "TestStore/Seal_FindsWhatIsToBeSealed"},
+	{mutant{
+		"a failure that quotes a sealed one is not found", "squidmesh/pgstore/sql/seal.sql",
+		"^\\{\"step\"",
+		"\\{\"step\"",
+	}, inPG, "TestStore/Seal_FindsWhatIsToBeSealed"},
+	{mutant{
 		"a start does not keep the definition that it counts on", "squidmesh/pgstore/sql/spec.sql",
 		"for key share;",
 		";",

@@ -53,6 +53,9 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 	for _, key := range q.Keys {
 		var fires []squidmesh.Fire
 		for _, f := range tx.state.fires[key] {
+			if q.Commented && (f.Comment == "" || f.Key <= q.After) {
+				continue
+			}
 			if q.SignalID != "" && f.SignalID != q.SignalID || !q.LookBy.IsZero() && !late(f, q.LookBy) {
 				continue
 			}
@@ -69,6 +72,10 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 				return cmp.Or(b.WindowAt.Compare(a.WindowAt), cmp.Compare(b.Key, a.Key))
 			})
 			fires = capped(fires, q.Newest)
+		}
+		if q.Commented {
+			slices.SortFunc(fires, func(a, b squidmesh.Fire) int { return cmp.Compare(a.Key, b.Key) })
+			fires = capped(fires, q.Limit)
 		}
 		all = append(all, fires...)
 	}

@@ -44,6 +44,8 @@ func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]
 		statement, args["signal"] = "LockFire", q.SignalID
 	case !q.LookBy.IsZero():
 		statement, args["look"], args["limit"] = "LateFires", stamp(q.LookBy), q.Limit
+	case q.Commented:
+		statement, args["after"], args["limit"] = "CommentedFires", q.After, q.Limit
 	case !q.Ahead.IsZero():
 		statement, args["ahead"] = "FiresAhead", stamp(q.Ahead)
 	default:

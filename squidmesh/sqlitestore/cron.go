@@ -35,6 +35,8 @@ func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([
 		return query(ctx, tx, scanFire, s.sql("FireBySignal"), keys, q.SignalID)
 	case !q.LookBy.IsZero():
 		return query(ctx, tx, scanFire, s.sql("LateFires"), micros(q.LookBy), keys, q.Limit)
+	case q.Commented:
+		return query(ctx, tx, scanFire, s.sql("CommentedFires"), keys, q.After, q.Limit)
 	}
 	statement, last := "NewestFires", any(q.Newest)
 	if !q.Ahead.IsZero() {

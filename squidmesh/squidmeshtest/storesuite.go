@@ -15,7 +15,7 @@ func ExerciseStore[TTx any](t *testing.T, open func(t *testing.T) squidmesh.Stor
 	t.Helper()
 	for _, group := range []map[string]func(*storeBench[TTx]){
 		runTests[TTx](), applyTests[TTx](), transactionTests[TTx](), findTests[TTx](), leaseTests[TTx](), workerTests[TTx](), specTests[TTx](),
-		cronTests[TTx](), pruneTests[TTx](), untoldTests[TTx](),
+		cronTests[TTx](), pruneTests[TTx](), untoldTests[TTx](), sealTests[TTx](),
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

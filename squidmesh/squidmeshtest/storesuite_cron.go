@@ -53,7 +53,7 @@ func (b *storeBench[TTx]) triggers(q squidmesh.TriggerQuery) (rows []squidmesh.T
 func (b *storeBench[TTx]) fires(q squidmesh.FireQuery) (fires []squidmesh.Fire) {
 	b.Helper()
 	in := b.write
-	if q.Newest > 0 || !q.Ahead.IsZero() {
+	if q.Newest > 0 || !q.Ahead.IsZero() || q.Commented {
 		in = b.view
 	}
 	in(func(ctx context.Context, tx TTx) {

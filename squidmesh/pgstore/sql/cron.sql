@@ -112,6 +112,14 @@ order by f.look_at, f.window_at
 limit @limit
 for no key update of f skip locked;
 
+-- name: CommentedFires
+-- Of one trigger, by the primary key.
+select /* include Fire */
+from /* schema */squidmesh_fire as f left join /* schema */squidmesh_run as r on r.id = f.run_id
+where (f.workflow, f.name) in (select * from /* include Keys */) and f.key > @after and f.comment is not null
+order by f.key
+limit @limit;
+
 -- name: NewestFires
 -- A range of the index (workflow, name, window_at) for each trigger. The run of each is looked up by itself (offset 0): planned without
 -- the limit's value, a join would read all runs.

@@ -82,6 +82,14 @@ where f.look_at <= ? and (f.workflow, f.name) in (select value ->> 0, value ->> 
 order by f.look_at, f.window_at
 limit ?;
 
+-- name: CommentedFires
+-- Of one trigger, by the primary key.
+select /* include Fire */
+from squidmesh_fire as f left join squidmesh_run as r on r.id = f.run_id
+where (f.workflow, f.name) in (select value ->> 0, value ->> 1 from json_each(?1)) and f.key > ?2 and f.comment is not null
+order by f.key
+limit ?3;
+
 -- name: NewestFires
 -- Of one trigger, by the index (workflow, name, window_at), backwards.
 select /* include Fire */
