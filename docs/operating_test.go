@@ -102,6 +102,12 @@ func check(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
+func seal(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx], params squidmesh.SealParams) error {
+	result, err := rt.SealRuns(ctx, params)
+	slog.Info("sealed", "runs", result.Runs, "values", result.Values, "unreadable", result.Unreadable, "last", result.Last)
+	return err
+}
+
 var observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) {
 	if o.Entry.Kind == squidmesh.AuditFailed {
 		slog.Warn("step failed", "run", o.Run.ID, "workflow", o.Run.Workflow, "step", o.Entry.Name,

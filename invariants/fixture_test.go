@@ -1,6 +1,7 @@
 package invariants_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -31,8 +32,11 @@ type mode struct {
 func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx] {
 	t.Helper()
 	f := &fixture[TTx]{runs: map[string]squidmesh.RunID{}, going: make(chan struct{}), let: make(chan struct{})}
-	var err error
-	f.rt, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: &f.queue, Workflows: f.workflows(), ManualTick: true})
+	ring, err := squidmesh.NewKeyring("a", map[string][]byte{"a": bytes.Repeat([]byte{1}, 32)})
+	require.NoError(t, err)
+	f.rt, err = squidmesh.New(&squidmesh.Config[TTx]{
+		Store: store, Executor: &f.queue, Workflows: f.workflows(), ManualTick: true, Codec: ring,
+	})
 	require.NoError(t, err)
 	require.NoError(t, f.rt.Start(t.Context()))
 	t.Cleanup(func() {

@@ -37,6 +37,9 @@ type Invariant struct {
 	// Timed rules hold while a process runs, and after a grace.
 	Timed bool
 
+	// Optional rules hold only of databases that are run that way, so they are checked only if [Options] ask for them.
+	Optional bool
+
 	// SQL selects what breaks the rule: columns run and what.
 	SQL string
 }
@@ -72,7 +75,11 @@ type Options struct {
 	// Limit caps the violations of one rule. Zero means [DefaultLimit].
 	Limit int
 
-	// Only names the rules to check. Empty means all.
+	// Sealed asks for the rule values_are_sealed too: that nothing stands in the clear that a codec seals, as it should be once
+	// [squidmesh.Runtime.SealRuns] finds nothing more.
+	Sealed bool
+
+	// Only names the rules to check, among them optional ones. Empty means all that are not optional.
 	Only []string
 }
 
@@ -115,7 +122,10 @@ func parse(file string, options *Options) ([]Invariant, error) {
 		}
 		invariant := parseOne(section)
 		unknown = slices.DeleteFunc(unknown, func(name string) bool { return name == invariant.Name })
-		if len(options.Only) > 0 && !slices.Contains(options.Only, invariant.Name) {
+		switch {
+		case slices.Contains(options.Only, invariant.Name):
+		case invariant.Optional && options.Sealed:
+		case invariant.Optional || len(options.Only) > 0:
 			continue
 		}
 		if !invariant.Timed || options.Grace >= 0 {
@@ -139,6 +149,8 @@ func parseOne(section string) Invariant {
 			invariant.Name = strings.TrimSpace(line)
 		case isComment && text == "timed":
 			invariant.Timed = true
+		case isComment && text == "optional":
+			invariant.Optional = true
 		case isComment:
 			comment.WriteString(text + " ")
 		default:

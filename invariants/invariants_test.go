@@ -20,9 +20,10 @@ import (
 func TestDialectsHaveTheSameRules(t *testing.T) {
 	t.Parallel()
 
-	postgres, err := invariants.Postgres(nil)
+	all := &invariants.Options{Sealed: true}
+	postgres, err := invariants.Postgres(all)
 	require.NoError(t, err)
-	sqlite, err := invariants.SQLite(nil)
+	sqlite, err := invariants.SQLite(all)
 	require.NoError(t, err)
 	bare := func(all []invariants.Invariant) []invariants.Invariant {
 		all = slices.Clone(all)
@@ -43,7 +44,7 @@ func TestDialectsHaveTheSameRules(t *testing.T) {
 func TestEveryRuleHasAMutant(t *testing.T) {
 	t.Parallel()
 
-	rules, err := invariants.Postgres(nil)
+	rules, err := invariants.Postgres(&invariants.Options{Sealed: true})
 	require.NoError(t, err)
 	for _, rule := range rules {
 		require.NotEmpty(t, mutants[rule.Name], "%s: a rule that nothing can break proves nothing", rule.Name)
@@ -67,6 +68,13 @@ func TestOptions(t *testing.T) {
 	untimed, err := invariants.SQLite(&invariants.Options{Grace: -1})
 	require.NoError(t, err)
 	require.False(t, slices.ContainsFunc(untimed, func(i invariants.Invariant) bool { return i.Timed }))
+	require.False(t, slices.ContainsFunc(untimed, func(i invariants.Invariant) bool { return i.Optional }), "nobody has asked")
+	for _, asked := range []*invariants.Options{{Sealed: true, Only: []string{"open_counter"}}, {Only: []string{"open_counter", "values_are_sealed"}}} {
+		both, err := invariants.SQLite(asked)
+		require.NoError(t, err)
+		require.Len(t, both, 2)
+		require.True(t, both[1].Optional)
+	}
 }
 
 func TestOptions_RefusesBadOnes(t *testing.T) {
@@ -118,7 +126,7 @@ func TestPostgres_MutantsTripTheirRules(t *testing.T) {
 
 	pool := dbtest.Postgres(t)
 	newFixture(t, pgstore.New(pool, &pgstore.Options{Lease: time.Hour})) // it does not tick
-	clean, err := invariants.CheckPostgres(t.Context(), pool, nil)
+	clean, err := invariants.CheckPostgres(t.Context(), pool, &invariants.Options{Sealed: true})
 	require.NoError(t, err)
 	require.Empty(t, clean)
 
@@ -152,7 +160,7 @@ func TestSQLite_MutantsTripTheirRules(t *testing.T) {
 
 	store := dbtest.SQLite(t, nil)
 	newFixture(t, store)
-	clean, err := invariants.CheckSQLite(t.Context(), store.DB(), nil)
+	clean, err := invariants.CheckSQLite(t.Context(), store.DB(), &invariants.Options{Sealed: true})
 	require.NoError(t, err)
 	require.Empty(t, clean)
 

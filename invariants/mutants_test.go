@@ -2,6 +2,19 @@ package invariants_test
 
 // mutants plant the violations: statements by the rule that each must trip.
 var mutants = map[string][]string{
+	"values_are_sealed": {
+		`update squidmesh_run set payload = '{"mode":"done"}' where id = {done}`,
+		`update squidmesh_run set key_hash = 'go:x' where id = {done}`,
+		`update squidmesh_run set reason = '{"step":"ship","attempt":1,"code":"error","message":"(sealed)"}' where id = {undone}`,
+		`update squidmesh_run set reason = '{"step":"ship","attempt":1,"code":"error","message":"no","details":{"$sealed":{}}}' where id = {undone}`,
+		`update squidmesh_attempt set error = '{"step":"ship","attempt":1,"code":"error","message":"no ship"}' where run_id = {undone}`,
+		`update squidmesh_event set output = '{}' where run_id = {approved} and kind = 'approved'`,
+		`update squidmesh_event set data = '{"comment":"yes"}' where run_id = {approved} and kind = 'approved'`,
+		`update squidmesh_event set data = '{"run_status":"failed","error":{}}' where run_id = {undone} and kind = 'failed'`,
+		`update squidmesh_event set data = '{"metadata":{}}' where run_id = {approved} and kind = 'approved'`,
+		`update squidmesh_trigger set comment = 'why'`,
+		`update squidmesh_fire set comment = 'why' where key like 'now:%'`,
+	},
 	"open_counter":     {`update squidmesh_run set open = open + 1 where id = {review}`, `update squidmesh_run set open = 1 where id = {done}`},
 	"retrying_counter": {`update squidmesh_run set retrying = 0 where id = {retry}`},
 	"terminal_run_is_closed": {

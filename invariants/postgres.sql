@@ -648,3 +648,35 @@ select f.run_id as run, 'fire ' || f.key || ' of ' || f.workflow || '/' || f.nam
 from /* schema */squidmesh_fire as f
 where f.look_at < clock_timestamp() - /* grace */ 60 * interval '1 second'
     and exists (select 1 from fired as k where k.workflow = f.workflow and k.name = f.name);
+
+-- name: values_are_sealed
+-- optional
+-- Every value that a codec seals has been sealed: payloads and what is kept of them under a key, results, failures, and what people say.
+-- why: What stands in the clear can be read by whoever may read the table, and put there by whoever may write to it.
+with failure (run, error, of) as (
+    select r.id, r.reason::text, 'the reason' from /* schema */squidmesh_run as r
+    union all
+    select a.run_id, a.error::text, 'the error of attempt ' || a.attempt || ' of step ' || a.name from /* schema */squidmesh_attempt as a
+),
+value (run, text, of) as (
+    select r.id, r.payload::text, 'the payload' from /* schema */squidmesh_run as r
+    union all
+    select r.id, r.key_hash, 'the hash of the payload' from /* schema */squidmesh_run as r
+    union all
+    select e.run_id, e.output::text, 'the output in entry ' || e.seq from /* schema */squidmesh_event as e
+    union all
+    select e.run_id, e.data::text, 'what was said in entry ' || e.seq
+    from /* schema */squidmesh_event as e
+    where e.data::text like any (array['%"error":%', '%"comment":%', '%"metadata":%'])
+    union all
+    select null, t.comment, 'the comment on trigger ' || t.workflow || '/' || t.name from /* schema */squidmesh_trigger as t
+    union all
+    select f.run_id, f.comment, 'the comment on fire ' || f.key || ' of ' || f.workflow || '/' || f.name from /* schema */squidmesh_fire as f
+)
+select run, of || ' is in the clear' as what
+from value
+where text not like '{"$sealed":%'
+union all
+select run, of || ' is in the clear'
+from failure
+where error !~ '^\{"step":"[^"]*",("phase":"[^"]*",)?"attempt":\d+,"code":"([^"\\]|\\.)*","message":"\(sealed\)","details":\{"\$sealed":';
