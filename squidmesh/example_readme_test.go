@@ -132,6 +132,17 @@ func TestReadme_CodeIsThatOfTheExamples(t *testing.T) {
 	}
 }
 
+// The drawing of the README's workflow is what Mermaid makes of it.
+func TestReadme_WorkflowIsDrawn(t *testing.T) {
+	t.Parallel()
+
+	spec, err := squidmesh.Compile(Checkout(&Shop[*sql.Tx]{}))
+	require.NoError(t, err)
+	page, err := os.ReadFile("../docs/states.md")
+	require.NoError(t, err)
+	require.Contains(t, string(page), "```mermaid\n"+spec.Mermaid()+"```\n")
+}
+
 func unindented(code string) string {
 	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
 }

@@ -50,6 +50,7 @@ var rules = []rule{
 	{"decisions are recorded", ruleDecisions},
 	{"replay is guarded", ruleReplay},
 	{"status has its precedence", ruleStatus},
+	{"statuses change as drawn", ruleDrawn},
 }
 
 var standing = []rule{
