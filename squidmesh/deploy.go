@@ -108,13 +108,16 @@ func (rt *Runtime[TTx]) foresee(ctx context.Context, workflow string, o DeployOp
 	}
 	for {
 		var page []Outlook
-		err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-			page, err = rt.foreseePage(ctx, tx, &q)
+		var behind RunQuery
+		err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
+			behind = q
+			page, err = rt.foreseePage(ctx, tx, &behind)
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		q = behind
 		for _, outlook := range page {
 			report.add(outlook, o.Named)
 			if o.Each != nil {

@@ -192,7 +192,7 @@ func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayPa
 		return StartResult{}, err
 	}
 	var s pendingStart
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		s, err = rt.prepareReplay(ctx, tx, id, params)
 		return err
 	})

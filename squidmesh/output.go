@@ -21,7 +21,7 @@ func (rt *Runtime[TTx]) Output(ctx context.Context, id RunID, step string, into 
 		return err
 	}
 	var output json.RawMessage
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		output, err = rt.readOutput(ctx, tx, id, step)
 		return err
 	})

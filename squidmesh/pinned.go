@@ -2,7 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -80,25 +79,15 @@ func (rt *Runtime[TTx]) saveSpecs(ctx context.Context, age time.Duration, specs 
 	if len(due) == 0 {
 		return nil
 	}
-	for try := 1; ; try++ {
-		err := rt.inTime(ctx, func(ctx context.Context) error {
-			return rt.ownTx(ctx, func(ctx context.Context, tx TTx) error {
-				_, err := rt.store.SaveSpecs(ctx, tx, due, true)
-				return err
-			})
-		})
-		switch {
-		case err == nil:
-			rt.markSaved(due...)
-			return nil
-		case silent(err) && ctx.Err() == nil: // on another connection, until the caller has no more time
-		case ctx.Err() != nil || try >= commitAttempts || !rt.traits.Transient(err) && !errors.Is(err, ErrCommitUnknown):
-			return saveError(due, err)
-		}
-		if err := pause(ctx, backoff(try)); err != nil {
-			return saveError(due, err)
-		}
+	err := rt.insist(ctx, rt.ownTx, rt.writeMayPass, func(ctx context.Context, tx TTx) error {
+		_, err := rt.store.SaveSpecs(ctx, tx, due, true)
+		return err
+	})
+	if err != nil {
+		return saveError(due, err)
 	}
+	rt.markSaved(due...)
+	return nil
 }
 
 // saveSpecTx is saveSpecs within a caller's transaction, which may be long and may roll back. What the database was told before stands.

@@ -67,7 +67,7 @@ func (rt *Runtime[TTx]) InspectRun(ctx context.Context, id RunID, options *Inspe
 		return nil, err
 	}
 	var in *Inspection
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		in, err = rt.InspectRunTx(ctx, tx, id, options)
 		return err
 	})
@@ -202,7 +202,7 @@ func (rt *Runtime[TTx]) ListRuns(ctx context.Context, params ListParams) (RunPag
 		return RunPage{}, err
 	}
 	var page RunPage
-	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err = rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		page.Runs, err = rt.store.Find(ctx, tx, q)
 		return err
 	})

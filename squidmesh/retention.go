@@ -64,7 +64,7 @@ const (
 // returns what it deleted. Any number of processes may prune at once; they share the work. What an error or a crash
 // interrupts is deleted whole batches at a time: the count says how far it came, and the next call goes on.
 //
-// Errors: [*InputError], [ErrInsideTransaction].
+// Errors: [*InputError], [ErrInsideTransaction], [ErrCommitUnknown], after which the count may lack a batch.
 func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, error) {
 	var all Pruned
 	if err := outsideTx(ctx); err != nil {
@@ -73,23 +73,16 @@ func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, err
 	if err := r.check(); err != nil {
 		return all, err
 	}
-	for try, shapes := 1, false; ; {
+	for shapes := false; ; {
 		pruned, more, err := rt.pruneBatch(ctx, r, shapes)
-		switch {
-		case err != nil && rt.traits.Transient(err) && try < commitAttempts:
-			if err := pause(ctx, backoff(try)); err != nil {
-				return all, fmt.Errorf("prune: %w", err)
-			}
-			try++
-			continue
-		case err != nil:
+		if err != nil {
 			return all, err
 		}
 		all.add(pruned)
 		if shapes && !more {
 			return all, nil
 		}
-		try, shapes = 1, !more // definitions come last, when their runs are gone
+		shapes = !more // definitions come last, when their runs are gone
 	}
 }
 
@@ -103,7 +96,7 @@ func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, 
 		return Pruned{}, err
 	}
 	var pruned Pruned
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err
@@ -123,7 +116,7 @@ func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, 
 // be more.
 func (rt *Runtime[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) (pruned Pruned, more bool, err error) {
 	var q PruneQuery
-	err = rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
+	err = rt.insist(ctx, rt.store.InTx, rt.traits.Transient, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err

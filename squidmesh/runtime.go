@@ -109,6 +109,10 @@ func (e *ConfigError) Unwrap() []error { return e.Problems }
 
 // Runtime runs workflows inside this process. Its methods are safe for concurrent use. Those that start and operate runs work
 // without Start; only executing needs it.
+//
+// What a method does in a transaction of its own it tries again on another connection when it gets no answer for about a lease, for as long as
+// the caller's context lets it, and a few times after errors that may pass: give it a context that ends. What a Tx method does goes over the
+// caller's transaction, where nothing can be tried again: the context is its only bound.
 type Runtime[TTx any] struct {
 	store    Store[TTx]
 	stored   Store[TTx] // the same without the codec: what stands in the database

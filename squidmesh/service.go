@@ -127,7 +127,8 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 
 // Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
 // background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
-// and are fired by the processes that know them. Start before the queue's own client. It fails if the database does not answer.
+// and are fired by the processes that know them. Start before the queue's own client. It fails if the database is away; where connections
+// die in silence, it tries others until the context ends.
 //
 // The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
 // nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
@@ -163,18 +164,19 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	if w, ok := rt.config.Store.(Warner); ok {
-		for _, warning := range w.Warnings(ctx) {
-			rt.logger.Warn("squidmesh: " + warning)
-		}
+		rt.warn(ctx, w)
 	}
-	sent := time.Now()
-	report, err := rt.register(ctx, line.InTx)
+	report, sent, err := rt.register(ctx, line.InTx)
 	if err != nil {
 		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
 	}
 	rt.prove(svc, sent)
 	svc.worker.Store(int64(report.Registered))
-	if err := joinTroubles(rt.takeOver(ctx, report.Orphans).troubles); err != nil {
+	err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
+	for silent(err) && ctx.Err() == nil {
+		err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
+	}
+	if err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	rt.service.Store(svc)
@@ -216,17 +218,29 @@ func (rt *Runtime[TTx]) worker() *Worker {
 	return worker
 }
 
-// register writes this process's worker row, and the rows of its triggers.
-func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (WorkerReport, error) {
-	var report WorkerReport
+// warn logs what the store has to say. Nobody waits for that on a connection which does not answer.
+func (rt *Runtime[TTx]) warn(ctx context.Context, w Warner) {
+	ctx, cancel := context.WithTimeout(ctx, rt.patience())
+	defer cancel()
+	for _, warning := range w.Warnings(ctx) {
+		rt.logger.Warn("squidmesh: " + warning)
+	}
+}
+
+// register writes this process's worker row, and the rows of its triggers. It returns when that was sent. A try that may have taken effect
+// without an answer is taken back by the next one, whose worker is another.
+func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (report WorkerReport, sent time.Time, err error) {
 	var owed []Fire
-	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+	var former WorkerID
+	err = rt.insist(ctx, inTx, rt.writeMayPass, func(ctx context.Context, tx TTx) (err error) {
+		sent = time.Now()
 		report, err = rt.store.Workers(ctx, tx, WorkerTick{
-			Register: rt.worker(), Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
+			Register: rt.worker(), Resign: former, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
 		})
 		if err != nil {
 			return err
 		}
+		former = report.Registered
 		owed, err = rt.registerTriggers(ctx, tx, report.Now)
 		return err
 	})
@@ -234,7 +248,7 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (Worke
 		rt.waker.wake(rt.config.Queue)
 		rt.observeFires(ctx, owed...)
 	}
-	return report, err
+	return report, sent, err
 }
 
 // Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the

@@ -19,13 +19,21 @@ var errSilent = errors.New("the database did not answer in time")
 // maxPatience bounds one try of a transaction where leases are long.
 const maxPatience = 30 * time.Second
 
+// longestPatience bounds a try that has been given more time again and again.
+const longestPatience = time.Hour
+
 // patience is how long one try of a transaction of the runtime's own may take: about a lease. A connection that has died in silence answers
 // to nobody, while a new one may work.
 func (rt *Runtime[TTx]) patience() time.Duration { return min(rt.traits.Lease, maxPatience) }
 
 // inTime runs one try. Its error is errSilent if the try took too long, and not its caller.
 func (rt *Runtime[TTx]) inTime(ctx context.Context, try func(ctx context.Context) error) error {
-	tried, cancel := context.WithTimeoutCause(ctx, rt.patience(), errSilent)
+	return within(ctx, rt.patience(), try)
+}
+
+// within runs one try, with so much time. Its error is as that of inTime.
+func within(ctx context.Context, patience time.Duration, try func(ctx context.Context) error) error {
+	tried, cancel := context.WithTimeoutCause(ctx, patience, errSilent)
 	defer cancel()
 	err := try(tried)
 	if err != nil && tried.Err() != nil && ctx.Err() == nil && !errors.Is(err, errSilent) {
@@ -37,6 +45,54 @@ func (rt *Runtime[TTx]) inTime(ctx context.Context, try func(ctx context.Context
 // inTx is InTx of the store, in time.
 func (rt *Runtime[TTx]) inTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
 	return rt.inTime(ctx, func(ctx context.Context) error { return rt.store.InTx(ctx, fn) })
+}
+
+// insist runs fn in a transaction, and again in another one, for as long as the caller has time while the database is silent, and a few times
+// after errors that may pass. So fn must do no harm twice. A try whose transaction had begun is followed by one with twice its time: what
+// takes as long as it does, such as a read of many rows, comes to its end too.
+func (rt *Runtime[TTx]) insist(ctx context.Context, inTx inTxFunc[TTx], mayPass func(error) bool, fn func(ctx context.Context, tx TTx) error) error {
+	patience := rt.patience()
+	for failed := 0; ; {
+		begun := false
+		err := within(ctx, patience, func(ctx context.Context) error {
+			return inTx(ctx, func(ctx context.Context, tx TTx) error {
+				begun = true
+				return fn(ctx, tx)
+			})
+		})
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return err
+		case silent(err) && begun:
+			patience = longer(patience)
+		case silent(err):
+		case mayPass(err) && failed+1 < commitAttempts:
+			failed++
+		default:
+			return err
+		}
+		if err := pause(ctx, backoff(failed+1)); err != nil {
+			return err
+		}
+	}
+}
+
+// longer is how long the try after one that got no answer may take.
+func longer(patience time.Duration) time.Duration { return min(2*patience, longestPatience) }
+
+// writeMayPass reports whether a transaction that does no harm twice may succeed, or have succeeded, after an error.
+func (rt *Runtime[TTx]) writeMayPass(err error) bool {
+	return rt.traits.Transient(err) || errors.Is(err, ErrCommitUnknown)
+}
+
+// readMayPass is the same of one that only reads. What the server ended at a time limit of its own was not to take longer.
+func (rt *Runtime[TTx]) readMayPass(err error) bool {
+	return rt.traits.Transient(err) && !timedOut(rt.traits, err)
+}
+
+// view is View of the store, tried again: fn may be called more than once.
+func (rt *Runtime[TTx]) view(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	return rt.insist(ctx, rt.store.View, rt.readMayPass, fn)
 }
 
 // silent reports whether a try was given up, and certainly did nothing.

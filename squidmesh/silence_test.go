@@ -13,10 +13,19 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
-// mute is a store with connections that die in silence: so many transactions, and so many prunes, get no answer.
+// mute is a store with connections that die in silence: so many transactions, and so many prunes, get no answer. Listings may be slow.
 type mute struct {
 	squidmesh.Store[*memstore.Tx]
-	silent, prunes atomic.Int64
+	silent, prunes, slow atomic.Int64
+}
+
+func (m *mute) Find(ctx context.Context, tx *memstore.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+	select {
+	case <-time.After(time.Duration(m.slow.Load())):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return m.Store.Find(ctx, tx, q)
 }
 
 func (m *mute) InTx(ctx context.Context, fn func(ctx context.Context, tx *memstore.Tx) error) error {
@@ -118,5 +127,29 @@ func TestSilence_OfAPrune(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, page.Runs)
 		require.NoError(t, c.rt.Stop(t.Context()))
+	})
+}
+
+// A read that is slow, and not silent, comes to its end, and so does a prune.
+func TestSilence_IsNotSlowness(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		m, c := muted(t)
+		_, err := c.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+		require.NoError(t, err)
+		slow := 10 * m.Traits().Lease
+		m.slow.Store(int64(slow))
+		began := time.Now()
+		page, err := c.rt.ListRuns(t.Context(), squidmesh.ListParams{})
+		require.NoError(t, err)
+		require.Len(t, page.Runs, 1)
+		require.Less(t, time.Since(began), 4*slow)
+
+		ctx, cancel := context.WithTimeout(t.Context(), slow/2)
+		defer cancel()
+		_, err = c.rt.ListRuns(ctx, squidmesh.ListParams{})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotContains(t, err.Error(), "the database did not answer in time")
 	})
 }

@@ -115,7 +115,7 @@ func (rt *Runtime[TTx]) ExplainRun(ctx context.Context, id RunID) (*Explanation,
 		return nil, err
 	}
 	var ex Explanation
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		ex, err = rt.explain(ctx, tx, id)
 		return err
 	})

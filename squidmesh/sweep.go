@@ -79,7 +79,7 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 		return rt.sendAgain(ctx, svc.repeated(report))
 	}
 	var found fates
-	err := rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 		found, err = rt.fates(ctx, tx, report.Overdue)
 		return err
 	})

@@ -32,14 +32,18 @@ func (p TriggerParams) check() error {
 // who started the run in its audit, where it is "cron" if there is none.
 //
 // The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [*InputError], [ErrDispatch],
-// [ErrInsideTransaction], [ErrSeal].
+// [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown].
 func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) (Fire, error) {
 	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
 		return Fire{}, err
 	}
+	id, err := newFireID()
+	if err != nil {
+		return Fire{}, err
+	}
 	var f Fire
-	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		f, err = rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, params)
+	err = rt.operateTrigger(ctx, func(ctx context.Context, tx TTx) (err error) {
+		f, err = rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, id, params)
 		return err
 	})
 	if err != nil {
@@ -51,12 +55,16 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 }
 
 // FireTriggerTx is FireTrigger within the caller's transaction. Besides its errors there is [ErrTxUnusable], of a transaction that has
-// ended or was given up.
+// ended or was given up, instead of [ErrCommitUnknown].
 func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) (Fire, error) {
 	if err := cmp.Or(checkJoin(ctx, tx), params.check()); err != nil {
 		return Fire{}, err
 	}
-	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, params)
+	id, err := newFireID()
+	if err != nil {
+		return Fire{}, err
+	}
+	f, err := rt.fireNow(ctx, tx, TriggerKey{workflow, trigger}, id, params)
 	if err != nil {
 		return Fire{}, rt.joinError(err)
 	}
@@ -64,7 +72,17 @@ func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, tri
 	return f, nil
 }
 
-func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, params TriggerParams) (Fire, error) {
+// newFireID makes the key and the signal id of a fire by hand.
+func newFireID() (string, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make a signal id: %w", err)
+	}
+	return "now:" + id.String(), nil
+}
+
+// fireNow writes the fire that has the id, unless that has been written: then it returns it as it is.
+func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, id string, params TriggerParams) (Fire, error) {
 	row, now, err := rt.lockTrigger(ctx, tx, key)
 	if err != nil {
 		return Fire{}, fmt.Errorf("fire: %w", err)
@@ -73,13 +91,13 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, par
 	if err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return Fire{}, fmt.Errorf("make a signal id: %w", err)
+	f := newFire(row, id, windowAt(s, now), now)
+	f.SignalID, f.Actor, f.Comment = id, params.Actor, params.Comment
+	written, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now)
+	if err == nil && len(written) == 0 {
+		f, _, err = rt.fireOf(ctx, tx, key, []string{id})
 	}
-	f := newFire(row, "now:"+id.String(), windowAt(s, now), now)
-	f.SignalID, f.Actor, f.Comment = f.Key, params.Actor, params.Comment
-	if _, err := rt.saveFires(ctx, tx, CronChange{NewFires: []Fire{f}}, now); err != nil {
+	if err != nil {
 		return Fire{}, fmt.Errorf("fire %s: %w", key, err)
 	}
 	return f, nil
@@ -87,12 +105,14 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key TriggerKey, par
 
 // PauseTrigger stops a cron trigger in all processes, until [Runtime.ResumeTrigger]. Windows during a pause are not missed: they do
 // not exist. What was fired before goes on. The trigger's row keeps who paused it, when and why. Pausing a paused trigger changes
-// nothing, not even that. Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal].
+// nothing, not even that. Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal], and [ErrCommitUnknown], after which
+// it can be repeated.
 func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
 	return rt.pauseTrigger(ctx, TriggerKey{workflow, trigger}, true, params)
 }
 
-// PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
+// PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, with [ErrTxUnusable] for
+// [ErrCommitUnknown].
 func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
 	return rt.joinPauseTrigger(ctx, tx, TriggerKey{workflow, trigger}, true, params)
 }
@@ -103,7 +123,8 @@ func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger str
 	return rt.pauseTrigger(ctx, TriggerKey{workflow, trigger}, false, params)
 }
 
-// ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, and [ErrTxUnusable].
+// ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, with [ErrTxUnusable] for
+// [ErrCommitUnknown].
 func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
 	return rt.joinPauseTrigger(ctx, tx, TriggerKey{workflow, trigger}, false, params)
 }
@@ -113,7 +134,13 @@ func (rt *Runtime[TTx]) pauseTrigger(ctx context.Context, key TriggerKey, paused
 	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
 		return err
 	}
-	return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error { return rt.setPaused(ctx, tx, key, paused, params) })
+	return rt.operateTrigger(ctx, func(ctx context.Context, tx TTx) error { return rt.setPaused(ctx, tx, key, paused, params) })
+}
+
+// operateTrigger runs fn, which must do no harm twice, in a transaction of its own until its fate is known, as an operator's commit about a
+// run is.
+func (rt *Runtime[TTx]) operateTrigger(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	return rt.insist(ctx, rt.store.InTx, rt.writeMayPass, fn)
 }
 
 // joinPauseTrigger pauses or resumes a trigger within the caller's transaction.
@@ -224,7 +251,8 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 		params.Fires = 10
 	}
 	var list []TriggerInspection
-	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
+	err = rt.view(ctx, func(ctx context.Context, tx TTx) error {
+		list = nil
 		rows, err := rt.store.Triggers(ctx, tx, TriggerQuery{Workflow: params.Workflow})
 		if err != nil || len(rows) == 0 {
 			return err

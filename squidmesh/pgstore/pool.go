@@ -16,6 +16,11 @@ const (
 	silenceTimeout = 5 * time.Second
 )
 
+// leaveTimeout is how long pgx may take leave of a connection that it gives up in the middle of a statement. By itself it waits for fifteen
+// seconds for the server to hang up, and so long the connection's place in the pool is taken: a pool whose connections have died in silence
+// could make no new one.
+const leaveTimeout = 2 * time.Second
+
 // A connection on which nothing passes is probed, so that one which waits for an answer, or for a notification, is found dead as well.
 const (
 	probeAfter = 3 * time.Second
@@ -35,7 +40,8 @@ type PoolOptions struct {
 //
 // It sets PingTimeout to a second and ConnectTimeout to five, and has TCP connections, whoever dials them, end when the server's host has
 // acknowledged nothing for about five seconds, on Linux also while something that was sent is under way. A statement may take as long as it
-// does, while the host answers. What is set stays: timeouts that are not zero, the DialFunc, which is called as before, a TCP_USER_TIMEOUT of
+// does, while the host answers. A connection that pgx gives up in the middle of a statement leaves its place in the pool after two seconds:
+// no deadline that is set on a TCP connection lies further ahead. What is set stays: timeouts that are not zero, the DialFunc, which is called as before, a TCP_USER_TIMEOUT of
 // its sockets and their keep-alive with that, and with Pooler a DefaultQueryExecMode that is not pgx's own default.
 func TunePool(config *pgxpool.Config, options *PoolOptions) {
 	if config.PingTimeout == 0 {
@@ -50,6 +56,7 @@ func TunePool(config *pgxpool.Config, options *PoolOptions) {
 		conn, err := dial(ctx, network, address)
 		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
 			limitSilence(tcp)
+			conn = hasty{tcp}
 		}
 		return conn, err
 	}
@@ -60,6 +67,16 @@ func TunePool(config *pgxpool.Config, options *PoolOptions) {
 		connect.DefaultQueryExecMode = pgx.QueryExecModeExec
 		connect.StatementCacheCapacity, connect.DescriptionCacheCapacity = 0, 0
 	}
+}
+
+// hasty is a connection of which nobody takes leave for long. pgx sets a deadline ahead for nothing else, unless it is told to.
+type hasty struct{ *net.TCPConn }
+
+func (c hasty) SetDeadline(t time.Time) error {
+	if latest := time.Now().Add(leaveTimeout); t.After(latest) {
+		t = latest
+	}
+	return c.TCPConn.SetDeadline(t)
 }
 
 // limitSilence has a connection end when the other host acknowledges nothing any more. A socket that refuses to be told works as before.

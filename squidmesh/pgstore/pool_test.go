@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -77,7 +79,7 @@ func TestTunePool_LimitsTheSilenceOfSockets(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { listener.Close() })
 	option := func(conn net.Conn, level, name int) (value int) {
-		raw, err := conn.(*net.TCPConn).SyscallConn()
+		raw, err := conn.(syscall.Conn).SyscallConn()
 		require.NoError(t, err)
 		require.NoError(t, raw.Control(func(fd uintptr) { value, err = syscall.GetsockoptInt(int(fd), level, name) }))
 		require.NoError(t, err)
@@ -106,4 +108,26 @@ func TestTunePool_LimitsTheSilenceOfSockets(t *testing.T) {
 	t.Cleanup(func() { own.Close() })
 	require.Equal(t, 60000, option(own, syscall.IPPROTO_TCP, userTimeout))
 	require.Equal(t, 60, option(own, syscall.IPPROTO_TCP, keepIdle))
+}
+
+// A pool whose connections have died in the middle of statements can soon make new ones.
+func TestTunePool_FreesThePlacesOfDeadConnections(t *testing.T) {
+	t.Parallel()
+
+	direct := dbtest.Postgres(t)
+	proxy, plain := dbtest.Proxied(t, direct)
+	config := plain.Config()
+	pgstore.TunePool(config, nil)
+	config.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	require.NoError(t, pool.Ping(t.Context()))
+	require.NotZero(t, proxy.Silence(wirecut.Silence{}))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.Error(t, pool.Ping(ctx))
+	began := time.Now()
+	require.NoError(t, pool.Ping(t.Context()))
+	require.Less(t, time.Since(began), 10*time.Second, "pgx would take fifteen")
 }
