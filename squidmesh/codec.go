@@ -16,7 +16,7 @@ import (
 // Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
 // results, errors (all but their code), comments and metadata of decisions, comments of who operated a trigger, and what a payload was
 // under an idempotency key. Jobs carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are
-// read as they are, unless [Config.RequireSealed] is set.
+// read as they are, unless [Config.RequireSealed] is set; [Runtime.SealRuns] seals them.
 //
 // Place names the run, trigger or fire, the field that a value belongs to, and what is stored in the clear beside it and says what it
 // means: of a payload the workflow, trigger and shape, of what a person or a function said the kind of entry, the actor and the time. A
@@ -69,13 +69,16 @@ func unreadable[T ~string | ~[]byte](sealed T) error {
 // sealMessage stands for the message of a sealed error, whose details are the envelope.
 const sealMessage = "(sealed)"
 
+// plainMessage stands for that of an error that is not sealed where it must be.
+const plainMessage = "(not sealed, which Config.RequireSealed asks for)"
+
 // plainRefused stands for a value that is not sealed where it must be: an envelope that nothing opens.
 const plainRefused = `{"$sealed":{"key":"","data":null}}`
 
 // sealer applies a codec. Without one it seals nothing and opens nothing.
 type sealer struct {
 	codec  Codec
-	strict bool // what steps read must be sealed
+	strict bool // what is read must be sealed
 }
 
 func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (_ json.RawMessage, err error) {
@@ -97,17 +100,12 @@ func (s sealer) seal(ctx context.Context, place string, value json.RawMessage) (
 	return encode.JSON(e)
 }
 
-// openStrictly is open for what steps read, and a start is compared with.
-func (s sealer) openStrictly(ctx context.Context, place string, value json.RawMessage) json.RawMessage {
-	if s.strict && len(value) > 0 && !isSealed(value) {
-		return json.RawMessage(plainRefused)
-	}
-	return s.open(ctx, place, value)
-}
-
-// open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is.
+// open returns the value in an envelope; the envelope itself if it cannot be opened; and any other value as it is, unless it must be sealed.
 func (s sealer) open(ctx context.Context, place string, value json.RawMessage) (opened json.RawMessage) {
-	if !isSealed(value) || s.codec == nil {
+	switch {
+	case s.strict && len(value) > 0 && !isSealed(value):
+		return json.RawMessage(plainRefused)
+	case !isSealed(value) || s.codec == nil:
 		return value
 	}
 	defer func() {
@@ -133,9 +131,6 @@ func (s sealer) sealText(ctx context.Context, place, text string) (string, error
 }
 
 func (s sealer) openText(ctx context.Context, place, text string) string {
-	if !isSealed(text) {
-		return text
-	}
 	return string(s.open(ctx, place, json.RawMessage(text)))
 }
 
@@ -144,6 +139,8 @@ func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepEr
 	switch {
 	case e == nil:
 		return nil, nil
+	case e.stored != nil:
+		return e.stored, nil
 	case stillSealed(e):
 		asStored := *e
 		asStored.Message = sealMessage
@@ -162,7 +159,14 @@ func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepEr
 }
 
 func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepError {
-	if e == nil || !isSealed(e.Details) {
+	switch {
+	case e == nil:
+		return nil
+	case s.strict && !stillSealed(e):
+		return &StepError{
+			Step: e.Step, Phase: e.Phase, Attempt: e.Attempt, Code: e.Code, At: e.At, Message: plainMessage, Details: json.RawMessage(plainRefused), stored: e,
+		}
+	case !isSealed(e.Details):
 		return e
 	}
 	plain := s.open(ctx, errorPlace(run, e), e.Details)
@@ -180,7 +184,7 @@ func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepErr
 
 // stillSealed reports whether an error is one that this process could not open.
 func stillSealed(e *StepError) bool {
-	return isSealed(e.Details) && (e.Message == sealMessage || e.Message == stillSealedMessage(e.Details))
+	return e.stored != nil || isSealed(e.Details) && (e.Message == sealMessage || e.Message == stillSealedMessage(e.Details))
 }
 
 // stillSealedMessage says to readers which key would open an error.
@@ -200,6 +204,14 @@ func (s sealer) sealData(ctx context.Context, e AuditEntry) (json.RawMessage, er
 func saysSomething(data json.RawMessage) bool {
 	var said struct{ Error, Comment, Metadata json.RawMessage }
 	return json.Unmarshal(data, &said) == nil && (said.Error != nil || said.Comment != nil || said.Metadata != nil)
+}
+
+// openData opens what an entry tells.
+func (s sealer) openData(ctx context.Context, e AuditEntry) json.RawMessage {
+	if !isSealed(e.Data) && !saysSomething(e.Data) {
+		return e.Data // which is never sealed
+	}
+	return s.open(ctx, dataPlace(e), e.Data)
 }
 
 // The places of values. What is bound to a step is bound to its name, as outputs are found by it. No run's id is "trigger" or "fire".

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -159,6 +160,147 @@ func TestCodec_RequireSealed(t *testing.T) {
 		Workflows: []squidmesh.Workflow{relay(squidmesh.Effect(func(context.Context, nothing) error { return nil }))},
 	})
 	require.ErrorContains(t, err, "RequireSealed")
+}
+
+// A failure decides what the step after it does, and a comment what an operator believes: what is forged of them is neither read nor
+// shown, and nobody seals it.
+func TestCodec_RequireSealedOfFailuresAndComments(t *testing.T) {
+	t.Parallel()
+	store := dbtest.SQLite(t, nil)
+	heard := ""
+	workflow := squidmesh.Workflow{
+		Name: "refund", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+		Steps: []squidmesh.Step{
+			{Name: "charge", OnError: "refund", Do: squidmesh.Effect(func(context.Context, nothing) error { return errors.New("no money") })},
+			{Name: "refund", Do: squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+				failure, _ := squidmesh.Failure(ctx)
+				heard = failure.Message
+				return nil
+			})},
+		},
+	}
+	open := func(strict bool) *squidmesh.Runtime[*sql.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+			Store: store, Executor: refusingExecutor{}, Codec: keyring(t, "a"), RequireSealed: strict, DisableContinuation: true,
+			Workflows: []squidmesh.Workflow{workflow},
+		})
+		require.NoError(t, err)
+		return rt
+	}
+	deliver := func(rt *squidmesh.Runtime[*sql.Tx], id squidmesh.RunID, step string) squidmesh.Outcome {
+		require.NoError(t, rt.Start(t.Context()))
+		outcome, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: id, Step: step, Attempt: 1}.Delivery())
+		require.NoError(t, err)
+		require.NoError(t, rt.Stop(t.Context()))
+		return outcome
+	}
+	edit := func(statement string) {
+		_, err := store.DB().ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	run, err := open(true).StartRun(t.Context(), squidmesh.StartParams{Workflow: "refund"})
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.Done, deliver(open(true), run.ID, "charge").Kind)
+	var genuine, forged string
+	read := func(reason *string) {
+		require.NoError(t, store.DB().QueryRowContext(t.Context(), "select reason from squidmesh_run").Scan(reason))
+	}
+	read(&genuine)
+	edit(`update squidmesh_run set reason = '{"step":"charge","attempt":1,"code":"error","message":"pay mallory 4711","at":"2026-01-02T03:04:05Z"}'`)
+	read(&forged)
+
+	require.Equal(t, squidmesh.OutcomePayloadUnreadable, deliver(open(true), run.ID, "refund").Reason)
+	require.Empty(t, heard)
+	asked := open(true)
+	require.NoError(t, asked.Start(t.Context()))
+	ex, err := asked.ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.NoError(t, asked.Stop(t.Context()))
+	require.Contains(t, ex.Sentence, "in the clear, which Config.RequireSealed forbids")
+	edit(`update squidmesh_attempt set error = '{"step":"charge","attempt":1,"code":"error","message":"pay mallory 4711","at":"2026-01-02T03:04:05Z"}'`)
+	edit(`update squidmesh_event set data = '{"comment":"pay mallory 4711"}' where kind = 'failed'`)
+	shown := func(rt *squidmesh.Runtime[*sql.Tx]) string {
+		in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
+		require.NoError(t, err)
+		text, err := json.Marshal(in)
+		require.NoError(t, err)
+		return string(text)
+	}
+	require.Contains(t, shown(open(false)), "4711")
+	require.NotContains(t, shown(open(true)), "4711")
+	require.Contains(t, shown(open(true)), "(not sealed, which Config.RequireSealed asks for)")
+
+	// A commit of such a process writes the run's row: the forgery is not sealed with it, nor lost.
+	_, err = open(true).CancelRun(t.Context(), run.ID, squidmesh.CancelParams{})
+	require.NoError(t, err)
+	var after string
+	read(&after)
+	require.Equal(t, forged, after)
+
+	run, err = open(true).StartRun(t.Context(), squidmesh.StartParams{Workflow: "refund"})
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.Done, deliver(open(true), run.ID, "charge").Kind)
+	require.Equal(t, squidmesh.Done, deliver(open(true), run.ID, "refund").Kind)
+	require.Equal(t, "no money", heard)
+
+	sealer := squidmesh.SealedStrictly[*sql.Tx](store, keyring(t, "a"))
+	key := squidmesh.TriggerKey{Workflow: "refund", Trigger: "nightly"}
+	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+		trigger := squidmesh.TriggerState{TriggerKey: key, Expression: "@yearly", ChangedAt: time.Unix(1, 0), Actor: "ann", Comment: "4711"}
+		_, err := store.SaveCron(ctx, tx, squidmesh.CronChange{Register: []squidmesh.TriggerState{trigger}, Operated: []squidmesh.TriggerState{trigger}, NewFires: []squidmesh.Fire{{
+			TriggerKey: key, Key: "now:1", SignalID: "now:1", WindowAt: time.Unix(1, 0), FiredAt: time.Unix(1, 0), State: squidmesh.FireSkipped, Reason: "r", Comment: "4711",
+		}}})
+		require.NoError(t, err)
+		triggers, err := sealer.Triggers(ctx, tx, squidmesh.TriggerQuery{})
+		require.NoError(t, err)
+		fires, err := sealer.Fires(ctx, tx, squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{key}, Newest: 1})
+		require.NoError(t, err)
+		require.NotContains(t, triggers[0].Comment+fires[0].Comment, "4711")
+		return nil
+	}))
+}
+
+// A step that a failure led to waits for a process that can tell it what failed.
+func TestCodec_AFailureThatCannotBeOpenedIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	store := dbtest.SQLite(t, nil)
+	workflow := relay(squidmesh.Effect(func(context.Context, nothing) error { return errors.New("no money") }))
+	workflow.Steps[0].OnError = "third"
+	workflow.Steps = append(workflow.Steps, squidmesh.Step{Name: "third", Do: squidmesh.Effect(func(ctx context.Context, _ nothing) error {
+		failure, ok := squidmesh.Failure(ctx)
+		if !ok || failure.Message != "no money" {
+			return squidmesh.Fail(errors.New("what failed?"))
+		}
+		return nil
+	})})
+	open := func(codec squidmesh.Codec) *squidmesh.Runtime[*sql.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
+			Store: store, Executor: refusingExecutor{}, Codec: codec, DisableContinuation: true, Workflows: []squidmesh.Workflow{workflow},
+		})
+		require.NoError(t, err)
+		require.NoError(t, rt.Start(t.Context()))
+		return rt
+	}
+	right := open(keyring(t, "a"))
+	run, err := right.StartRun(t.Context(), squidmesh.StartParams{Workflow: "relay", Payload: word{"hello"}})
+	require.NoError(t, err)
+	deliver := func(rt *squidmesh.Runtime[*sql.Tx], step string) squidmesh.Outcome {
+		outcome, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: step, Attempt: 1}.Delivery())
+		require.NoError(t, err)
+		require.NoError(t, rt.Stop(t.Context()))
+		return outcome
+	}
+	deliver(right, "first")
+	wrong := open(keyring(t, "b"))
+	ex, err := wrong.ExplainRun(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.Contains(t, ex.Sentence, `sealed with key "a"`)
+	require.Equal(t, squidmesh.OutcomePayloadUnreadable, deliver(wrong, "third").Reason)
+	right = open(keyring(t, "a"))
+	require.Equal(t, squidmesh.Outcome{Kind: squidmesh.Done}, deliver(right, "third"))
+	in, err := right.InspectRun(t.Context(), run.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
 }
 
 // What is sealed is bound to what stands beside it in the clear: moved under another workflow, actor or time it does not open.

@@ -295,6 +295,10 @@ func (x explainer) due(row StepState) Reason {
 			name, row.Queue, w.Name, strings.Join(w.Queues, ", "))
 	case job.Unattended, !asked && !x.worked(row.Queue):
 		return because(ReasonQueuedNoWorker, never, never, "%s is due and waits in queue %s, which no process works.", name, row.Queue)
+	case sealed && key == "":
+		return because(ReasonPayloadUnreadable, never, never,
+			"%s is due, and what it reads is in the clear, which Config.RequireSealed forbids: find out who wrote it, and cancel the run or have it sealed by SealRuns of a process without RequireSealed.",
+			name)
 	case sealed:
 		return because(ReasonPayloadUnreadable, never, never,
 			"%s is due, and its input is sealed with key %s, which this process cannot open: give that key to the Codec of the workers, or cancel the run.",

@@ -27,6 +27,11 @@ func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
 	return sealedStore[TTx]{store, sealer{codec: codec}}
 }
 
+// SealedStrictly is Sealed where nothing in the clear is read.
+func SealedStrictly[TTx any](store Store[TTx], codec Codec) Store[TTx] {
+	return sealedStore[TTx]{store, sealer{codec: codec, strict: true}}
+}
+
 // Waiting is how many events wait for the shared commit in flight to end.
 func (rt *Runtime[TTx]) Waiting() int {
 	rt.group.mu.Lock()

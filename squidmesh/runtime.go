@@ -82,9 +82,9 @@ type Config[TTx any] struct {
 	// the same runs need its keys.
 	Codec Codec
 
-	// RequireSealed refuses payloads and results that are stored in the clear, as somebody who may write to the tables could put
-	// there: what reads one waits with [ErrUnreadable], as for a key that is missing. Set it once no run that was started
-	// without the Codec is to be read any more. It needs a Codec.
+	// RequireSealed refuses whatever the Codec seals and is stored in the clear, as somebody who may write to the tables could put it
+	// there. A step whose payload, input or failure is one waits with [ErrUnreadable], as for a key that is missing; comments and
+	// failures are not shown to operators, and stay as they are. Set it once [Runtime.SealRuns] finds nothing more. It needs a Codec.
 	RequireSealed bool
 
 	// Redact, if set, rewrites text before it leaves the runtime: what is logged, by steps with [Logger] too, what is recorded

@@ -30,7 +30,7 @@ func (s sealedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]Read
 	var payloads []RunID
 	for id, loaded := range all {
 		for name, output := range loaded.Outputs {
-			loaded.Outputs[name] = s.openStrictly(ctx, outputPlace(id, StepKey{name, PhaseDo}), output)
+			loaded.Outputs[name] = s.open(ctx, outputPlace(id, StepKey{name, PhaseDo}), output)
 		}
 		if len(loaded.Payload) > 0 {
 			payloads = append(payloads, id)
@@ -42,7 +42,7 @@ func (s sealedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]Read
 	runs, err := s.Store.Find(ctx, tx, RunQuery{IDs: payloads}) // whose columns tell the place
 	for _, run := range runs {
 		loaded := all[run.ID]
-		loaded.Payload = s.openStrictly(ctx, payloadPlace(run), loaded.Payload)
+		loaded.Payload = s.open(ctx, payloadPlace(run), loaded.Payload)
 		all[run.ID] = loaded
 	}
 	return all, err
@@ -55,7 +55,7 @@ func (s sealedStore[TTx]) InsertRun(ctx context.Context, tx TTx, run Run) (*Run,
 	}
 	taken, err := s.Store.InsertRun(ctx, tx, run)
 	if taken != nil {
-		hash := string(s.openStrictly(ctx, keyPlace(*taken), json.RawMessage(taken.KeyHash))) // the one place where it is compared
+		hash := string(s.open(ctx, keyPlace(*taken), json.RawMessage(taken.KeyHash))) // the one place where it is compared
 		*taken, _ = s.openRun(ctx, *taken)
 		taken.KeyHash = hash
 	}
@@ -91,8 +91,8 @@ func (s sealedStore[TTx]) History(ctx context.Context, tx TTx, id RunID) (Histor
 	}
 	for i := range history.Audit {
 		e := &history.Audit[i]
-		e.Data = s.open(ctx, dataPlace(*e), e.Data)
-		e.Output = s.openStrictly(ctx, outputPlace(id, e.StepKey), e.Output)
+		e.Data = s.openData(ctx, *e)
+		e.Output = s.open(ctx, outputPlace(id, e.StepKey), e.Output)
 	}
 	return history, err
 }
@@ -157,13 +157,13 @@ func (s sealer) sealRun(ctx context.Context, run Run, isNew bool) (_ Run, err er
 // does with a key that no caller has given.
 func (s sealer) openRun(ctx context.Context, run Run) (_ Run, changed bool) {
 	if len(run.Payload) > 0 {
-		run.Payload, changed = s.openStrictly(ctx, payloadPlace(run), run.Payload), true
+		run.Payload, changed = s.open(ctx, payloadPlace(run), run.Payload), true
 	}
 	if key := callersKey(run.Key); run.KeyHash != "" || key != run.Key {
 		run.Key, run.KeyHash, changed = key, "", true
 	}
-	if run.Reason != nil && isSealed(run.Reason.Details) {
-		run.Reason, changed = s.openError(ctx, run.ID, run.Reason), true
+	if opened := s.openError(ctx, run.ID, run.Reason); opened != run.Reason {
+		run.Reason, changed = opened, true
 	}
 	return run, changed
 }

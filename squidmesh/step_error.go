@@ -19,6 +19,8 @@ type StepError struct {
 	Details json.RawMessage `json:"details,omitempty"`
 	Stack   string          `json:"stack,omitempty"` // of a panic
 	At      time.Time       `json:"at"`
+
+	stored *StepError `json:"-"` // as it stands in the database, if that was refused; it goes back as it was
 }
 
 // Error codes of recorded failures that are not the step's own choice.

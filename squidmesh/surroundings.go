@@ -20,8 +20,8 @@ type Surroundings struct {
 	// cannot be asked.
 	Jobs map[string]JobState
 
-	// Unopened are the rows that are due and whose input the explaining process cannot open, each with the id of the key that it is
-	// sealed with.
+	// Unopened are the rows that are due and whose input, or the failure that led to them, the explaining process cannot open, each
+	// with the id of the key that it is sealed with; empty if it is not sealed and has to be.
 	Unopened map[StepKey]string
 }
 
@@ -272,6 +272,9 @@ func (rt *Runtime[TTx]) unopened(ctx context.Context, tx TTx, spec *Spec, run Ru
 		keys, sources := spec.step(row.Name).takes(row.Phase)
 		if sealed := unopened(sources, run.Payload, loaded.Outputs); len(keys) > 0 && sealed != nil {
 			found[row.StepKey] = keyOf(sealed)
+		}
+		if row.Cause != "" && run.Reason != nil && stillSealed(run.Reason) {
+			found[row.StepKey] = keyOf(run.Reason.Details)
 		}
 	}
 	return found, nil

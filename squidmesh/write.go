@@ -308,7 +308,11 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *writing) err
 	}
 	for _, r := range w.order {
 		for _, m := range r.members {
-			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
+			claim := m.c.Claim
+			if claim != nil && claim.Cause != nil && stillSealed(claim.Cause) {
+				return fmt.Errorf("failure that led to step %s of run %s: %w", claim.Name, claim.Run, unreadable(claim.Cause.Details))
+			}
+			if claim != nil && len(claim.Keys) > 0 {
 				if sealed := unopened(claim.Sources, r.carried.payload, r.carried.outputs); sealed != nil {
 					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, unreadable(sealed))
 				}
