@@ -244,7 +244,10 @@ func encodeDetails(details any) json.RawMessage {
 			return omitted(p.Detail)
 		}
 	}
-	mended := doc.mended() // which mends the others
+	mended := doc.mended() // which mends the others, and makes escapes of what no database takes
+	if len(mended) > maxDetails {
+		return omitted(fmt.Sprintf("%d bytes are more than %d", len(mended), maxDetails))
+	}
 	if isSealed(mended) {
 		return omitted(sealedReserved)
 	}

@@ -100,6 +100,10 @@ func TestDescribe(t *testing.T) {
 			WithDetails(strings.Repeat("x", maxDetails-1), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"8193 bytes are more than 8192"}`)},
 		},
+		"details above it once they are mended": {
+			WithDetails(json.RawMessage(`"`+strings.Repeat("\xff", maxDetails/2)+`"`), inner),
+			StepError{Message: "inner", Details: json.RawMessage(`{"omitted":"20482 bytes are more than 8192"}`)},
+		},
 		"details with one key twice": {
 			WithDetails(json.RawMessage(`{"a":1,"b":{"c\u0000":1,"c\\x00":2},"a":[{"d":1,"d":3}]}`), inner),
 			StepError{Message: "inner", Details: json.RawMessage(`{"a":[{"d":3}],"b":{"c\\x00":2}}`)},
