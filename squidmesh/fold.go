@@ -17,16 +17,11 @@ import (
 // change without a decision. The DeadlineAt of an attempt follows from the policy of the day, and would be the largest part of most
 // entries. A DueAt that had come when the row was reached is no later than that entry.
 func Fold(spec *Spec, entries []AuditEntry) (Snapshot, error) {
-	f := folding{spec: spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
-	for i, e := range entries {
-		var data AuditData
-		if err := json.Unmarshal(e.Data, &data); err != nil {
-			return Snapshot{}, fmt.Errorf("read entry %d of run %s: %w", e.Seq, e.Run, err)
+	f := newFolding(spec)
+	for _, e := range entries {
+		if err := f.read(e); err != nil {
+			return Snapshot{}, err
 		}
-		if e.Seq != i+1 || e.Run != entries[0].Run || spec.step(e.Name) == nil && e.Name != "" {
-			return Snapshot{}, fmt.Errorf("entry %d of run %s does not follow", e.Seq, e.Run)
-		}
-		f.enter(e, data)
 	}
 	return f.Snapshot, nil
 }
@@ -38,6 +33,23 @@ type folding struct {
 
 	entry AuditEntry // the one at hand
 	data  AuditData
+}
+
+func newFolding(spec *Spec) *folding {
+	return &folding{spec: spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
+}
+
+// read enters an entry as it is stored, which must follow those before it.
+func (f *folding) read(e AuditEntry) error {
+	var data AuditData
+	if err := json.Unmarshal(e.Data, &data); err != nil {
+		return fmt.Errorf("read entry %d of run %s: %w", e.Seq, e.Run, err)
+	}
+	if e.Seq != f.entry.Seq+1 || f.entry.Seq > 0 && e.Run != f.entry.Run || f.spec.step(e.Name) == nil && e.Name != "" {
+		return fmt.Errorf("entry %d of run %s does not follow", e.Seq, e.Run)
+	}
+	f.enter(e, data)
+	return nil
 }
 
 func (f *folding) enter(e AuditEntry, data AuditData) {

@@ -3,7 +3,6 @@ package squidmesh
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,21 +92,19 @@ func (rt *Runtime[TTx]) recall(ctx context.Context, tx TTx, keys []EntryKey) ([]
 
 // observation is what would have been told after the commit.
 func (u untold) observation() (Observation, error) {
-	last := len(u.entries) - 1
-	before, err := Fold(u.spec, u.entries[:last])
-	if err != nil {
-		return Observation{}, err
+	f, last := newFolding(u.spec), len(u.entries)-1
+	for _, e := range u.entries[:last] {
+		if err := f.read(e); err != nil {
+			return Observation{}, err
+		}
 	}
-	after, err := Fold(u.spec, u.entries)
-	if err != nil {
-		return Observation{}, err
-	}
-	o := Observation{Run: after.Run, Before: before.Run.Status, Entry: u.entries[last], Joined: true}
-	if row := before.Steps[o.Entry.StepKey]; row.Status == StepPaused {
+	o := Observation{Before: f.Run.Status, Entry: u.entries[last], Joined: true}
+	if row := f.Steps[o.Entry.StepKey]; row.Status == StepPaused {
 		o.Measures.Ran = o.Entry.At.Sub(row.StartedAt)
 	}
-	if err := json.Unmarshal(o.Entry.Data, &o.Data); err != nil {
-		return Observation{}, fmt.Errorf("read entry %d of run %s: %w", o.Entry.Seq, o.Entry.Run, err)
+	if err := f.read(o.Entry); err != nil {
+		return Observation{}, err
 	}
+	o.Run, o.Data = f.Run, f.data
 	return o, nil
 }
