@@ -89,6 +89,7 @@ func (s *service) goOn(l lane, report WorkerReport) (full bool) {
 	case laneOverdue:
 		s.places.Overdue = placeBehind(report.Overdue)
 		s.sent.end(s.places.Overdue)
+		s.lost.end(s.places.Overdue)
 		return s.places.Overdue != StepPlace{}
 	case laneExpired:
 		s.places.Expired = placeBehind(report.Expired)

@@ -23,8 +23,16 @@ type distantQueue struct {
 	state *squidmesh.JobState // of every job; nil if they are gone
 
 	mu                    sync.Mutex
-	refuses               bool
+	refuses               squidmesh.RunID
+	refused               int // calls for its job alone
 	taken, retried, asked int // jobs, and the calls that asked about some
+}
+
+// did is what was taken and retried, and how often somebody asked.
+func (q *distantQueue) did() (taken, retried, asked int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.taken, q.retried, q.asked
 }
 
 func (q *distantQueue) EnqueueStep(ctx context.Context, tx *memstore.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
@@ -41,11 +49,14 @@ func (q *distantQueue) EnqueueSteps(ctx context.Context, _ *memstore.Tx, jobs []
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.refuses {
+	if slices.ContainsFunc(jobs, func(job squidmesh.StepJob) bool { return job.RunID == q.refuses }) {
+		if len(jobs) == 1 {
+			q.refused++
+		}
 		return nil, errors.New("no such queue")
 	}
 	q.taken += len(jobs)
-	return slices.Repeat([]squidmesh.Metadata{{JobID: "1"}}, len(jobs)), nil
+	return slices.Repeat([]squidmesh.Metadata{{JobID: "1", Queue: jobs[0].Queue}}, len(jobs)), nil
 }
 
 func (q *distantQueue) ProbeJobs(_ context.Context, _ *memstore.Tx, now time.Time, ids []string) (map[string]squidmesh.JobState, error) {
@@ -85,21 +96,25 @@ func (q *distantQueue) takeTime(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// backlog starts a process that has as many runs whose jobs nobody has taken.
-func (q *distantQueue) backlog(t *testing.T, runs int) *squidmesh.Runtime[*memstore.Tx] {
+// backlog starts a process with this queue that has as many runs, which another one gave to another queue. It returns the last of them.
+func (q *distantQueue) backlog(t *testing.T, runs int, logger slog.Handler) (*squidmesh.Runtime[*memstore.Tx], squidmesh.RunID) {
 	t.Helper()
-	pause := q.pause
-	q.pause = 0
-	c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) {
-		config.Executor, config.ManualTick, config.Logger = q, false, slog.New(slog.DiscardHandler)
-	})
+	store := memstore.New(nil)
+	starter := newCrowdAt(t, store, doNothing, func(config *squidmesh.Config[*memstore.Tx]) { config.Executor = &distantQueue{} })
 	for range runs {
-		_, err := c.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+		run, err := starter.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
 		require.NoError(t, err)
+		q.refuses = run.ID
 	}
-	q.pause, q.taken = pause, 0
+	last := q.refuses
+	if logger == nil {
+		logger, q.refuses = slog.DiscardHandler, squidmesh.RunID{}
+	}
+	c := newCrowdAt(t, store, doNothing, func(config *squidmesh.Config[*memstore.Tx]) {
+		config.Executor, config.ManualTick, config.Logger = q, false, slog.New(logger)
+	})
 	require.NoError(t, c.rt.Start(t.Context()))
-	return c.rt
+	return c.rt, last
 }
 
 // twoShares is more than a tick looks after.
@@ -109,48 +124,36 @@ const twoShares = 1100
 func TestLane_GoesStraightOn(t *testing.T) {
 	t.Parallel()
 
-	for name, c := range map[string]struct {
-		state *squidmesh.JobState
-		did   func(q *distantQueue) int
-	}{
-		"lost":    {nil, func(q *distantQueue) int { return q.taken }},
-		"refused": {&squidmesh.JobState{Retryable: true}, func(q *distantQueue) int { return q.retried }},
-	} {
+	for name, state := range map[string]*squidmesh.JobState{"lost": nil, "refused": {Retryable: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				q := &distantQueue{state: c.state}
-				rt := q.backlog(t, twoShares)
+				q := &distantQueue{state: state}
+				rt, _ := q.backlog(t, twoShares, nil)
 				time.Sleep(2500 * time.Millisecond) // they are late with the second tick
 				synctest.Wait()
-				require.Equal(t, twoShares, c.did(q))
+				taken, retried, _ := q.did()
+				require.Equal(t, twoShares, taken+retried)
 				require.NoError(t, rt.Stop(t.Context()))
 			})
 		})
 	}
 }
 
-// What nothing can be done about is looked through at the pace of the ticks.
+// What nothing can be done about, as it is late in a busy queue, is looked through at the pace of the ticks.
 func TestLane_DoesNotHurryPastWhatCannotBeHelped(t *testing.T) {
 	t.Parallel()
 
-	for name, q := range map[string]*distantQueue{
-		"late in a busy queue": {state: &squidmesh.JobState{Deliverable: true}},
-		"refused again":        {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				rt := q.backlog(t, twoShares)
-				q.refuses = true
-				time.Sleep(4500 * time.Millisecond)
-				synctest.Wait()
-				require.Equal(t, 3, q.asked, "once a tick")
-				require.Zero(t, q.taken)
-				require.NoError(t, rt.Stop(t.Context()))
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		q := &distantQueue{state: &squidmesh.JobState{Deliverable: true}}
+		rt, _ := q.backlog(t, twoShares, nil)
+		time.Sleep(10*time.Second + 500*time.Millisecond)
+		synctest.Wait()
+		taken, _, asked := q.did()
+		require.Equal(t, 9, asked, "once a tick")
+		require.Zero(t, taken)
+		require.NoError(t, rt.Stop(t.Context()))
+	})
 }
 
 // A backlog that goes straight on ends with the process, at the latest behind the transaction that it is at.
@@ -159,16 +162,17 @@ func TestLane_EndsWithStop(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		q := &distantQueue{pause: 500 * time.Millisecond}
-		rt := q.backlog(t, 2*twoShares)
+		rt, _ := q.backlog(t, twoShares, nil)
 		time.Sleep(3200 * time.Millisecond)
 		began := time.Now()
 		require.NoError(t, rt.Stop(t.Context()))
 		require.LessOrEqual(t, time.Since(began), time.Second)
-		taken := q.taken
+		taken, _, _ := q.did()
 		require.Positive(t, taken)
-		require.Less(t, taken, 2*twoShares)
+		require.Less(t, taken, twoShares)
 		time.Sleep(time.Minute)
-		require.Equal(t, taken, q.taken)
+		later, _, _ := q.did()
+		require.Equal(t, taken, later)
 	})
 }
 
@@ -178,11 +182,50 @@ func TestLane_RetriesFarAwayJobByJob(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		q := &distantQueue{pause: 40 * time.Millisecond, state: &squidmesh.JobState{Retryable: true}}
-		rt := q.backlog(t, 1024)
+		rt, _ := q.backlog(t, 1024, nil)
 		time.Sleep(15 * time.Second)
-		q.mu.Lock()
-		require.Greater(t, q.retried, 256)
-		q.mu.Unlock()
+		_, retried, _ := q.did()
+		require.Greater(t, retried, 256)
 		require.NoError(t, rt.Stop(t.Context()))
+	})
+}
+
+// complaints are the runs that a log is about.
+type complaints struct {
+	slog.Handler
+	mu   sync.Mutex
+	runs map[string]int
+}
+
+func (c *complaints) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *complaints) Handle(_ context.Context, r slog.Record) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "run" {
+			c.runs[a.Value.String()]++
+		}
+		return true
+	})
+	return nil
+}
+
+// A job that the queue refuses keeps no other of its batch from the queue, is complained of, and is tried ever more rarely.
+func TestTend_OneBadMemberFailsNoOther(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		q, log := &distantQueue{}, &complaints{runs: map[string]int{}}
+		rt, bad := q.backlog(t, 300, log)
+		time.Sleep(2500 * time.Millisecond)
+		synctest.Wait()
+		taken, _, _ := q.did()
+		require.Equal(t, 299, taken)
+		time.Sleep(time.Minute)
+		require.NoError(t, rt.Stop(t.Context()))
+		require.Greater(t, q.refused, 3)
+		require.Less(t, q.refused, 10, "after 1, 2, 4, 8, 16 and 30 seconds")
+		require.Equal(t, map[string]int{bad.String(): q.refused}, log.runs)
 	})
 }

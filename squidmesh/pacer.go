@@ -126,7 +126,8 @@ func (rt *Runtime[TTx]) lookAfter(late []StepState) {
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
 	found, err := rt.missing(ctx, late)
-	t := rt.mend(ctx, found)
+	t := rt.sendAgain(ctx, found.lost)
+	rt.retryAll(ctx, found.retry, &t)
 	if err != nil {
 		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}

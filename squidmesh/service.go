@@ -36,7 +36,8 @@ type service struct {
 
 	// Of whoever is caring, for its own lane.
 	places Places // how far lists that are longer than a tick's share have been looked through
-	later  round  // enqueues that failed
+	later  round  // enqueues that failed of what had no job
+	lost   round  // and of what had lost it
 	sent   round  // deliveries repeated without knowing what became of their jobs
 }
 

@@ -83,24 +83,23 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report WorkerRe
 		found, err = rt.fates(ctx, tx, report.Overdue)
 		return err
 	})
-	t := rt.mend(ctx, found)
+	t := rt.sendPatiently(ctx, &svc.lost, report.Now, found.lost)
+	rt.retryAll(ctx, found.retry, &t)
 	if err != nil {
 		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}
 	return t
 }
 
-// mend replaces the jobs that are lost, and then has others handed out at once, which takes longer.
-func (rt *Runtime[TTx]) mend(ctx context.Context, found fates) tended {
-	t := rt.sendAgain(ctx, found.lost)
-	for rows := range slices.Chunk(found.retry, maxRetryBatch) {
-		if err := rt.retry(ctx, rows); err != nil {
+// retryAll has the jobs of rows handed out at once, which takes longer than to replace them.
+func (rt *Runtime[TTx]) retryAll(ctx context.Context, rows []StepState, t *tended) {
+	for batch := range slices.Chunk(rows, maxRetryBatch) {
+		if err := rt.retry(ctx, batch); err != nil {
 			t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
-			break
+			return
 		}
-		t.done += len(rows)
+		t.done += len(batch)
 	}
-	return t
 }
 
 // retry has the jobs of rows handed out at once.
@@ -206,11 +205,16 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []Hold) tended {
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
 func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report WorkerReport) tended {
+	return rt.sendPatiently(ctx, &svc.later, report.Now, report.Jobless)
+}
+
+// sendPatiently replaces the deliveries of rows, ever more rarely of those whose jobs the executor refuses.
+func (rt *Runtime[TTx]) sendPatiently(ctx context.Context, failed *round, now time.Time, all []StepState) tended {
 	var rows []StepState
 	var members []*member
-	for _, row := range report.Jobless {
-		if again := svc.later.last(deliveryOf(row)); again.at.After(report.Now) {
-			svc.later.note(deliveryOf(row), again)
+	for _, row := range all {
+		if again := failed.last(deliveryOf(row)); again.at.After(now) {
+			failed.note(deliveryOf(row), again)
 			continue
 		}
 		rows, members = append(rows, row), append(members, redelivery(row))
@@ -218,7 +222,7 @@ func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report Worke
 	t := rt.tend(ctx, "redeliver", members)
 	for i, m := range members {
 		if id := deliveryOf(rows[i]); m.err != nil {
-			svc.later.note(id, svc.later.last(id).failed(report.Now))
+			failed.note(id, failed.last(id).failed(now))
 		}
 	}
 	return t

@@ -52,8 +52,8 @@ var shellMutants = []shellMutant{
 	}, inRuntime, "TestLane_DoesNotHurryPastWhatCannotBeHelped"},
 	{mutant{
 		"jobs are handed out in one transaction, however many they are", "squidmesh/sweep.go",
-		"slices.Chunk(found.retry, maxRetryBatch)",
-		"slices.Chunk(found.retry, sweepLimit)",
+		"slices.Chunk(rows, maxRetryBatch)",
+		"slices.Chunk(rows, sweepLimit)",
 	}, inRuntime, "TestLane_RetriesFarAwayJobByJob"},
 
 	// The fence.
