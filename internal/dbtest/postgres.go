@@ -83,6 +83,17 @@ func Schema(pool *pgxpool.Pool) string {
 // Cluster starts a server that a test has for itself, and stops it at the test's end.
 func Cluster(tb testing.TB, options pgcluster.Options) *pgcluster.Cluster {
 	tb.Helper()
+	return serve(tb, func(dir string) (*pgcluster.Cluster, error) { return pgcluster.New(tb.Context(), dir, options) })
+}
+
+// Standby starts a synchronous standby of a server, and stops it at the test's end.
+func Standby(tb testing.TB, of *pgcluster.Cluster) *pgcluster.Cluster {
+	tb.Helper()
+	return serve(tb, func(dir string) (*pgcluster.Cluster, error) { return of.NewStandby(tb.Context(), dir) })
+}
+
+func serve(tb testing.TB, start func(dir string) (*pgcluster.Cluster, error)) *pgcluster.Cluster {
+	tb.Helper()
 	dir, err := os.MkdirTemp("", "squidmesh") // not tb.TempDir, which the server's user cannot enter
 	if err != nil {
 		tb.Fatal(err)
@@ -92,7 +103,7 @@ func Cluster(tb testing.TB, options pgcluster.Options) *pgcluster.Cluster {
 			tb.Errorf("remove the data of a server: %v", err)
 		}
 	})
-	cluster, err := pgcluster.New(tb.Context(), dir, options)
+	cluster, err := start(dir)
 	if cluster != nil {
 		tb.Cleanup(func() {
 			if err := cluster.Stop(context.Background()); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,17 +58,55 @@ func New(ctx context.Context, dir string, options Options) (*Cluster, error) {
 	if err := c.initialize(ctx); err != nil {
 		return nil, err
 	}
-	for tries := 1; ; tries++ { // somebody may take the port meanwhile
+	return c, c.open(ctx)
+}
+
+// NewStandby makes a copy of a cluster in a directory as New wants one, and starts it as a synchronous standby: from then on the cluster
+// acknowledges no COMMIT that the standby has not stored. The roles and the password are the cluster's. The caller stops what it returns,
+// also with an error.
+func (c *Cluster) NewStandby(ctx context.Context, dir string) (*Cluster, error) {
+	s := &Cluster{bin: c.bin, dir: dir, password: c.password, options: c.options}
+	if err := lend(dir, serverUser()); err != nil {
+		return nil, err
+	}
+	err := s.command(ctx, "pg_basebackup", "-D", s.data(), "-h", "127.0.0.1", "-p", strconv.Itoa(c.port), "-U", "postgres",
+		"-R", "-X", "stream", "-c", "fast", "--no-sync")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		return s, err
+	}
+	setting := filepath.Join(c.data(), "postgresql.auto.conf")
+	file, err := os.OpenFile(setting, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return s, err
+	}
+	_, err = file.WriteString("synchronous_standby_names = '*'\n")
+	if err = errors.Join(err, file.Close()); err != nil {
+		return s, err
+	}
+	return s, c.command(ctx, "pg_ctl", "-D", c.data(), "reload")
+}
+
+// Promote makes a standby accept writes, once whom it follows has stopped.
+func (c *Cluster) Promote(ctx context.Context) error {
+	return c.command(ctx, "pg_ctl", "-D", c.data(), "-w", "-t", "60", "promote")
+}
+
+// open starts the server on a free port, which somebody may take meanwhile.
+func (c *Cluster) open(ctx context.Context) error {
+	for tries := 1; ; tries++ {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		c.port = listener.Addr().(*net.TCPAddr).Port
 		if err := listener.Close(); err != nil {
-			return nil, err
+			return err
 		}
 		if err = c.start(ctx); err == nil || tries == 5 || !taken(c.Address()) {
-			return c, err
+			return err
 		}
 	}
 }
@@ -148,8 +187,11 @@ func (c *Cluster) Back(from, at time.Time) time.Time {
 	return from
 }
 
-// Stop ends the server at once. The directory stays.
+// Stop ends the server at once, if it has not ended. The directory stays.
 func (c *Cluster) Stop(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(c.data(), "postmaster.pid")); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	return c.command(ctx, "pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "stop")
 }
 
@@ -163,6 +205,7 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) erro
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = c.dir, log, log
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+c.password)
 	runAs(cmd, serverUser())
 	if err := cmd.Run(); err != nil {
 		said, _ := os.ReadFile(log.Name())

@@ -29,7 +29,7 @@ const (
 // side of a COMMIT.
 type Proxy struct {
 	listener net.Listener
-	target   string
+	target   atomic.Value // host:port
 
 	armed atomic.Int32 // the cut that the next COMMIT suffers
 	away  atomic.Bool  // nobody gets through
@@ -57,13 +57,17 @@ func New(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{listener: listener, target: target, links: map[*link]bool{}}
+	p := &Proxy{listener: listener, links: map[*link]bool{}}
+	p.target.Store(target)
 	go p.accept()
 	return p, nil
 }
 
 // Address is where the proxy listens, host:port.
 func (p *Proxy) Address() string { return p.listener.Addr().String() }
+
+// Point has new connections passed on to another server, host:port, which those that are there do not notice.
+func (p *Proxy) Point(target string) { p.target.Store(target) }
 
 // Arm makes the next COMMIT suffer a cut; None disarms.
 func (p *Proxy) Arm(c Cut) { p.armed.Store(int32(c)) }
@@ -115,7 +119,7 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.target)
+	server, err := net.Dial("tcp", p.target.Load().(string))
 	if err != nil {
 		return // the server is away, which the client notices
 	}
