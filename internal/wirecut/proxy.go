@@ -87,12 +87,13 @@ func (p *Proxy) Drop(n int) {
 	}
 }
 
-// Close ends the listening, and what the clients cannot end; other connections end with their clients.
+// Close ends the listening and the connections that were silenced: their clients may wait for an answer for ever, and the server, which waits
+// for a question, keeps its locks meanwhile. Other connections end with their clients.
 func (p *Proxy) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
-		if l.severed.Load() {
+		if l.noQuestions.Load() || l.noAnswers.Load() {
 			l.close()
 		}
 	}
