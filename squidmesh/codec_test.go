@@ -226,8 +226,8 @@ func TestCodec_RequireSealedOfFailuresAndComments(t *testing.T) {
 		require.NoError(t, err)
 		return string(text)
 	}
-	require.Contains(t, shown(open(false)), "4711")
-	require.NotContains(t, shown(open(true)), "4711")
+	require.Contains(t, shown(open(false)), "mallory")
+	require.NotContains(t, shown(open(true)), "mallory")
 	require.Contains(t, shown(open(true)), "(not sealed, which Config.RequireSealed asks for)")
 
 	// A commit of such a process writes the run's row: the forgery is not sealed with it, nor lost.

@@ -91,7 +91,7 @@ func (q *laidUp[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJo
 	return squidmesh.Metadata{JobID: "1"}, nil
 }
 
-// sealBench is a database with runs of a workflow whose data are all secret: they have "4711" in them.
+// sealBench is a database with runs of a workflow whose data are all secret: they have "top secret" in them.
 type sealBench[TTx any] struct {
 	testing.TB
 	store squidmesh.Store[TTx]
@@ -111,7 +111,7 @@ func sale() squidmesh.Workflow {
 		Name: "sale",
 		Triggers: []squidmesh.Trigger{
 			squidmesh.Manual("shop", squidmesh.Payload[purchase]()),
-			squidmesh.Cron("yearly", "@yearly", "", squidmesh.Payload[purchase](squidmesh.Defaults{"card": "4711 of the shop"})),
+			squidmesh.Cron("yearly", "@yearly", "", squidmesh.Payload[purchase](squidmesh.Defaults{"card": "top secret of the shop"})),
 		},
 		Steps: []squidmesh.Step{
 			{Name: "charge", Do: squidmesh.Func(func(_ context.Context, in purchase) (charged, error) {
@@ -181,7 +181,7 @@ func (b *sealBench[TTx]) drain(rt *squidmesh.Runtime[TTx]) {
 // trade leaves values of every kind behind, and an unfinished run.
 func (b *sealBench[TTx]) trade(rt *squidmesh.Runtime[TTx]) {
 	b.Helper()
-	why := squidmesh.Decision{Actor: "ann", Comment: "4711 is fine", Metadata: json.RawMessage(`{"number":4711}`)}
+	why := squidmesh.Decision{Actor: "ann", Comment: "top secret is fine", Metadata: json.RawMessage(`{"number":"top secret"}`)}
 	b.started(rt, func() {
 		start := func(card string) squidmesh.RunID {
 			run, err := rt.StartRun(b.Context(), squidmesh.StartParams{Workflow: "sale", Payload: purchase{card}, Key: card})
@@ -189,17 +189,17 @@ func (b *sealBench[TTx]) trade(rt *squidmesh.Runtime[TTx]) {
 			b.drain(rt)
 			return run.ID
 		}
-		for _, card := range []string{"4711 good", "4711 stolen"} {
+		for _, card := range []string{"top secret good", "top secret stolen"} {
 			_, err := rt.ApproveRun(b.Context(), start(card), why)
 			require.NoError(b, err)
 			b.drain(rt)
 		}
-		_, err := rt.RejectRun(b.Context(), start("4711 rejected"), why)
+		_, err := rt.RejectRun(b.Context(), start("top secret rejected"), why)
 		require.NoError(b, err)
-		_, err = rt.CancelRun(b.Context(), start("4711 cancelled"), squidmesh.CancelParams{Decision: why, Compensate: true})
+		_, err = rt.CancelRun(b.Context(), start("top secret cancelled"), squidmesh.CancelParams{Decision: why, Compensate: true})
 		require.NoError(b, err)
-		start("4711 open")
-		by := squidmesh.TriggerParams{Actor: "ann", Comment: "4711"}
+		start("top secret open")
+		by := squidmesh.TriggerParams{Actor: "ann", Comment: "top secret"}
 		require.NoError(b, rt.PauseTrigger(b.Context(), "sale", "yearly", by))
 		for range 2 {
 			_, err = rt.FireTrigger(b.Context(), "sale", "yearly", by)
@@ -287,14 +287,14 @@ func sealsEverything[TTx any](b *sealBench[TTx]) {
 	plain := b.with(nil)
 	b.trade(plain)
 	before := b.picture(plain)
-	require.Contains(b, b.rows(), "4711")
+	require.Contains(b, b.rows(), "top secret")
 
 	sealed := b.with(key("a"))
 	result := b.seal(sealed, squidmesh.SealParams{})
 	require.True(b, result.Done)
 	require.Equal(b, 7, result.Runs)
 	require.Greater(b, result.Values, 7*2)
-	require.NotContains(b, b.rows(), "4711")
+	require.NotContains(b, b.rows(), "top secret")
 	require.NotContains(b, b.rows(), `stolen`)
 	require.NotContains(b, b.rows(), `"shop:`, "a hash of a payload tells a payload that can be guessed")
 	require.Equal(b, before, b.picture(sealed))
@@ -308,17 +308,17 @@ func sealsEverything[TTx any](b *sealBench[TTx]) {
 		require.NoError(b, err)
 		require.Len(b, page.Runs, 3)
 		for _, run := range page.Runs {
-			_, err = sealed.ApproveRun(b.Context(), run.ID, squidmesh.Decision{Actor: "ann", Comment: "4711"})
+			_, err = sealed.ApproveRun(b.Context(), run.ID, squidmesh.Decision{Actor: "ann", Comment: "top secret"})
 			require.NoError(b, err)
 		}
 		b.drain(sealed)
-		start := squidmesh.StartParams{Workflow: "sale", Payload: purchase{"4711 good"}, Key: "4711 good"}
+		start := squidmesh.StartParams{Workflow: "sale", Payload: purchase{"top secret good"}, Key: "top secret good"}
 		run, err := sealed.StartRun(b.Context(), start)
 		require.NoError(b, err)
 		require.True(b, run.Existing)
 		require.Equal(b, squidmesh.RunCompleted, run.Status)
 	})
-	require.NotContains(b, b.rows(), "4711")
+	require.NotContains(b, b.rows(), "top secret")
 }
 
 func sealChangesKeys[TTx any](b *sealBench[TTx]) {
@@ -378,7 +378,7 @@ func sealGoesOn[TTx any](b *sealBench[TTx]) {
 	}
 	require.Equal(b, 3, calls)
 	require.Equal(b, 7, total.Runs)
-	require.NotContains(b, b.rows(), "4711")
+	require.NotContains(b, b.rows(), "top secret")
 	require.Equal(b, before, b.picture(rest))
 }
 
@@ -414,7 +414,7 @@ func sealBesideCommits[TTx any](b *sealBench[TTx]) {
 	plain := b.with(nil)
 	const runs = 12
 	for i := range runs {
-		_, err := plain.StartRun(b.Context(), squidmesh.StartParams{Workflow: "sale", Payload: purchase{fmt.Sprintf("4711 no. %d", i)}})
+		_, err := plain.StartRun(b.Context(), squidmesh.StartParams{Workflow: "sale", Payload: purchase{fmt.Sprintf("top secret no. %d", i)}})
 		require.NoError(b, err)
 	}
 	rt := b.with(key("b", "a"))
@@ -457,7 +457,7 @@ func sealBesideCommits[TTx any](b *sealBench[TTx]) {
 	require.Len(b, page.Runs, runs)
 	for _, run := range page.Runs {
 		require.Equal(b, squidmesh.RunPaused, run.Status)
-		_, err := rt.ApproveRun(b.Context(), run.ID, squidmesh.Decision{Actor: "ann", Comment: "4711"})
+		_, err := rt.ApproveRun(b.Context(), run.ID, squidmesh.Decision{Actor: "ann", Comment: "top secret"})
 		require.NoError(b, err)
 		b.drain(rt)
 	}
@@ -471,10 +471,10 @@ func sealBesideCommits[TTx any](b *sealBench[TTx]) {
 	require.NoError(b, rt.Stop(b.Context()))
 
 	b.seal(rt, squidmesh.SealParams{})
-	require.NotContains(b, b.rows(), "4711")
+	require.NotContains(b, b.rows(), "top secret")
 	picture := b.picture(rt)
 	for i := range runs {
-		require.Contains(b, picture, fmt.Sprintf(`"receipt": "receipt of 4711 no. %d"`, i))
+		require.Contains(b, picture, fmt.Sprintf(`"receipt": "receipt of top secret no. %d"`, i))
 	}
 }
 
@@ -576,10 +576,10 @@ func TestSealRuns_BesideWhateverHappens(t *testing.T) {
 			slices.SortFunc(ids, func(a, b squidmesh.RunID) int { return slices.Compare(a[:], b[:]) })
 			return rapid.SampledFrom(ids).Draw(r, "run")
 		}
-		decision := squidmesh.Decision{Actor: "ann", Comment: "4711"}
+		decision := squidmesh.Decision{Actor: "ann", Comment: "top secret"}
 		r.Repeat(map[string]func(*rapid.T){
 			"start": func(r *rapid.T) {
-				card := fmt.Sprintf("4711 %s %d", rapid.SampledFrom([]string{"good", "stolen"}).Draw(r, "card"), len(runs))
+				card := fmt.Sprintf("top secret %s %d", rapid.SampledFrom([]string{"good", "stolen"}).Draw(r, "card"), len(runs))
 				run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "sale", Payload: purchase{card}, Key: card})
 				require.NoError(r, err)
 				runs[run.ID] = card
@@ -637,7 +637,7 @@ func TestSealRuns_BesideWhateverHappens(t *testing.T) {
 			retire := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == current })
 			_, err := rt.SealRuns(t.Context(), squidmesh.SealParams{Retire: retire})
 			require.NoError(r, err)
-			require.NotContains(r, b.rows(), "4711")
+			require.NotContains(r, b.rows(), "top secret")
 			for _, id := range retire {
 				require.NotContains(r, b.rows(), fmt.Sprintf(`"key": %q`, id))
 			}
