@@ -200,7 +200,14 @@ func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
 type performer squidmeshtest.PerformFunc
 
 func (p performer) Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
-	d.Job = "" // is no part of what was enqueued
+	d.Job, d.Queue, d.SentBack = "", "", 0 // are no part of what was enqueued
+	return p(ctx, d)
+}
+
+// told is a performer that is told all.
+type told squidmeshtest.PerformFunc
+
+func (p told) Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
 	return p(ctx, d)
 }
 

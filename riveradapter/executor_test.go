@@ -22,6 +22,7 @@ var (
 	_ squidmesh.BatchExecutor[pgx.Tx] = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Prober[pgx.Tx]        = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.LineProber[pgx.Tx]    = (*Executor[pgx.Tx])(nil)
+	_ squidmesh.ScopeProber[pgx.Tx]   = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Validator             = (*Executor[pgx.Tx])(nil)
 	_ squidmesh.Waker                 = (*Executor[pgx.Tx])(nil)
 )
@@ -35,7 +36,7 @@ func both(t *testing.T, onPostgres func(*testing.T, *database[pgx.Tx]), onSQLite
 
 func stepJob(now time.Time, dueIn time.Duration) squidmesh.StepJob {
 	job := squidmesh.StepJob{
-		Schedule: squidmesh.Schedule{Now: now, Queue: queue, Priority: 2},
+		Schedule: squidmesh.Schedule{Now: now, Queue: queue, Priority: 2, Scope: "shop"},
 		RunID:    uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: "charge", Attempt: 4,
 	}
 	if dueIn != 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -97,7 +98,7 @@ func stateOf(job *rivertype.JobRow, now time.Time) squidmesh.JobState {
 	case job.FinalizedAt != nil && ours && !said.BackAt.IsZero():
 		return state // it was to come again, and an operator has cancelled it
 	case ours:
-		state.BackAt = said.BackAt
+		state.BackAt, state.BackFor = said.BackAt, said.Reason
 	}
 	state.TriedAt, state.Refusal = *job.AttemptedAt, refusal(job, ours && !said.BackAt.IsZero(), ours)
 	state.Retryable = len(job.Errors) < maxRetries && job.Attempt < maxAttempts && (job.FinalizedAt != nil || state.At.After(now) || !state.Deliverable)
@@ -159,6 +160,28 @@ func queuesOf[TTx any](ctx context.Context, client *river.Client[TTx], tx TTx) (
 		queues[queue.Name] = queue
 	}
 	return queues, nil
+}
+
+// ProbeScopes implements [squidmesh.ScopeProber], in one statement. It looks at jobs that are available or running.
+func (e *Executor[TTx]) ProbeScopes(ctx context.Context, tx TTx, queues []string, limit int) ([]string, error) {
+	client, err := e.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := client.JobListTx(ctx, tx, river.NewJobListParams().Kinds(KindStep, KindCompensation, KindCron).Queues(queues...).
+		States(rivertype.JobStateAvailable, rivertype.JobStateRunning).First(limit))
+	if err != nil {
+		return nil, fmt.Errorf("list jobs of River queues %s: %w", strings.Join(queues, ", "), err)
+	}
+	var scopes []string
+	for _, job := range list.Jobs {
+		// What cannot be read its worker will drop.
+		if d, err := squidmesh.ParseDelivery(job.EncodedArgs); err == nil && d.Scope != "" {
+			scopes = append(scopes, d.Scope)
+		}
+	}
+	slices.Sort(scopes)
+	return slices.Compact(scopes), nil
 }
 
 // ProbeLine implements [squidmesh.LineProber]. River hands jobs out by priority, time and id. At most limit jobs of each priority are

@@ -20,6 +20,12 @@ type sentBack struct {
 
 	// BackAt is when the job is to come again, by the database's clock. Zero if it is not.
 	BackAt time.Time `json:"back_at,omitzero"`
+
+	// Reason is that of the outcome which says so.
+	Reason string `json:"reason,omitzero"`
+
+	// Times is how often the job came back by the runtime's answer, with this one.
+	Times int `json:"times,omitzero"`
 }
 
 // note stores the note with the end of the try.
@@ -29,14 +35,19 @@ func (s sentBack) note(ctx context.Context) {
 
 // sentBackOf finds the note on a job's last try.
 func sentBackOf(job *rivertype.JobRow) (sentBack, bool) {
+	s := lastNote(job)
+	return s, job.AttemptedAt != nil && s.TriedAt.Equal(*job.AttemptedAt)
+}
+
+// lastNote is the note on the newest try that has one; the zero note if none has.
+func lastNote(job *rivertype.JobRow) sentBack {
 	var metadata struct {
 		SentBack sentBack `json:"squidmesh_sent_back"`
 	}
 	if err := json.Unmarshal(job.Metadata, &metadata); err != nil {
-		return sentBack{}, false
+		return sentBack{}
 	}
-	s := metadata.SentBack
-	return s, job.AttemptedAt != nil && s.TriedAt.Equal(*job.AttemptedAt)
+	return metadata.SentBack
 }
 
 // minSkew is from where on a difference of clocks counts. What is less may as well be the time between fetch and work.
@@ -46,10 +57,11 @@ const minSkew = time.Second
 type try struct {
 	at    time.Time // by the database's clock
 	began time.Time // by the host's
+	times int       // how often the job has come back before
 }
 
 func tryOf(job *rivertype.JobRow) try {
-	t := try{began: time.Now()}
+	t := try{began: time.Now(), times: max(lastNote(job).Times, 0)}
 	if t.at = t.began; job.AttemptedAt != nil {
 		t.at = *job.AttemptedAt
 	}
@@ -65,10 +77,10 @@ func (t try) skew() time.Duration {
 	return 0
 }
 
-// comesBack notes that the job is to come again after a time, and returns what River is to be told. A host that is further ahead than
-// that time cannot say it: the sweeper sees by the note that the job lies too far ahead.
-func (t try) comesBack(ctx context.Context, after time.Duration) time.Duration {
-	sentBack{TriedAt: t.at, BackAt: t.at.Add(time.Since(t.began) + after)}.note(ctx)
+// comesBack notes that the job is to come again after a time, and why, and returns what River is to be told. A host that is further ahead
+// than that time cannot say it: the sweeper sees by the note that the job lies too far ahead.
+func (t try) comesBack(ctx context.Context, after time.Duration, reason string) time.Duration {
+	sentBack{TriedAt: t.at, BackAt: t.at.Add(time.Since(t.began) + after), Reason: reason, Times: t.times + 1}.note(ctx)
 	return riverDelay(after, t.skew())
 }
 

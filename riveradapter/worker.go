@@ -82,7 +82,7 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 		try.dropped(ctx)
 		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
 	}
-	args.Job = strconv.FormatInt(job.ID, 10)
+	args.Job, args.Queue, args.SentBack = strconv.FormatInt(job.ID, 10), job.Queue, try.times
 	if args.Delivery.Kind == squidmesh.DeliverCron {
 		args.DueAt = dueAt(job.JobRow)
 	}
@@ -92,10 +92,10 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	}
 	switch {
 	case err != nil:
-		try.comesBack(ctx, retryAfter(job.JobRow))
+		try.comesBack(ctx, retryAfter(job.JobRow), "")
 		return clean(err)
 	case outcome.Kind == squidmesh.Again:
-		return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze)))
+		return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze), outcome.Reason))
 	case outcome.Kind == squidmesh.Drop:
 		try.dropped(ctx)
 		return river.JobCancel(clean(fmt.Errorf("%s: %s", outcome.Reason, outcome.Detail)))

@@ -3,6 +3,7 @@ package riveradapter
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -149,4 +150,50 @@ func TestAddWorkers_TwiceIsRefused(t *testing.T) {
 	AddWorkers(workers, performer(nil))
 	require.ErrorContains(t, AddWorkersSafely(workers, performer(nil)), "already registered")
 	require.Panics(t, func() { AddWorkers(workers, performer(nil)) })
+}
+
+// A delivery says by which queue it came, and how often it was sent back, whatever errors lie between.
+func TestWorker_SaysWhereAndHowOftenADeliveryCame(t *testing.T) {
+	t.Parallel()
+	both(t, saysWhereAndHowOften, func(t *testing.T) { saysWhereAndHowOften(t, sqlite(t)) })
+}
+
+func saysWhereAndHowOften[TTx any](t *testing.T, d *database[TTx]) {
+	came := make(chan squidmesh.Delivery, 10)
+	workers := river.NewWorkers()
+	AddWorkers(workers, told(func(_ context.Context, got squidmesh.Delivery) (squidmesh.Outcome, error) {
+		came <- got
+		switch len(came) {
+		case 1, 3:
+			return squidmesh.Outcome{Kind: squidmesh.Again, After: time.Millisecond, Reason: squidmesh.OutcomeForeign}, nil
+		case 2:
+			return squidmesh.Outcome{}, errors.New("the database is away")
+		case 4:
+			return squidmesh.Outcome{Kind: squidmesh.Again, After: time.Hour, Reason: squidmesh.OutcomeForeign}, nil
+		default:
+			return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		}
+	}))
+	client := d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{queue: Queue(1)}})
+	e := New(client)
+	row := enqueue(t, d, e, client, stepJob(time.Now(), 0))
+	start(t, client)
+	require.Eventually(t, func() bool { return len(came) == 4 }, time.Minute, 10*time.Millisecond)
+	for _, n := range []int{0, 1, 2, 3} {
+		got := <-came
+		require.Equal(t, n, got.SentBack)
+		require.Equal(t, queue, got.Queue)
+		require.Equal(t, "shop", got.Scope)
+	}
+	require.Eventually(t, func() bool {
+		now, err := d.now(t.Context())
+		require.NoError(t, err)
+		id := strconv.FormatInt(row.ID, 10)
+		var states map[string]squidmesh.JobState
+		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx TTx) (err error) {
+			states, err = e.ProbeJobs(ctx, tx, now, []string{id})
+			return err
+		}))
+		return states[id].BackFor == squidmesh.OutcomeForeign && states[id].BackAt.After(now.Add(30*time.Minute)) && states[id].Retryable
+	}, time.Minute, 10*time.Millisecond)
 }

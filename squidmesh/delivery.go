@@ -30,6 +30,10 @@ type Delivery struct {
 	Version int          `json:"v"`
 	Kind    DeliveryKind `json:"kind"`
 
+	// Scope names the store that the delivery belongs to, as [Store] does. A runtime that gets one of another store, since the programs of
+	// both work the same queue, sends it back. Empty belongs to whoever gets it.
+	Scope string `json:"scope,omitempty"`
+
 	// RunID, Step and Attempt say which attempt a step delivery is for. A compensation delivery without Step asks to
 	// start or continue the run's compensation.
 	RunID   string `json:"run_id,omitempty"`
@@ -50,6 +54,11 @@ type Delivery struct {
 	// DueAt is when a cron delivery was to come for the first time. It is no part of the text either. Of a trigger that no living
 	// process knows, one that is no fire of the runtime's own is refused a minute later, and if that time is left zero, at once.
 	DueAt time.Time `json:"-"`
+
+	// Queue is the queue that the delivery came by, and SentBack how often it came before and was to come again. They are no part of the
+	// text either. What does not say SentBack gets a delivery of another store, with [OutcomeForeign], again and again after a short pause.
+	Queue    string `json:"-"`
+	SentBack int    `json:"-"`
 }
 
 // Window is the period that a cron fire is for: from its own due time to the next one.
@@ -90,6 +99,9 @@ func (d Delivery) validate() error {
 	if d.Version < 1 || d.Version > DeliveryVersion {
 		return &InputError{Field: "delivery.v", Code: "unknown_version", Detail: fmt.Sprintf("is version %d, this program reads 1 to %d", d.Version, DeliveryVersion)}
 	}
+	if err := checkLine("delivery.scope", d.Scope, maxScope); err != nil {
+		return err
+	}
 	switch d.Kind {
 	case DeliverStep, DeliverCompensation:
 		return d.validateStep()
@@ -115,6 +127,14 @@ func (d Delivery) validateStep() error {
 	default:
 		return nil
 	}
+}
+
+// deliveredStep is the step or undo that a delivery about a run names.
+func deliveredStep(d Delivery) StepKey {
+	if d.Kind == DeliverCompensation {
+		return StepKey{d.Step, PhaseUndo}
+	}
+	return StepKey{d.Step, PhaseDo}
 }
 
 func (d Delivery) validateCron() error {
@@ -168,6 +188,7 @@ const (
 	OutcomeDefinitionUnknown = "definition_unknown" // the definition is not there, as during a deploy
 	OutcomeFunctionStuck     = "function_stuck"     // too many calls of it go on in this process after their ends: see [Config.MaxAbandoned]
 	OutcomePayloadUnreadable = "payload_unreadable" // what it needs is sealed, and this process lacks the key: see [ErrUnreadable]
+	OutcomeForeign           = "foreign"            // it belongs to another store, whose program works the same queue: see [Delivery.Scope]
 
 	// Of Drop.
 	OutcomeBadDelivery  = "bad_delivery"  // it is none

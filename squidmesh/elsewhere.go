@@ -10,7 +10,7 @@ import (
 var soonAgain = Retry{Base: 300 * time.Millisecond, Jitter: 2.0 / 3}
 
 const (
-	// soonest is the longest of these pauses, and of those after which queues are woken.
+	// soonest is the longest of these pauses. After them queues are woken.
 	soonest = 500 * time.Millisecond
 
 	// noted is how long it may take a queue to note that a delivery comes again.

@@ -132,6 +132,11 @@ func scheduleOf(j Job) Schedule {
 // several through EnqueueSteps.
 func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch Batch) (answer BatchMetadata, err error) {
 	defer rt.catchExecutor(&err)
+	scope, err := rt.scopeIn(ctx, tx)
+	if err != nil {
+		return answer, err
+	}
+	belongTo(&batch, scope)
 	if b, ok := rt.executor.(BatchExecutor[TTx]); ok {
 		return b.EnqueueBatch(ctx, tx, batch)
 	}

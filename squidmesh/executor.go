@@ -12,7 +12,7 @@ import (
 // [Runtime.Perform], at least once.
 //
 // Implementations are called from many goroutines. They may also implement [BatchExecutor], [Prober], [LineProber],
-// [Retrier], [Waker] and [Validator].
+// [Retrier], [ScopeProber], [Waker] and [Validator].
 type Executor[TTx any] interface {
 	// EnqueueStep enqueues the delivery of one step.
 	EnqueueStep(ctx context.Context, tx TTx, job StepJob) (Metadata, error)
@@ -27,7 +27,7 @@ type Executor[TTx any] interface {
 	EnqueueCron(ctx context.Context, tx TTx, job CronJob) (Metadata, error)
 }
 
-// Schedule says where and when a job is to be delivered.
+// Schedule says where and when a job is to be delivered, and for whom.
 type Schedule struct {
 	// Now is the database's time at which the job was decided.
 	Now time.Time
@@ -41,6 +41,9 @@ type Schedule struct {
 	// Queue is the queue to use, Priority the place in it from 1 (first) to 4.
 	Queue    string
 	Priority int
+
+	// Scope names the store that the job belongs to, for its [Delivery]. Empty is that of whoever gets it.
+	Scope string
 }
 
 // StepJob asks for the delivery of one attempt of a step.
@@ -54,7 +57,7 @@ type StepJob struct {
 
 // Delivery is what the job must carry.
 func (j StepJob) Delivery() Delivery {
-	return Delivery{Version: DeliveryVersion, Kind: DeliverStep, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
+	return Delivery{Version: DeliveryVersion, Kind: DeliverStep, Scope: j.Scope, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
 }
 
 // CompensationJob asks for the delivery of one attempt of an undo; without Step, to start or continue the run's
@@ -69,7 +72,10 @@ type CompensationJob struct {
 
 // Delivery is what the job must carry.
 func (j CompensationJob) Delivery() Delivery {
-	return Delivery{Version: DeliveryVersion, Kind: DeliverCompensation, RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt}
+	return Delivery{
+		Version: DeliveryVersion, Kind: DeliverCompensation, Scope: j.Scope,
+		RunID: j.RunID.String(), Step: j.Step, Attempt: j.Attempt,
+	}
 }
 
 // CronJob asks for the start of a run by a cron trigger. The runtime enqueues one for each window that fires. A program with a
@@ -99,7 +105,7 @@ func (j CronJob) Delivery() Delivery {
 		j.SignalID = "job:" + rand.Text()
 	}
 	return Delivery{
-		Version: DeliveryVersion, Kind: DeliverCron,
+		Version: DeliveryVersion, Kind: DeliverCron, Scope: j.Scope,
 		Workflow: j.Workflow, Trigger: j.Trigger, SignalID: j.SignalID, IntendedWindow: j.IntendedWindow,
 	}
 }
@@ -155,6 +161,13 @@ type LineProber[TTx any] interface {
 	// ProbeLine counts the jobs of the same queue that would be handed out before the given one, up to limit. It is zero for a
 	// job that does not stand in line or does not exist.
 	ProbeLine(ctx context.Context, tx TTx, jobID string, limit int) (int, error)
+}
+
+// ScopeProber is an [Executor] that can tell for whom jobs stand in queues. [Runtime.Start] asks it, and warns of other stores.
+type ScopeProber[TTx any] interface {
+	// ProbeScopes returns, in their order, the scopes that deliveries name which stand in the queues now, each once. It looks at no more
+	// than limit of them.
+	ProbeScopes(ctx context.Context, tx TTx, queues []string, limit int) ([]string, error)
 }
 
 // Waker is an [Executor] whose queue can be told to look for work at once. Wake is called after commits, outside any

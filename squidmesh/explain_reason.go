@@ -309,8 +309,13 @@ func (x explainer) due(row StepState) Reason {
 			taker = fmt.Sprintf("; %s has the function %s/%s", w.Name, x.spec.workflow, row.Name)
 		}
 		until := job.At
-		if back := job.BackAt.Add(sweptWithin); !job.BackAt.IsZero() && job.At.After(back) { // by a clock that is ahead
+		if back := job.comesBack(row.DueAt).Add(sweptWithin); !job.BackAt.IsZero() && job.At.After(back) { // by a clock that is ahead, or the sweeper
 			until = later(back, x.now)
+		}
+		if job.BackFor == OutcomeForeign {
+			return because(ReasonQueued, never, until,
+				"%s is due; its delivery was sent back by a program of another store, which works queue %s too, and comes again%s; %s.",
+				name, row.Queue, taker, apart)
 		}
 		return because(ReasonQueued, never, until, "%s is due; its delivery was sent back, and comes again in queue %s%s.", name, row.Queue, taker)
 	case job.Ahead > 0:

@@ -65,6 +65,13 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 			around.Workers = append(around.Workers, Worker{ID: 2, Queues: []string{"slow"}, LeaseUntil: tl.now.Add(time.Hour)})
 			around.Jobs["7"] = JobState{Deliverable: true, At: sentBackUntil}
 		}, ReasonQueued, "Step work is due; its delivery was sent back, and comes again in queue slow."},
+		"sent back by a stranger": {
+			job(func(j *JobState) {
+				j.At, j.TriedAt, j.BackAt, j.BackFor = sentBackUntil, sentBackUntil.Add(-time.Second), sentBackUntil, OutcomeForeign
+			}), ReasonQueued,
+			"Step work is due; its delivery was sent back by a program of another store, which works queue slow too, and comes again; " +
+				"host-1 has the function tale/work; give each store a queue of its own (Config.Queue), or a River schema of its own.",
+		},
 		"come again":      {func(tl *tale, around *Surroundings) { around.Jobs["7"] = JobState{Deliverable: true, At: tl.now} }, ReasonQueued, "Step work is due and waits in queue slow for a worker."},
 		"paused":          {job(func(j *JobState) { j.Paused, j.Ahead = true, 3 }), ReasonQueuePaused, "Step work is due and queue slow is paused."},
 		"unattended":      {job(func(j *JobState) { j.Unattended = true }), ReasonQueuedNoWorker, "Step work is due and waits in queue slow, which no process works."},

@@ -429,7 +429,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []Fire, now ti
 		if !found {
 			continue
 		}
-		fate := state.fate(f.FiredAt, now)
+		fate := state.fate(rt.missed(state, f.FiredAt), now)
 		if state.Queue != "" && state.Queue != rt.config.Queue && !state.Paused {
 			if used == nil {
 				if used, err = rt.usedQueues(ctx, tx); err != nil {

@@ -19,7 +19,7 @@ func FuzzParseDelivery(f *testing.F) {
 		``, `{}`, `{"v":1,"kind":"step","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"a","attempt":1}`,
 		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000"}`,
 		`{"v":1,"kind":"cron","workflow":"a","trigger":"b","signal_id":"s","intended_window":{"start_at":"2026-01-01T00:00:00Z","end_at":"2026-01-02T00:00:00Z"}}`,
-		`{"v":99,"kind":"step"}`, `{"v":1,"kind":"step","run_id":"\u0000"}`, `[1e400]`,
+		`{"v":99,"kind":"step"}`, `{"v":1,"kind":"compensation","scope":"s","run_id":"0190b0a0-0000-7000-8000-000000000000"}`, `{"v":1,"kind":"step","run_id":"\u0000"}`, `[1e400]`,
 	} {
 		f.Add([]byte(seed))
 	}

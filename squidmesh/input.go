@@ -19,6 +19,7 @@ const (
 	maxActor    = 200
 	maxProcess  = 200
 	maxSignal   = 180 // with the name of its trigger it makes a key
+	maxScope    = 200
 	maxComment  = 4 << 10
 	maxMetadata = 16 << 10
 )

@@ -23,6 +23,9 @@ type JobState struct {
 	// BackAt that try did not get as far as the runtime, or its process died.
 	BackAt time.Time `json:"back_at,omitzero"`
 
+	// BackFor is the reason that the runtime gave for BackAt, as in [Outcome]. Empty if it is not known.
+	BackFor string `json:"back_for,omitzero"`
+
 	// Refusal says what kept the last try from the runtime, as a clause: "your middleware returned: no". Empty if nothing is known to.
 	Refusal string `json:"refusal,omitzero"`
 
@@ -46,6 +49,10 @@ const (
 	leastPatience = 500 * time.Millisecond
 	mostPatience  = 30 * time.Second
 
+	// One that came to a program of another store is tried again after a quarter of the time for which its own program has missed it by
+	// then, with the same bounds: that program does not wait as long as the other one thinks fit.
+	foreignShare = 4
+
 	// nearEnough is how much later than it should a job may come back by itself, without being told to.
 	nearEnough = time.Second
 
@@ -55,11 +62,20 @@ const (
 
 // comesBack is when a job that was handed out, and that nothing came of, should come again for a row that was due at a time.
 func (j JobState) comesBack(due time.Time) time.Time {
-	if !j.BackAt.IsZero() {
+	switch {
+	case j.BackFor == OutcomeForeign:
+		if again := j.TriedAt.Add(patience(j.TriedAt.Sub(due) / foreignShare)); again.Before(j.BackAt) {
+			return again
+		}
 		return j.BackAt
+	case !j.BackAt.IsZero():
+		return j.BackAt
+	default:
+		return j.TriedAt.Add(patience(j.TriedAt.Sub(due) / patienceShare))
 	}
-	return j.TriedAt.Add(min(max(j.TriedAt.Sub(due)/patienceShare, leastPatience), mostPatience))
 }
+
+func patience(d time.Duration) time.Duration { return min(max(d, leastPatience), mostPatience) }
 
 // fate is what is to be done about the job of a row that is due.
 type fate int
@@ -74,8 +90,11 @@ const (
 // would wait for hours, others would never try again.
 func (j JobState) fate(due, now time.Time) fate {
 	lost := fateLost
-	if j.Retryable {
+	switch {
+	case j.Retryable:
 		lost = fateRetry
+	case j.BackFor == OutcomeForeign && j.Deliverable:
+		lost = fateComes // another job would not come sooner
 	}
 	switch back := j.comesBack(due); {
 	case j.Deliverable && !j.At.After(now):

@@ -80,6 +80,11 @@ func (s migratedStore[TTx]) Specs(ctx context.Context, tx TTx, shapes []string) 
 	return answer, migratedError(s.traits, err)
 }
 
+func (s migratedStore[TTx]) Scope(ctx context.Context, tx TTx) (string, error) {
+	answer, err := s.Store.Scope(ctx, tx)
+	return answer, migratedError(s.traits, err)
+}
+
 func (s migratedStore[TTx]) Workers(ctx context.Context, tx TTx, tick WorkerTick) (WorkerReport, error) {
 	answer, err := s.Store.Workers(ctx, tx, tick)
 	return answer, migratedError(s.traits, err)

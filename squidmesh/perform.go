@@ -26,7 +26,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	outcome, err := rt.perform(ctx, svc, d)
 	// What leaves here goes to observers, and into the queue's rows: no text of the database's or the executor's goes along unseen.
 	outcome.Detail, err = rt.redact.short(outcome.Detail), rt.redact.delivery(err)
-	if outcome.Kind == Again && outcome.After <= soonest {
+	if outcome.Kind == Again && (outcome.After <= soonest || outcome.Reason == OutcomeForeign) {
 		rt.wakeElsewhere(outcome.After)
 	}
 	rt.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
@@ -41,10 +41,16 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 	if svc == nil {
 		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeNotStarted}, nil
 	}
+	switch foreign, err := rt.foreign(ctx, d); {
+	case err != nil:
+		return Outcome{}, err
+	case foreign:
+		return rt.sendBack(d), nil
+	}
 	if d.Kind == DeliverCron {
 		return rt.performCron(ctx, d)
 	}
-	id := uuid.MustParse(d.RunID)
+	id, key := uuid.MustParse(d.RunID), deliveredStep(d)
 	worker, ok := svc.holder()
 	if !ok {
 		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeWorkerLost}, nil
@@ -54,10 +60,6 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 
 	event := Event(Compensated{})
 	if d.Step != "" {
-		key := StepKey{d.Step, PhaseDo}
-		if d.Kind == DeliverCompensation {
-			key.Phase = PhaseUndo
-		}
 		event = Claimed{Attempted: Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
 	}
 	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})

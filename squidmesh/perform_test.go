@@ -80,8 +80,8 @@ func TestDelivery_IsPlainJSON(t *testing.T) {
 		`{"v":1,"kind":"step","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"charge","attempt":3}`: squidmesh.StepJob{
 			Schedule: place, RunID: run, Workflow: "checkout", Step: "charge", Attempt: 3,
 		}.Delivery(),
-		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"charge","attempt":2}`: squidmesh.CompensationJob{
-			Schedule: place, RunID: run, Workflow: "checkout", Step: "charge", Attempt: 2,
+		`{"v":1,"kind":"compensation","scope":"shop","run_id":"0190b0a0-0000-7000-8000-000000000000","step":"charge","attempt":2}`: squidmesh.CompensationJob{
+			Schedule: squidmesh.Schedule{Queue: "slow", Priority: 3, Scope: "shop"}, RunID: run, Workflow: "checkout", Step: "charge", Attempt: 2,
 		}.Delivery(),
 		`{"v":1,"kind":"compensation","run_id":"0190b0a0-0000-7000-8000-000000000000"}`: squidmesh.CompensationJob{RunID: run}.Delivery(),
 		`{"v":1,"kind":"cron","workflow":"digest","trigger":"nightly","signal_id":"abc",` +

@@ -43,6 +43,12 @@ func (rt *Runtime[TTx]) retryJobs(ctx context.Context, tx TTx, ids []string) (er
 	return rt.executor.(Retrier[TTx]).RetryJobs(ctx, tx, ids)
 }
 
+// probeScopes asks an executor that can be asked for whom jobs stand in this program's queues.
+func (rt *Runtime[TTx]) probeScopes(ctx context.Context, tx TTx, prober ScopeProber[TTx]) (scopes []string, err error) {
+	defer rt.catchExecutor(&err)
+	return prober.ProbeScopes(ctx, tx, rt.Queues(), maxScopes)
+}
+
 // probeLine asks one how many jobs stand before a job in its queue.
 func (rt *Runtime[TTx]) probeLine(ctx context.Context, tx TTx, prober LineProber[TTx], id string) (ahead int, err error) {
 	defer rt.catchExecutor(&err)

@@ -123,6 +123,7 @@ type Runtime[TTx any] struct {
 	redact   redactor
 	logger   *slog.Logger
 
+	scope   scope
 	specs   specCache
 	carrier carrier
 	group   group

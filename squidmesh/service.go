@@ -18,6 +18,7 @@ type service struct {
 	ctx    context.Context // of everything that must outlive a single delivery
 	cancel context.CancelFunc
 	worker atomic.Int64 // the WorkerID; zero while it is lost and not registered anew
+	began  time.Time    // by the database's clock
 	ticked chan struct{}
 	pruned chan struct{}
 	caring [lanes]atomic.Bool // what was found for the lane is being looked after
@@ -128,8 +129,8 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 
 // Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
 // background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
-// and are fired by the processes that know them. Start before the queue's own client. It fails if the database is away; where connections
-// die in silence, it tries others until the context ends.
+// and are fired by the processes that know them. Where it sees that programs of other stores use its queues, it logs a warning. Start before
+// the queue's own client. It fails if the database is away; where connections die in silence, it tries others until the context ends.
 //
 // The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
 // nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
@@ -172,6 +173,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
 	}
 	rt.prove(svc, sent)
+	svc.began = report.Now
 	svc.worker.Store(int64(report.Registered))
 	err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
 	for silent(err) && ctx.Err() == nil {
@@ -180,6 +182,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
+	rt.lookForOthers(ctx)
 	rt.service.Store(svc)
 	if rt.config.ManualTick {
 		close(svc.ticked)
@@ -242,6 +245,9 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (repor
 			return err
 		}
 		former = report.Registered
+		if err := rt.findScope(ctx, tx); err != nil {
+			return err
+		}
 		owed, err = rt.registerTriggers(ctx, tx, report.Now)
 		return err
 	})

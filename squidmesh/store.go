@@ -98,6 +98,10 @@ type Store[TTx any] interface {
 	// locks.
 	Prune(ctx context.Context, tx TTx, q PruneQuery) (Pruned, error)
 
+	// Scope names the store among those whose programs may share a queue, the same for all who use the same tables: their schema, where
+	// a database has several. It is a printable line of at most 200 bytes.
+	Scope(ctx context.Context, tx TTx) (string, error)
+
 	// Notify sends a notification outside any transaction.
 	Notify(ctx context.Context, channel, payload string) error
 

@@ -150,7 +150,7 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []StepState) (fa
 	}
 	var coming []StepState
 	for _, row := range rows {
-		switch job := jobs[row.JobID]; job.fate(row.DueAt, now) {
+		switch job := jobs[row.JobID]; job.fate(rt.missed(job, row.DueAt), now) {
 		case fateComes:
 			if !job.Paused {
 				coming = append(coming, row)

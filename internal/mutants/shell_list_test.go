@@ -8,6 +8,7 @@ type shellMutant struct {
 }
 
 const (
+	inCore    = "./squidmesh"
 	inShell   = "./internal/e2e"
 	inRuntime = "./squidmesh"
 	inPG      = "./squidmesh/pgstore"
@@ -260,9 +261,19 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestStartRun_RefusedBatchLeavesNothing"},
 	{mutant{
 		"early deliveries are acknowledged", "riveradapter/worker.go",
-		"return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze)))",
+		"return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze), outcome.Reason))",
 		"return nil",
 	}, inAdapter, "TestWorker_AgainSnoozes"},
+	{mutant{
+		"deliveries of another store are taken for this one's", "squidmesh/scope.go",
+		"return job != d.Job, nil",
+		"return job == \"none\", nil",
+	}, inCore, "TestScope"},
+	{mutant{
+		"a renamed store does not know its deliveries", "squidmesh/scope.go",
+		"return job != d.Job, nil",
+		"return job != \"none\", nil",
+	}, inCore, "TestScope"},
 	{mutant{
 		"deliveries are acknowledged that were not recorded", "riveradapter/worker.go",
 		"return clean(err)",

@@ -159,6 +159,9 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }, TxEnded: txEnded}
 }
 
+// Scope implements squidmesh.Store.
+func (s *Store) Scope(context.Context, *Tx) (string, error) { return "memory", nil }
+
 // Notify implements squidmesh.Store: nobody listens.
 func (s *Store) Notify(context.Context, string, string) error { return nil }
 

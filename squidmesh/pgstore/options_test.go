@@ -58,6 +58,44 @@ func TestOptions_Schema(t *testing.T) {
 	requireWorksIn(t, elsewhere, dbtest.Schema(pool))
 }
 
+// The scope is the schema, however the store finds it.
+func TestScope_IsTheSchema(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	schema := dbtest.Schema(pool)
+	scope := func(store *pgstore.Store) (scope string, err error) {
+		err = store.View(t.Context(), func(ctx context.Context, tx pgx.Tx) (err error) {
+			scope, err = store.Scope(ctx, tx)
+			return err
+		})
+		return scope, err
+	}
+	for _, options := range []*pgstore.Options{nil, {Schema: schema}} {
+		got, err := scope(pgstore.New(pool, options))
+		require.NoError(t, err)
+		require.Equal(t, schema, got)
+	}
+	_, err := scope(pgstore.New(dbtest.Postgres(t, dbtest.Empty), nil))
+	require.True(t, pgstore.New(pool, nil).Traits().NotMigrated(err), err)
+
+	other := schema + "_x"
+	_, err = pool.Exec(t.Context(), "alter schema "+schema+" rename to "+other)
+	require.NoError(t, err)
+	defer func() {
+		_, err := pool.Exec(t.Context(), "alter schema "+other+" rename to "+schema)
+		require.NoError(t, err)
+	}()
+	config := pool.Config()
+	config.ConnConfig.RuntimeParams["search_path"] = "no_such_schema, " + other
+	elsewhere, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer elsewhere.Close()
+	got, err := scope(pgstore.New(elsewhere, nil))
+	require.NoError(t, err)
+	require.Equal(t, other, got)
+}
+
 // A schema may have a name that is a word of SQL, as every service that is called user or order has it.
 func TestOptions_SchemaThatIsAWordOfSQL(t *testing.T) {
 	t.Parallel()

@@ -45,6 +45,7 @@ type Options struct {
 // pool stays the caller's.
 type Store struct {
 	pool       *pgxpool.Pool
+	schema     string // as configured
 	lease      time.Duration
 	clock      func(time.Time) time.Time
 	statements map[string]string
@@ -76,7 +77,7 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 	if err != nil {
 		panic(fmt.Sprintf("pgstore: %v", err))
 	}
-	s.statements = statements
+	s.statements, s.schema = statements, schema
 	s.limit = fmt.Sprintf("set local idle_in_transaction_session_timeout = %d", (s.lease / 2).Milliseconds())
 	s.settings = settingsOf(s.lease / 2)
 	return s

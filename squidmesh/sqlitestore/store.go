@@ -196,6 +196,9 @@ func isCode(err error, code int) bool {
 	return errors.As(err, &said) && said.Code()&0xff == code
 }
 
+// Scope implements squidmesh.Store. A file has one store, and its jobs are in the same file.
+func (s *Store) Scope(context.Context, *sql.Tx) (string, error) { return "main", nil }
+
 // Notify implements squidmesh.Store. Where River's tables are missing it does nothing.
 func (s *Store) Notify(ctx context.Context, channel, payload string) error {
 	var tables int

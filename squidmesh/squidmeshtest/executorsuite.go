@@ -63,6 +63,7 @@ func ExerciseExecutor[TTx any](t *testing.T, setup func(t *testing.T) ExecutorBu
 		"EveryKindArrivesAsItWas":   (*executorSuite[TTx]).everyKindArrivesAsItWas,
 		"MetadataComeInOrderOfJobs": (*executorSuite[TTx]).metadataComeInOrderOfJobs,
 		"ProbesJobs":                (*executorSuite[TTx]).probesJobs,
+		"ProbesScopes":              (*executorSuite[TTx]).probesScopes,
 		"RollbackLeavesNone":        (*executorSuite[TTx]).rollbackLeavesNone,
 		"WakesQueues":               (*executorSuite[TTx]).wakesQueues,
 	} {
@@ -334,6 +335,32 @@ func (s *executorSuite[TTx]) probesJobs() {
 	}, patience, 20*time.Millisecond)
 }
 
+func (s *executorSuite[TTx]) probesScopes() {
+	prober, ok := s.Executor.(squidmesh.ScopeProber[TTx])
+	if !ok {
+		s.t.Skip("no ScopeProber")
+	}
+	probe := func(limit int, queues ...string) (scopes []string) {
+		s.t.Helper()
+		s.commit(func(ctx context.Context, tx TTx) (err error) {
+			scopes, err = prober.ProbeScopes(ctx, tx, queues, limit)
+			return err
+		})
+		return scopes
+	}
+	require.Empty(s.t, probe(10, s.Queue))
+	var jobs []squidmesh.StepJob
+	for _, scope := range []string{"theirs", "ours", "theirs", ""} {
+		job := s.stepJob("charge", 1)
+		job.Scope = scope
+		jobs = append(jobs, job)
+	}
+	s.enqueue(jobs...)
+	require.Equal(s.t, []string{"ours", "theirs"}, probe(10, s.Queue, "another"))
+	require.Len(s.t, probe(1, s.Queue), 1)
+	require.Empty(s.t, probe(10, "another"))
+}
+
 func (s *executorSuite[TTx]) wakesQueues() {
 	waker, ok := s.Executor.(squidmesh.Waker)
 	if !ok {
@@ -348,7 +375,7 @@ func (s *executorSuite[TTx]) work(perform PerformFunc) <-chan squidmesh.Delivery
 	deliveries := make(chan squidmesh.Delivery, 1000)
 	s.Work(s.t, func(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
 		outcome, err := perform(ctx, d)
-		d.Job = "" // is no part of what was enqueued
+		d.Job, d.Queue, d.SentBack = "", "", 0 // are no part of what was enqueued
 		deliveries <- d
 		return outcome, err
 	})
@@ -396,7 +423,7 @@ func (s *executorSuite[TTx]) queued() map[string]squidmesh.Delivery {
 }
 
 func (s *executorSuite[TTx]) schedule() squidmesh.Schedule {
-	return squidmesh.Schedule{Now: s.Now(s.t), Queue: s.Queue, Priority: 1}
+	return squidmesh.Schedule{Now: s.Now(s.t), Queue: s.Queue, Priority: 1, Scope: "ours"}
 }
 
 func (s *executorSuite[TTx]) stepJob(step string, attempt int) squidmesh.StepJob {

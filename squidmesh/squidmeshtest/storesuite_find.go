@@ -17,6 +17,7 @@ func findTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Find_Filters":        findFilters[TTx],
 		"Find_ManyStatuses":   findManyStatuses[TTx],
 		"Find_InAnEmptyStore": findInAnEmptyStore[TTx],
+		"Scope_FitsADelivery": scopeFitsADelivery[TTx],
 	}
 }
 
@@ -25,6 +26,30 @@ func specTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Specs_ComeBackAsTheyWere":   specsComeBack[TTx],
 		"Specs_AreSavedConcurrently": specsAreSavedConcurrently[TTx],
 	}
+}
+
+// scopeFitsADelivery: and is the same wherever it is read.
+func scopeFitsADelivery[TTx any](b *storeBench[TTx]) {
+	var viewed, written string
+	b.view(func(ctx context.Context, tx TTx) {
+		var err error
+		viewed, err = b.store.Scope(ctx, tx)
+		require.NoError(b, err)
+	})
+	b.write(func(ctx context.Context, tx TTx) {
+		var err error
+		written, err = b.store.Scope(ctx, tx)
+		require.NoError(b, err)
+	})
+	require.NotEmpty(b, viewed)
+	require.Equal(b, viewed, written)
+	data, err := json.Marshal(squidmesh.StepJob{
+		Schedule: squidmesh.Schedule{Scope: viewed}, RunID: newRun("checkout").ID, Step: "a", Attempt: 1,
+	}.Delivery())
+	require.NoError(b, err)
+	d, err := squidmesh.ParseDelivery(data)
+	require.NoError(b, err)
+	require.Equal(b, viewed, d.Scope)
 }
 
 // seedRuns inserts runs of two workflows in all statuses, some started at the same instant, and returns them newest first.
