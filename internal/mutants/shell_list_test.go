@@ -128,7 +128,7 @@ var shellMutants = []shellMutant{
 	{mutant{
 		"nobody takes over", "squidmesh/lane.go",
 		"return rt.takeOver(ctx, report.Orphans)",
-		"return nil",
+		"return tended{}",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
 	{mutant{
 		"who has lost the lease goes on", "squidmesh/service.go",
