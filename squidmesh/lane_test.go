@@ -19,8 +19,9 @@ import (
 // distantQueue is a queue that loses, refuses or keeps jobs, and that takes its time for it.
 type distantQueue struct {
 	squidmesh.Executor[*memstore.Tx]
-	pause time.Duration       // what a call takes, or each job of RetryJobs
-	state *squidmesh.JobState // of every job; nil if they are gone
+	pause  time.Duration       // what a call takes, or each job of RetryJobs
+	thinks time.Duration       // what a call of ProbeJobs takes
+	state  *squidmesh.JobState // of every job; nil if they are gone
 
 	mu                    sync.Mutex
 	refuses               squidmesh.RunID
@@ -59,7 +60,10 @@ func (q *distantQueue) EnqueueSteps(ctx context.Context, _ *memstore.Tx, jobs []
 	return slices.Repeat([]squidmesh.Metadata{{JobID: "1", Queue: jobs[0].Queue}}, len(jobs)), nil
 }
 
-func (q *distantQueue) ProbeJobs(_ context.Context, _ *memstore.Tx, now time.Time, ids []string) (map[string]squidmesh.JobState, error) {
+func (q *distantQueue) ProbeJobs(ctx context.Context, _ *memstore.Tx, now time.Time, ids []string) (map[string]squidmesh.JobState, error) {
+	if err := q.takeTime(ctx, q.thinks); err != nil {
+		return nil, err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked++
@@ -173,6 +177,41 @@ func TestLane_EndsWithStop(t *testing.T) {
 		time.Sleep(time.Minute)
 		later, _, _ := q.did()
 		require.Equal(t, taken, later)
+	})
+}
+
+// A lane that takes long, as its queue does not answer, keeps no other waiting.
+func TestLane_HoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		store, q := memstore.New(nil), &distantQueue{thinks: 20 * time.Second}
+		review := squidmesh.Workflow{
+			Name: "review", Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Contract{})},
+			Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause(), Timeout: 5 * time.Second}},
+		}
+		process := func(q *distantQueue, manual bool) *squidmesh.Runtime[*memstore.Tx] {
+			return newCrowdAt(t, store, doNothing, func(config *squidmesh.Config[*memstore.Tx]) {
+				config.Executor, config.ManualTick, config.Logger = q, manual, slog.New(slog.DiscardHandler)
+				config.Workflows = append(config.Workflows, review)
+			}).rt
+		}
+		starter, rt := process(&distantQueue{}, true), process(q, false)
+		_, err := starter.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
+		require.NoError(t, err)
+		run, err := starter.StartRun(t.Context(), squidmesh.StartParams{Workflow: "review"})
+		require.NoError(t, err)
+		require.NoError(t, rt.Start(t.Context()))
+		_, err = rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "gate", Attempt: 1}.Delivery())
+		require.NoError(t, err)
+		time.Sleep(7 * time.Second) // the queue has been asked about the lost job of the other run since the second one
+		synctest.Wait()
+		in, err := rt.InspectRun(t.Context(), run.ID, nil)
+		require.NoError(t, err)
+		require.Equal(t, squidmesh.RunFailed, in.Run.Status)
+		taken, _, _ := q.did()
+		require.Zero(t, taken)
+		require.NoError(t, rt.Stop(t.Context()))
 	})
 }
 

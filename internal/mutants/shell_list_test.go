@@ -47,6 +47,11 @@ var shellMutants = []shellMutant{
 		"svc.goOn(l, report) && t.done < 0",
 	}, inRuntime, "TestLane_GoesStraightOn"},
 	{mutant{
+		"lanes wait for each other", "squidmesh/service.go",
+		"\t\t\tcare.Go(func() {",
+		"\t\t\tfunc(f func()) { f() }(func() {",
+	}, inRuntime, "TestLane_HoldsUpNoOther"},
+	{mutant{
 		"lanes hurry past what cannot be helped", "squidmesh/lane.go",
 		"svc.goOn(l, report) && t.done > 0",
 		"svc.goOn(l, report)",
@@ -159,7 +164,7 @@ var shellMutants = []shellMutant{
 		"Stop leaves its steps to the lease", "squidmesh/service.go",
 		"rt.live.cancelAll(ErrReleased)\n",
 		"\n",
-	}, "./squidmesh", "TestStopReleases"},
+	}, inRuntime, "TestStopReleases"},
 
 	// COMMIT.
 	{mutant{
@@ -206,17 +211,17 @@ var shellMutants = []shellMutant{
 		"callers that go take their batch along", "squidmesh/group.go",
 		"if len(batch) > 1 {\n\t\tctx =",
 		"if len(batch) > maxBatch {\n\t\tctx =",
-	}, "./squidmesh", "TestGroup_ACallerThatGoesDisturbsNobody"},
+	}, inRuntime, "TestGroup_ACallerThatGoesDisturbsNobody"},
 	{mutant{
 		"a run that waits holds up all others", "squidmesh/group.go",
 		"rest = append(rest, s)\n\t\t\tcontinue",
 		"rest = append(rest, g.waiting[i:]...)\n\t\t\tbreak",
-	}, "./squidmesh", "TestGroup_EverybodysTurnComes"},
+	}, inRuntime, "TestGroup_EverybodysTurnComes"},
 	{mutant{
 		"commits side by side take all of a pool", "squidmesh/pgstore/store.go",
 		"min(4, max(1, int(conns)/4))",
 		"4",
-	}, "./squidmesh", "TestGroup_LeavesConnectionsToOthers"},
+	}, inRuntime, "TestGroup_LeavesConnectionsToOthers"},
 	{mutant{
 		"who waits for a lock keeps a connection", "squidmesh/held.go",
 		"case m.start != nil, !m.grouped():",
@@ -226,22 +231,22 @@ var shellMutants = []shellMutant{
 		"steps that are claimed while all are told to stop are not told", "squidmesh/execute.go",
 		"; cause != nil { // while",
 		"; cause == errStale { // while",
-	}, "./squidmesh", "TestGroup_StopWaits"},
+	}, inRuntime, "TestGroup_StopWaits"},
 	{mutant{
 		"a batch that was not finished was committed", "squidmesh/group.go",
 		"err := errUnfinished\n",
 		"var err error\n",
-	}, "./squidmesh", "TestGroup_Outlives"},
+	}, inRuntime, "TestGroup_Outlives"},
 	{mutant{
 		"a start whose fate is unknown was refused", "squidmesh/commit.go",
 		"m.err == nil && m.doubtful != nil &&",
 		"m.err != nil && m.doubtful != nil &&",
-	}, "./squidmesh", "TestStartRun_WhoseFate"},
+	}, inRuntime, "TestStartRun_WhoseFate"},
 	{mutant{
 		"callers that go leave their event behind", "squidmesh/group.go",
 		"g.waiting = slices.Delete(g.waiting, i, i+1)\n",
 		"",
-	}, "./squidmesh", "TestGroup_ACallerThatWaitsMayGo"},
+	}, inRuntime, "TestGroup_ACallerThatWaitsMayGo"},
 	{mutant{
 		"what is transient is final", "squidmesh/pgstore/transient.go",
 		"\tcase \"40001\", // serialization_failure\n\t\t\"40P01\", // deadlock_detected",
@@ -340,12 +345,12 @@ var shellMutants = []shellMutant{
 		"functions that exit succeed", "squidmesh/execute.go",
 		`result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,
 		`result := returned{}`,
-	}, "./squidmesh", "TestHostileFunctions/goexit"},
+	}, inRuntime, "TestHostileFunctions/goexit"},
 	{mutant{
 		"every attempt has a key of its own", "squidmesh/execute.go",
 		`IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,`,
 		`IdempotencyKey: fmt.Sprint(x.claim.Run, "-", x.claim.Name, x.claim.Attempt),`,
-	}, "./squidmesh", "TestInfo_TellsAnAttemptAboutItself"},
+	}, inRuntime, "TestInfo_TellsAnAttemptAboutItself"},
 
 	// Cron and retention.
 	{mutant{
@@ -387,47 +392,47 @@ var shellMutants = []shellMutant{
 		"cron runs have no key", "squidmesh/perform_cron.go",
 		`Actor: "cron", Key: cronKey(d.Trigger, names[len(names)-1])}`,
 		`Actor: "cron"}`,
-	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhere"},
+	}, inRuntime, "TestCron/sqlite/DeliveriesFromElsewhere"},
 	{mutant{
 		"cron deliveries without signal and window are each a run", "squidmesh/perform_cron.go",
 		`case d.Job != "":`,
 		`case false:`,
-	}, "./squidmesh", "TestCron/sqlite/AJobWithoutAWindowStartsOneRun"},
+	}, inRuntime, "TestCron/sqlite/AJobWithoutAWindowStartsOneRun"},
 	{mutant{
 		"windows that have not come start runs", "squidmesh/perform_cron.go",
 		"if window != nil && window.StartAt.After(now.Add(windowAhead)) {",
 		"if false {",
-	}, "./squidmesh", "TestCron/sqlite/AWindowThatHasNotComeStartsNothing"},
+	}, inRuntime, "TestCron/sqlite/AWindowThatHasNotComeStartsNothing"},
 	{mutant{
 		"deliveries from elsewhere overlap", "squidmesh/perform_cron.go",
 		"if trigger.Overlap != OverlapAllow {",
 		"if false {",
-	}, "./squidmesh", "TestCron/sqlite/DeliveriesFromElsewhereGoByOverlap"},
+	}, inRuntime, "TestCron/sqlite/DeliveriesFromElsewhereGoByOverlap"},
 	{mutant{
 		"cron runs have keys that callers can choose", "squidmesh/perform_cron.go",
 		`return cronSpace + "cron:" +`,
 		`return "cron:" +`,
-	}, "./squidmesh", "TestCron/sqlite/CallersKeysDoNotReachWindows"},
+	}, inRuntime, "TestCron/sqlite/CallersKeysDoNotReachWindows"},
 	{mutant{
 		"a changed schedule drops what the old one owes", "squidmesh/fire.go",
 		"owed, row.NextAt = firesDue(row, old, now)",
 		"_, row.NextAt = row.fires(old, now)",
-	}, "./squidmesh", "TestCron/sqlite/AChangedScheduleOwesTheOldWindow"},
+	}, inRuntime, "TestCron/sqlite/AChangedScheduleOwesTheOldWindow"},
 	{mutant{
 		"a changed schedule counts real time anew", "squidmesh/schedule.go",
 		"if s.every == 0 || old.every == 0 || nextAt.IsZero() {",
 		"if true {",
-	}, "./squidmesh", "TestCron/sqlite/SchedulesThatTakeTurnsFire"},
+	}, inRuntime, "TestCron/sqlite/SchedulesThatTakeTurnsFire"},
 	{mutant{
 		"the second to pause takes the place of the first", "squidmesh/trigger_operate.go",
 		"if err != nil || row.Paused == paused {",
 		"if err != nil {",
-	}, "./squidmesh", "TestCron/sqlite/WhoOperatesATriggerIsRecorded"},
+	}, inRuntime, "TestCron/sqlite/WhoOperatesATriggerIsRecorded"},
 	{mutant{
 		"runs of fires by hand are cron's", "squidmesh/perform_cron.go",
 		"s.event.Actor = cmp.Or(f.Actor, s.event.Actor)",
 		"",
-	}, "./squidmesh", "TestCron/sqlite/AFireByHandSaysWhoAndWhy"},
+	}, inRuntime, "TestCron/sqlite/AFireByHandSaysWhoAndWhy"},
 	{mutant{
 		"what moves a trigger on forgets who paused it", "squidmesh/sqlitestore/sql/cron.sql",
 		"update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0)\n",
@@ -437,27 +442,27 @@ var shellMutants = []shellMutant{
 		"comments on fires are not sealed", "squidmesh/sealed.go",
 		"if f.Comment, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
 		"if _, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
-	}, "./squidmesh", "TestCodec_SealsWhatOperatorsSay"},
+	}, inRuntime, "TestCodec_SealsWhatOperatorsSay"},
 	{mutant{
 		"old values are sealed without the lock", "squidmesh/seal.go",
 		"locked, err := store.Lock(ctx, tx, LockQuery{Runs: []RunID{id}})",
 		"locked, err := Locked{Runs: map[RunID]Run{id: {}}}, error(nil)",
-	}, "./squidmesh", "TestSealRuns_LocksOneRunBeforeItReads"},
+	}, inRuntime, "TestSealRuns_LocksOneRunBeforeItReads"},
 	{mutant{
 		"errors of old attempts stay in the clear", "squidmesh/seal.go",
 		"if a.Error, err = s.failure(ctx, run.ID, a.Error); err != nil {",
 		"if _, err = s.failure(ctx, run.ID, a.Error); err != nil {",
-	}, "./squidmesh", "TestSealRuns/memory/SealsAllThatACodecWouldHaveSealed"},
+	}, inRuntime, "TestSealRuns/memory/SealsAllThatACodecWouldHaveSealed"},
 	{mutant{
 		"forgeries in the clear are sealed", "squidmesh/seal.go",
 		"Plain: !rt.config.RequireSealed,",
 		"Plain: true,",
-	}, "./squidmesh", "TestSealRuns/memory/TrustsNothingPlainWhereNoneIsToBe"},
+	}, inRuntime, "TestSealRuns/memory/TrustsNothingPlainWhereNoneIsToBe"},
 	{mutant{
 		"keys that are to be retired seal", "squidmesh/seal.go",
 		"if err == nil && slices.Contains(r.keys, id) {",
 		"if false {",
-	}, "./squidmesh", "TestSealRuns/memory/ChangesKeys"},
+	}, inRuntime, "TestSealRuns/memory/ChangesKeys"},
 	{mutant{
 		"old hashes are not found", "squidmesh/pgstore/sql/seal.sql",
 		"        select p.key_hash\n        union all\n",
@@ -472,17 +477,17 @@ var shellMutants = []shellMutant{
 		"a start does not keep the definition that it counts on", "squidmesh/pgstore/sql/spec.sql",
 		"for key share;",
 		";",
-	}, "./squidmesh", "TestPrune_LeavesTheShapesOfOpenStarts"},
+	}, inRuntime, "TestPrune_LeavesTheShapesOfOpenStarts"},
 	{mutant{
 		"a start keeps its definition from everybody", "squidmesh/pgstore/sql/spec.sql",
 		"for key share;",
 		"for update;",
-	}, "./squidmesh", "TestStartRunTx_HoldsNobodyUp"},
+	}, inRuntime, "TestStartRunTx_HoldsNobodyUp"},
 	{mutant{
 		"what may roll back counts as saved", "squidmesh/pgstore/sql/spec.sql",
 		" and used_at < transaction_timestamp();",
 		";",
-	}, "./squidmesh", "TestStartRunTx_SavesOnce"},
+	}, inRuntime, "TestStartRunTx_SavesOnce"},
 	{mutant{
 		"a definition goes whose run came meanwhile", "squidmesh/pgstore/sql/prune.sql",
 		"where s.shape = any($1::text[]) and not /* include ShapeHasRuns */;",
