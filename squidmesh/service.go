@@ -323,6 +323,11 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := rt.waker.drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
 	}
+	if d, ok := rt.config.Store.(Drainer); ok {
+		if err := d.Drain(ctx); err != nil {
+			return fmt.Errorf("stop runtime: connections are still being closed: %w", err)
+		}
+	}
 	return nil
 }
 

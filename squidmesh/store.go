@@ -116,6 +116,12 @@ type Pipeliner[TTx any] interface {
 	Pipeline(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 }
 
+// Drainer is a [Store] that may have things to do beside its transactions. [Runtime.Stop] waits for them.
+type Drainer interface {
+	// Drain has what is being done end soon, and waits for it.
+	Drain(ctx context.Context) error
+}
+
 // Dedicator is a [Store] that can keep a connection apart from those that users' code may use up. The tick has one, so that a worker
 // whose steps hold every connection keeps its lease.
 type Dedicator[TTx any] interface {

@@ -21,13 +21,14 @@ func (s *Store) Dedicate() squidmesh.Dedicated[pgx.Tx] {
 	if connect := &config.ConnConfig.ConnectTimeout; *connect <= 0 || *connect > s.lease {
 		*connect = s.lease
 	}
-	return &dedicated{config: config, settings: s.settings}
+	return &dedicated{config: config, settings: s.settings, beside: &s.beside}
 }
 
 // dedicated is a connection that nobody else uses.
 type dedicated struct {
 	config   *pgxpool.Config
 	settings string
+	beside   *beside       // of the store
 	pool     *pgxpool.Pool // of one; nil until it is needed
 }
 
@@ -78,7 +79,7 @@ func (d *dedicated) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 func (d *dedicated) abandon() {
 	pool := d.pool
 	d.pool = nil
-	go pool.Close()
+	d.beside.do(func(<-chan struct{}) { pool.Close() })
 }
 
 // Close implements squidmesh.Dedicated.
@@ -89,10 +90,10 @@ func (d *dedicated) Close() {
 	pool := d.pool
 	d.pool = nil
 	closed := make(chan struct{})
-	go func() {
+	d.beside.do(func(<-chan struct{}) {
 		defer close(closed)
 		pool.Close()
-	}()
+	})
 	select {
 	case <-closed:
 	case <-time.After(time.Second): // of a silent network: pgx ends it by itself

@@ -51,6 +51,7 @@ type Store struct {
 	statements map[string]string
 	limit      string // the setting that limits how long a transaction of ours may be silent
 	settings   string // all settings of a pipelined one
+	beside     beside
 }
 
 var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)

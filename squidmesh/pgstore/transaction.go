@@ -24,7 +24,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	t := &transaction{conn: conn}
+	t := &transaction{conn: conn, beside: &s.beside}
 	defer t.giveBack(ctx)
 	if t.Tx, err = conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin + "; " + s.limit}); err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -45,7 +45,8 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx
 // transaction is one of InTx, with its connection of the pool.
 type transaction struct {
 	pgx.Tx
-	conn *pgxpool.Conn // nil once it was hung up
+	conn   *pgxpool.Conn // nil once it was hung up
+	beside *beside       // of the store
 
 	// spoiled says that the session is not as it was, so that nobody else may have the connection.
 	spoiled bool
@@ -83,15 +84,23 @@ func (t *transaction) abandon() {
 	}
 	conn := t.conn.Hijack().PgConn()
 	t.conn = nil
-	go func() {
+	t.beside.do(func(hurry <-chan struct{}) {
 		_ = conn.Conn().Close()
+		hurried := false
 		for _, wait := range []time.Duration{0, 100 * time.Millisecond, time.Second, grace} { // what was just being sent begins later
-			time.Sleep(wait)
+			if hurried {
+				return
+			}
+			select {
+			case <-time.After(wait):
+			case <-hurry:
+				hurried = true // asks a last time
+			}
 			ctx, cancel := context.WithTimeout(context.Background(), grace)
 			_ = conn.CancelRequest(ctx)
 			cancel()
 		}
-	}()
+	})
 }
 
 // View implements squidmesh.Store.
