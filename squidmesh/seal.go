@@ -3,7 +3,6 @@ package squidmesh
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -70,11 +69,9 @@ func (rt *Runtime[TTx]) SealRuns(ctx context.Context, params SealParams) (SealRe
 			q.Limit = min(q.Limit, params.Limit)
 		}
 		var page UnsealedPage
-		err := rt.repeatedly(ctx, func() error {
-			return rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-				page, err = rt.store.Unsealed(ctx, tx, q)
-				return err
-			})
+		err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
+			page, err = rt.store.Unsealed(ctx, tx, q)
+			return err
 		})
 		if err != nil {
 			return result, fmt.Errorf("seal: find runs behind %s: %w", q.After, err)
@@ -127,29 +124,14 @@ func (rt *Runtime[TTx]) checkSeal(params SealParams) error {
 	return nil
 }
 
-// repeatedly does what may be done any number of times until it succeeds, as long as there is hope.
-func (rt *Runtime[TTx]) repeatedly(ctx context.Context, do func() error) error {
-	for try := 1; ; try++ {
-		err := do()
-		if err == nil || try >= commitAttempts || !rt.traits.Transient(err) && !errors.Is(err, ErrCommitUnknown) {
-			return err
-		}
-		if err := pause(ctx, backoff(try)); err != nil {
-			return err
-		}
-	}
-}
-
 // seal lets fn seal in a transaction, and says what that has sealed.
 func (rt *Runtime[TTx]) seal(ctx context.Context, q UnsealedQuery, fn func(ctx context.Context, tx TTx, s *sealing) error) (SealResult, error) {
 	var s *sealing
-	err := rt.repeatedly(ctx, func() error {
+	err := rt.insist(ctx, rt.store.InTx, rt.writeMayPass, func(ctx context.Context, tx TTx) error {
 		s = &sealing{sealer: sealer{codec: retiring{rt.config.Codec, q.Keys}}, query: q}
-		return rt.store.InTx(ctx, func(ctx context.Context, tx TTx) error {
-			err := fn(ctx, tx, s)
-			fault.Hit("seal.before_commit")
-			return err
-		})
+		err := fn(ctx, tx, s)
+		fault.Hit("seal.before_commit")
+		return err
 	})
 	if err != nil {
 		return SealResult{}, err
@@ -183,11 +165,9 @@ func sealRun[TTx any](ctx context.Context, tx TTx, store Store[TTx], s *sealing,
 // sealTriggers seals the comments on cron triggers and fires.
 func (rt *Runtime[TTx]) sealTriggers(ctx context.Context, q UnsealedQuery, result *SealResult) error {
 	var triggers []TriggerState
-	err := rt.repeatedly(ctx, func() error {
-		return rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-			triggers, err = rt.stored.Triggers(ctx, tx, TriggerQuery{})
-			return err
-		})
+	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
+		triggers, err = rt.stored.Triggers(ctx, tx, TriggerQuery{})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("seal: list triggers: %w", err)
