@@ -35,6 +35,9 @@ func (d *decision) claimed(e Claimed) {
 	case !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || d.run.Status.Terminal():
 		d.t.Outcome.Reason = staleReason(row, e.Attempt)
 		return
+	case strays(e, row):
+		d.t.Outcome.Reason = OutcomeOtherQueue
+		return
 	case row.DueAt.After(d.now):
 		d.again(row.DueAt, OutcomeEarly)
 		return
@@ -65,6 +68,12 @@ func (d *decision) claimed(e Claimed) {
 	}
 	d.record(AuditClaimed, row.StepKey, row.Attempt)
 	d.claim(row)
+}
+
+// strays reports whether a delivery came by another queue than the row was sent through, whose number of workers and whose hosts are not
+// the row's. Its own job is taken wherever an operator has moved it.
+func strays(e Claimed, row StepState) bool {
+	return e.Queue != "" && row.Queue != "" && e.Queue != row.Queue && e.Job != row.JobID
 }
 
 // lateness is the pause before a delivery comes again that cannot be executed here: the longer that goes on, the less often it is tried.

@@ -55,7 +55,7 @@ type Delivery struct {
 	// process knows, one that is no fire of the runtime's own is refused a minute later, and if that time is left zero, at once.
 	DueAt time.Time `json:"-"`
 
-	// Queue is the queue that the delivery came by, and SentBack how often it came before and was to come again. They are no part of the
+	// Queue is the queue that the delivery came by, as [Metadata] names it, and SentBack how often it came before and was to come again. They are no part of the
 	// text either. What does not say SentBack gets a delivery of another store, with [OutcomeForeign], again and again after a short pause.
 	Queue    string `json:"-"`
 	SentBack int    `json:"-"`
@@ -180,6 +180,8 @@ const (
 	OutcomeStale = "stale" // its attempt is over
 	OutcomeHeld  = "held"  // another worker executes this attempt
 	OutcomeFire  = "fire_"
+
+	OutcomeOtherQueue = "other_queue" // its step was sent through another queue, by another job
 
 	// Of Again, besides [ReasonFunctionUnknown] and [ReasonFunctionIncompatible].
 	OutcomeEarly             = "early"              // its due time has not come

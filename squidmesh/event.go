@@ -41,6 +41,8 @@ type Attempted struct {
 // hold the step, or Stuck does.
 type Claimed struct {
 	Attempted
+	// Job and Queue are those that the delivery came by. Empty ones are not known.
+	Job, Queue string
 	// Elsewhere says that another worker lives that has the function and uses the step's queue. It counts only where Runnable does not
 	// hold the step.
 	Elsewhere bool

@@ -60,7 +60,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 
 	event := Event(Compensated{})
 	if d.Step != "" {
-		event = Claimed{Attempted: Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}}
+		event = Claimed{Attempted: Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}, Job: d.Job, Queue: d.Queue}
 	}
 	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {

@@ -270,6 +270,11 @@ var shellMutants = []shellMutant{
 		"return nil",
 	}, inAdapter, "TestWorker_AgainSnoozes"},
 	{mutant{
+		"steps are executed in any queue", "squidmesh/decide_step.go",
+		"return e.Queue != \"\" && row.Queue != \"\" && e.Queue != row.Queue && e.Job != row.JobID",
+		"return false",
+	}, inCore, "TestOtherQueue"},
+	{mutant{
 		"deliveries of another store are taken for this one's", "squidmesh/scope.go",
 		"return job != d.Job, nil",
 		"return job == \"none\", nil",
