@@ -150,3 +150,27 @@ func schedulesTakeTurns[TTx any](b *cronBench[TTx]) {
 	require.GreaterOrEqual(b, fired, 5)
 	require.LessOrEqual(b, fired, 7)
 }
+
+// windowBelongsToTheScheduleThatHolds: a window of the wall clock comes only by the definition that was written last before it. A deploy that moves
+// a window and is rolled back fires what its time brings, and nothing twice.
+func windowBelongsToTheScheduleThatHolds[TTx any](b *cronBench[TTx]) {
+	noon := digest(squidmesh.Cron("nightly", "0 12 * * *", "", squidmesh.Contract{}))
+	later := digest(squidmesh.Cron("nightly", "30 12 * * *", "", squidmesh.Contract{}))
+	b.at("2026-03-02T11:50:00Z")
+	first := b.process(b.queue, noon)
+	b.at("2026-03-02T11:55:00Z")
+	second := b.process(b.queue, later)
+	b.at("2026-03-02T12:00:01Z")
+	require.Empty(b, b.tick(first))
+	require.Empty(b, b.tick(second))
+	b.at("2026-03-02T12:05:00Z")
+	first = b.process(b.queue, noon)
+	b.at("2026-03-02T12:30:01Z")
+	require.Empty(b, b.tick(first))
+	require.Empty(b, b.tick(second))
+
+	b.at("2026-03-03T12:00:01Z")
+	require.Len(b, b.tick(second), 1, "whoever has the trigger fires what the definition says that holds")
+	b.at("2026-03-03T12:30:01Z")
+	require.Empty(b, b.tick(second))
+}

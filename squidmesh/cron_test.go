@@ -248,6 +248,7 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 		"AChangedScheduleOwesTheOldWindow":        changedScheduleOwes[TTx],
 		"AScheduleThatMeansTheSameStays":          sameScheduleStays[TTx],
 		"SchedulesThatTakeTurnsFire":              schedulesTakeTurns[TTx],
+		"AWindowBelongsToTheScheduleThatHolds":    windowBelongsToTheScheduleThatHolds[TTx],
 		"DefinitionsComeBackToEmptyTables":        definitionsComeBack[TTx],
 	}
 }
