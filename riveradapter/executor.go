@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/riverqueue/river"
@@ -149,6 +150,9 @@ func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.Inser
 	}
 	results, err := client.InsertManyTx(ctx, tx, params)
 	if err != nil {
+		if strings.Contains(err.Error(), "river_") { // else hooks of the program may miss tables of its own
+			err = namesTables(client, err)
+		}
 		return nil, insertError(len(params), err)
 	}
 	// Insert middleware of the program stands between.

@@ -57,7 +57,7 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, now time.Time, jo
 	for chunk := range slices.Chunk(ids, maxList) {
 		list, err := client.JobListTx(ctx, tx, river.NewJobListParams().IDs(chunk...).First(len(chunk)))
 		if err != nil {
-			return nil, fmt.Errorf("list %d River jobs: %w", len(chunk), err)
+			return nil, fmt.Errorf("list %d River jobs: %w", len(chunk), namesTables(client, err))
 		}
 		for _, job := range list.Jobs {
 			state := stateOf(job, now)
@@ -153,7 +153,7 @@ func ahead(job *rivertype.JobRow, now time.Time) time.Time {
 func queuesOf[TTx any](ctx context.Context, client *river.Client[TTx], tx TTx) (map[string]*rivertype.Queue, error) {
 	list, err := client.QueueListTx(ctx, tx, river.NewQueueListParams().First(maxList))
 	if err != nil {
-		return nil, fmt.Errorf("list River queues: %w", err)
+		return nil, fmt.Errorf("list River queues: %w", namesTables(client, err))
 	}
 	queues := map[string]*rivertype.Queue{}
 	for _, queue := range list.Queues {
@@ -171,7 +171,7 @@ func (e *Executor[TTx]) ProbeScopes(ctx context.Context, tx TTx, queues []string
 	list, err := client.JobListTx(ctx, tx, river.NewJobListParams().Kinds(KindStep, KindCompensation, KindCron).Queues(queues...).
 		States(rivertype.JobStateAvailable, rivertype.JobStateRunning).First(limit))
 	if err != nil {
-		return nil, fmt.Errorf("list jobs of River queues %s: %w", strings.Join(queues, ", "), err)
+		return nil, fmt.Errorf("list jobs of River queues %s: %w", strings.Join(queues, ", "), namesTables(client, err))
 	}
 	var scopes []string
 	for _, job := range list.Jobs {

@@ -163,7 +163,8 @@ type LineProber[TTx any] interface {
 	ProbeLine(ctx context.Context, tx TTx, jobID string, limit int) (int, error)
 }
 
-// ScopeProber is an [Executor] that can tell for whom jobs stand in queues. [Runtime.Start] asks it, and warns of other stores.
+// ScopeProber is an [Executor] that can tell for whom jobs stand in queues. [Runtime.Start] asks it, fails if it
+// does, and warns of other stores.
 type ScopeProber[TTx any] interface {
 	// ProbeScopes returns, in their order, the scopes that deliveries name which stand in the queues now, each once. It looks at no more
 	// than limit of them.

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
@@ -104,7 +103,7 @@ func TestRedact_WhatTheInfrastructureSays(t *testing.T) {
 	observer, log := &told{}, &logLines{}
 	store := &tellingStore{Store: dbtest.SQLite(t, nil, dbtest.River)}
 	rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
-		Store: store, Executor: riveradapter.New[*sql.Tx](nil), Observer: observer, ManualTick: true, Logger: slog.New(slog.NewJSONHandler(log, nil)),
+		Store: store, Executor: &keptQueue[*sql.Tx]{}, Observer: observer, ManualTick: true, Logger: slog.New(slog.NewJSONHandler(log, nil)),
 		Redact: func(_, text string) string { return strings.ReplaceAll(text, cardNumber, "****") },
 		Workflows: []squidmesh.Workflow{{
 			Name: "nightly", Triggers: []squidmesh.Trigger{squidmesh.Cron("yearly", "0 0 1 1 *", "", squidmesh.Contract{})},

@@ -56,25 +56,24 @@ func (rt *Runtime[TTx]) findScope(ctx context.Context, tx TTx) error {
 	return nil
 }
 
-// lookForOthers warns of other stores whose deliveries stand in this program's queues. Start asks for no more than a look.
-func (rt *Runtime[TTx]) lookForOthers(ctx context.Context) {
+// scopesInQueues are those that deliveries name which stand in this program's queues: whether there are other stores, and whether the queue
+// answers at all, which else the first start of a run would find out. Nil is the answer of an executor that cannot be asked.
+func (rt *Runtime[TTx]) scopesInQueues(ctx context.Context) (scopes []string, err error) {
 	prober, ok := rt.executor.(ScopeProber[TTx])
 	if !ok {
-		return
+		return nil, nil
 	}
-	var scopes []string
-	err := rt.inTime(ctx, func(ctx context.Context) error {
-		return rt.store.View(ctx, func(ctx context.Context, tx TTx) (err error) {
-			scopes, err = rt.probeScopes(ctx, tx, prober)
-			return err
-		})
+	err = rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
+		scopes, err = rt.probeScopes(ctx, tx, prober)
+		return err
 	})
+	return scopes, err
+}
+
+// warnOfOthers warns of other stores among those whose deliveries stand in this program's queues.
+func (rt *Runtime[TTx]) warnOfOthers(scopes []string) {
 	own := *rt.scope.name.Load()
-	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == own })
-	switch {
-	case err != nil:
-		rt.logger.Warn("squidmesh: look for deliveries of other stores", "error", err)
-	case len(scopes) > 0:
+	if scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == own }); len(scopes) > 0 {
 		rt.logger.Warn("squidmesh: deliveries of other stores stand in this program's queues: "+apart, "queues", rt.Queues(), "theirs", scopes, "ours", own)
 	}
 }

@@ -130,7 +130,8 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 // Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
 // background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
 // and are fired by the processes that know them. Where it sees that programs of other stores use its queues, it logs a warning. Start before
-// the queue's own client. It fails if the database is away; where connections die in silence, it tries others until the context ends.
+// the queue's own client. It fails if the database is away or the queue's tables are missing; where connections die in silence, it tries
+// others until the context ends.
 //
 // The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
 // nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
@@ -168,6 +169,10 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if w, ok := rt.config.Store.(Warner); ok {
 		rt.warn(ctx, w)
 	}
+	scopes, err := rt.scopesInQueues(ctx)
+	if err != nil {
+		return fmt.Errorf("start runtime: look at its queues: %w", err)
+	}
 	report, sent, err := rt.register(ctx, line.InTx)
 	if err != nil {
 		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
@@ -182,7 +187,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
-	rt.lookForOthers(ctx)
+	rt.warnOfOthers(scopes)
 	rt.service.Store(svc)
 	if rt.config.ManualTick {
 		close(svc.ticked)
