@@ -170,7 +170,9 @@ func windowBelongsToTheScheduleThatHolds[TTx any](b *cronBench[TTx]) {
 	require.Empty(b, b.tick(second))
 
 	b.at("2026-03-03T12:00:01Z")
-	require.Len(b, b.tick(second), 1, "whoever has the trigger fires what the definition says that holds")
+	fired := b.tick(second)
+	require.Len(b, fired, 1, "whoever has the trigger fires what the definition says that holds")
+	require.Equal(b, "fire_started", b.deliver(second, fired[0]).Reason)
 	b.at("2026-03-03T12:30:01Z")
 	require.Empty(b, b.tick(second))
 }
