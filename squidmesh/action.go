@@ -23,6 +23,9 @@ type Action struct {
 	message string
 }
 
+// Kind says what the action is, which [StepSpec] repeats. It is empty for the zero Action.
+func (a Action) Kind() Kind { return a.kind }
+
 // Kind says what sort of thing a step is.
 type Kind string
 

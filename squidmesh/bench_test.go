@@ -214,7 +214,7 @@ func BenchmarkResolve(b *testing.B) {
 			b.SetBytes(int64(len(payload)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := spec.triggers[0].resolve(payload, time.Time{}); err != nil {
+				if _, err := resolve(spec.triggers[0], payload, time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -250,7 +250,9 @@ func TestCompile_ImplicitBlock(t *testing.T) {
 	b, _ := spec.Step("b")
 	require.Equal(t, "graph", b.Block)
 	require.Empty(t, b.Next)
-	require.Equal(t, []string{"b", "c"}, spec.dependents["a"])
+	c, _ := spec.Step("c")
+	require.Equal(t, []string{"a"}, b.After)
+	require.Contains(t, c.After, "a")
 }
 
 func TestCompile_FillsInPolicies(t *testing.T) {

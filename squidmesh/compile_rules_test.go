@@ -264,7 +264,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"payload holds a channel":   {on(Manual("s", Payload[struct{ C chan int }]())), []string{`unreadable_type @ trigger "s": Payload`}},
 		"payload holds an error":    {on(Manual("s", Payload[struct{ Err error }]())), []string{`unreadable_type @ trigger "s": Payload`}},
 		"payload that is a context": {on(Manual("s", Payload[context.Context]())), []string{`unreadable_type @ trigger "s": Payload`}},
-		"payload not read back":     {on(Manual("s", Payload[struct{ T textOut }]())), []string{`unreadable_type @ trigger "s": Payload`}},
+		"payload not read back":     {on(Manual("s", Payload[struct{ T writesText }]())), []string{`unreadable_type @ trigger "s": Payload`}},
 		"payload that looks sealed": {
 			on(Manual("s", Payload[struct {
 				S string `json:"$sealed"`
@@ -411,3 +411,8 @@ func TestCompile_ReportsNoConsequences(t *testing.T) {
 		})
 	}
 }
+
+// writesText is a text that cannot be read back.
+type writesText string
+
+func (t writesText) MarshalText() ([]byte, error) { return []byte(t), nil }

@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 	"time"
@@ -81,11 +82,13 @@ func (tl *tale) row(name string, phase ...Phase) StepState {
 	return tl.snap.Steps[tl.by(0, name, phase...).StepKey]
 }
 
-func doing(name, next string) Step { return Step{Name: name, Do: Effect(does[struct{}]()), Next: next} }
+func doesNothing(context.Context, struct{}) error { return nil }
+
+func doing(name, next string) Step { return Step{Name: name, Do: Effect(doesNothing), Next: next} }
 
 func undoable(name, next string) Step {
 	st := doing(name, next)
-	st.Undo = Effect(does[struct{}]())
+	st.Undo = Effect(doesNothing)
 	return st
 }
 

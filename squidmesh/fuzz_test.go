@@ -78,7 +78,7 @@ func FuzzResolve(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		resolved, err := trigger.resolveInto(decodes, payload, noon)
+		resolved, err := resolveInto(trigger, decodes, payload, noon)
 		if err != nil {
 			requireCleanPayloadError(t, err)
 			return
@@ -87,7 +87,7 @@ func FuzzResolve(f *testing.F) {
 		require.NoError(t, json.Unmarshal(resolved, new(allSorts)))
 		_, err = decode(resolved)
 		require.NoError(t, err)
-		again, err := trigger.resolveInto(decodes, resolved, noon)
+		again, err := resolveInto(trigger, decodes, resolved, noon)
 		require.NoError(t, err)
 		require.Equal(t, string(resolved), string(again))
 	})

@@ -141,7 +141,7 @@ func TestCompile_AsksTypesThatReadThemselvesAboutDefaults(t *testing.T) {
 	good := Defaults{"id": "0190b0a0-0000-7000-8000-000000000000", "day": Today, "text": Now}
 	spec, err := Compile(on(Manual("s", Payload[contract](good))))
 	require.NoError(t, err)
-	resolved, err := spec.triggers[0].resolve(nil, noon)
+	resolved, err := resolve(spec.triggers[0], nil, noon)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(resolved, new(contract)))
 	for field, bad := range map[string]any{"id": "abc", "day": Now} {

@@ -131,7 +131,7 @@ func TestResolve_ListsEveryProblem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			resolved, err := trigger.resolve(json.RawMessage(tc.payload), noon)
+			resolved, err := resolve(trigger, json.RawMessage(tc.payload), noon)
 			if tc.want == nil {
 				require.NoError(t, err)
 				require.NoError(t, json.Unmarshal(resolved, new(basket)))
@@ -154,15 +154,15 @@ func TestResolve_FillsInDefaults(t *testing.T) {
 	t.Parallel()
 	trigger := basketTrigger(t)
 
-	resolved, err := trigger.resolve(json.RawMessage(` { "lines" : [ ], "customer":"<\u0063>" } `), noon)
+	resolved, err := resolve(trigger, json.RawMessage(` { "lines" : [ ], "customer":"<\u0063>" } `), noon)
 	require.NoError(t, err)
 	require.Equal(t, `{"at":"2026-03-01T04:30:00Z","customer":"<c>","day":"2026-02-28","limit":7,"lines":[]}`, string(resolved))
 
-	resolved, err = trigger.resolve(json.RawMessage(`{"customer":"c","lines":[],"day":"$now","at":"2020-01-01T00:00:00Z","limit":12345678901234567}`), noon)
+	resolved, err = resolve(trigger, json.RawMessage(`{"customer":"c","lines":[],"day":"$now","at":"2020-01-01T00:00:00Z","limit":12345678901234567}`), noon)
 	require.NoError(t, err)
 	require.Equal(t, `{"at":"2020-01-01T00:00:00Z","customer":"c","day":"$now","limit":12345678901234567,"lines":[]}`, string(resolved))
 
-	again, err := trigger.resolve(resolved, noon)
+	again, err := resolve(trigger, resolved, noon)
 	require.NoError(t, err)
 	require.Equal(t, string(resolved), string(again))
 }
@@ -180,10 +180,10 @@ func TestDefaults_SurviveStorage(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &read))
 	require.Equal(t, spec, &read)
 
-	literal, err := read.triggers[0].resolve(nil, noon)
+	literal, err := resolve(read.triggers[0], nil, noon)
 	require.NoError(t, err)
 	require.Equal(t, `{"order_id":"$now","total":7}`, string(literal))
-	dynamic, err := read.triggers[1].resolve(json.RawMessage(`{"total":1}`), noon)
+	dynamic, err := resolve(read.triggers[1], json.RawMessage(`{"total":1}`), noon)
 	require.NoError(t, err)
 	require.Equal(t, `{"order_id":"2026-03-01T04:30:00Z","total":1}`, string(dynamic))
 }
@@ -192,19 +192,19 @@ func TestResolve_TheZeroContractTakesNothing(t *testing.T) {
 	t.Parallel()
 	spec, err := Compile(on(Manual("s", Contract{})))
 	require.NoError(t, err)
-	resolved, err := spec.triggers[0].resolve(nil, noon)
+	resolved, err := resolve(spec.triggers[0], nil, noon)
 	require.NoError(t, err)
 	require.Equal(t, "{}", string(resolved))
-	_, err = spec.triggers[0].resolve(json.RawMessage(`{"a":1}`), noon)
+	_, err = resolve(spec.triggers[0], json.RawMessage(`{"a":1}`), noon)
 	require.EqualError(t, err, `payload of trigger "s": a: there is no such field`)
 }
 
 // resolve is what becomes of a payload that is started with.
-func (t TriggerSpec) resolve(payload json.RawMessage, now time.Time) (json.RawMessage, error) {
-	return t.resolveInto(Contract{}.decodes(), payload, now)
+func resolve(t TriggerSpec, payload json.RawMessage, now time.Time) (json.RawMessage, error) {
+	return resolveInto(t, Contract{}.decodes(), payload, now)
 }
 
-func (t TriggerSpec) resolveInto(decodes decodeCheck, payload json.RawMessage, now time.Time) (json.RawMessage, error) {
+func resolveInto(t TriggerSpec, decodes decodeCheck, payload json.RawMessage, now time.Time) (json.RawMessage, error) {
 	a, err := acceptPayload(t, payload, decodes)
 	if err != nil {
 		return nil, err
@@ -258,14 +258,14 @@ func TestResolve_AnyInput(t *testing.T) {
 		if rapid.Bool().Draw(t, "fitting") {
 			payload = `{"customer":"c","lines":[],"extra":` + payload + `}`
 		}
-		resolved, err := trigger.resolve(json.RawMessage(payload), noon)
+		resolved, err := resolve(trigger, json.RawMessage(payload), noon)
 		if err != nil {
 			var problems *PayloadError
 			require.True(t, errors.As(err, &problems), "%v", err)
 			return
 		}
 		require.NoError(t, json.Unmarshal(resolved, new(basket)))
-		again, err := trigger.resolve(resolved, noon)
+		again, err := resolve(trigger, resolved, noon)
 		require.NoError(t, err)
 		require.Equal(t, string(resolved), string(again))
 	})
@@ -276,7 +276,7 @@ func TestAssembleInput_IsASelectionOfTheData(t *testing.T) {
 	t.Parallel()
 	names := []string{"a", "b", "c", "d"}
 	rapid.Check(t, func(t *rapid.T) {
-		spec := &Spec{}
+		var steps []StepSpec
 		outputs := map[string]json.RawMessage{}
 		data := map[string]any{}
 		object := func(prefix string) json.RawMessage {
@@ -303,9 +303,9 @@ func TestAssembleInput_IsASelectionOfTheData(t *testing.T) {
 				data[st.Output] = value
 			}
 			outputs[name] = raw
-			spec.steps = append(spec.steps, st)
+			steps = append(steps, st)
 		}
-		spec.link()
+		spec := NewSpec("w", "", nil, steps)
 		keys := rapid.SliceOfDistinct(rapid.SampledFrom(append(slices.Sorted(maps.Keys(data)), "missing")), rapid.ID).Draw(t, "keys")
 		want := map[string]any{}
 		for _, key := range keys {
@@ -321,8 +321,7 @@ func TestAssembleInput_IsASelectionOfTheData(t *testing.T) {
 
 func TestAssembleInput_KeepsValuesByteForByte(t *testing.T) {
 	t.Parallel()
-	spec := &Spec{steps: []StepSpec{{Name: "a", Output: "all"}, {Name: "b"}}}
-	spec.link()
+	spec := NewSpec("w", "", nil, []StepSpec{{Name: "a", Output: "all"}, {Name: "b"}})
 	got := spec.assembleInput([]string{"all", "big", "text"}, []string{"a", "b"}, json.RawMessage(`{"big": 123456789012345678901234567890 }`),
 		map[string]json.RawMessage{"a": json.RawMessage(`[ 1.50 ]`), "b": json.RawMessage(`{"text":"\u003c<","more":1}`)})
 	require.Equal(t, `{"all":[ 1.50 ],"big":123456789012345678901234567890,"text":"\u003c<"}`, string(got))

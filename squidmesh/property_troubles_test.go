@@ -193,7 +193,7 @@ func (w *world) actRefuse() { w.refuse = true }
 
 // actDeploy changes the policies under the run.
 func (w *world) actDeploy() {
-	today := &Spec{workflow: w.spec.workflow}
+	var steps []StepSpec
 	for _, st := range w.spec.steps {
 		policies := []*Policy{&st.Policy}
 		if st.HasUndo {
@@ -212,10 +212,9 @@ func (w *world) actDeploy() {
 				p.Wait = oneOf(w.t, "wait", time.Second, 50*time.Hour)
 			}
 		}
-		today.steps = append(today.steps, st)
+		steps = append(steps, st)
 	}
-	today.link()
-	w.spec = w.spec.WithPolicy(today)
+	w.spec = w.spec.WithPolicy(NewSpec(w.spec.Workflow(), "", nil, steps))
 	w.learn()
 	w.t.Logf("policies change")
 }

@@ -284,13 +284,17 @@ func TestAgrees(t *testing.T) {
 		"null where absence does": {struct{ A *int }{}, struct {
 			A int `json:",omitempty"`
 		}{}, ""},
-		"struct as map":                  {line{}, map[string]string{}, "Qty is integer, read as string"},
-		"text keys as numbers":           {map[string]int{}, map[int]int{}, "the keys of it are string, read as integer"},
-		"keys of another width":          {map[int]int{}, map[int8]int{}, "the keys of it are integer, read as int8"},
-		"number keys as text":            {map[int8]int{}, map[string]int{}, ""},
-		"map as map":                     {map[string]int{}, map[string]string{}, "[] is integer, read as string"},
-		"map as struct":                  {struct{ M map[string]int }{}, struct{ M *needy }{}, "M.Qty may be missing"},
-		"struct of optional ones as map": {struct{ M map[string]int }{}, struct{ M *maybeX }{}, ""},
+		"struct as map":         {line{}, map[string]string{}, "Qty is integer, read as string"},
+		"text keys as numbers":  {map[string]int{}, map[int]int{}, "the keys of it are string, read as integer"},
+		"keys of another width": {map[int]int{}, map[int8]int{}, "the keys of it are integer, read as int8"},
+		"number keys as text":   {map[int8]int{}, map[string]int{}, ""},
+		"map as map":            {map[string]int{}, map[string]string{}, "[] is integer, read as string"},
+		"map as struct":         {struct{ M map[string]int }{}, struct{ M *needy }{}, "M.Qty may be missing"},
+		"struct of optional ones as map": {struct{ M map[string]int }{}, struct {
+			M *struct {
+				X int `json:",omitempty"`
+			}
+		}{}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
