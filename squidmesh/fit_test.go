@@ -95,7 +95,7 @@ func TestFit(t *testing.T) {
 			true, "",
 		},
 		"another kind": {func(w *Workflow) {
-			w.Steps[work].Do = FuncTx(func(context.Context, propertyTx, fitOrder) (fitX, error) { return fitX{}, nil })
+			w.Steps[work].Do = FuncTx(func(context.Context, fakeTx, fitOrder) (fitX, error) { return fitX{}, nil })
 		}, StepKey{"work", do}, true, "it is func_tx and was func"},
 		"no function any more": {func(w *Workflow) {
 			w.Steps[read] = Step{Name: "read", Do: Pause()}
@@ -108,7 +108,7 @@ func TestFit(t *testing.T) {
 		"undo reads less":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitNone]()) }, StepKey{"work", undo}, true, ""},
 		"undo reads more":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitXY]()) }, StepKey{"work", undo}, true, "of its input, Y is missing"},
 		"undo of another kind": {func(w *Workflow) {
-			w.Steps[work].Undo = EffectTx(func(context.Context, propertyTx, fitX) error { return nil })
+			w.Steps[work].Undo = EffectTx(func(context.Context, fakeTx, fitX) error { return nil })
 		}, StepKey{"work", undo}, true, "it is func_tx and was func"},
 		"fewer routes": {func(w *Workflow) { w.Steps[early].Next = Complete; w.Steps = w.Steps[:1] }, StepKey{"choose", do}, false, ""},
 		"more routes": {

@@ -100,14 +100,14 @@ func TestDecision_TooLateSaysWhoWasFirst(t *testing.T) {
 	t.Parallel()
 	fail := squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(errors.New("no")) })
 	act := squidmesh.Effect(func(context.Context, nothing) error { return nil })
-	flow := func(name string, steps ...squidmesh.Step) squidmesh.Workflow {
+	named := func(name string, steps ...squidmesh.Step) squidmesh.Workflow {
 		return squidmesh.Workflow{Name: name, Triggers: []squidmesh.Trigger{squidmesh.Manual("go", squidmesh.Payload[nothing]())}, Steps: steps}
 	}
 	rt := startTest(t,
-		flow("asks", squidmesh.Step{Name: "ask", Do: squidmesh.Approval(), Output: "asked", Next: "gate", OnError: squidmesh.Complete},
+		named("asks", squidmesh.Step{Name: "ask", Do: squidmesh.Approval(), Output: "asked", Next: "gate", OnError: squidmesh.Complete},
 			squidmesh.Step{Name: "gate", Do: squidmesh.Pause()}),
-		flow("late", squidmesh.Step{Name: "gate", Do: squidmesh.Pause(), Timeout: time.Millisecond, OnError: squidmesh.Complete}),
-		flow("saga", squidmesh.Step{Name: "one", Do: act, Undo: fail, Next: "two"}, squidmesh.Step{Name: "two", Do: act, Undo: fail, Next: "three"},
+		named("late", squidmesh.Step{Name: "gate", Do: squidmesh.Pause(), Timeout: time.Millisecond, OnError: squidmesh.Complete}),
+		named("saga", squidmesh.Step{Name: "one", Do: act, Undo: fail, Next: "two"}, squidmesh.Step{Name: "two", Do: act, Undo: fail, Next: "three"},
 			squidmesh.Step{Name: "three", Do: act, Undo: fail, Next: "fail"}, squidmesh.Step{Name: "fail", Do: fail}))
 	ctx := t.Context()
 	by := func(actor string) squidmesh.Decision { return squidmesh.Decision{Actor: actor} }
