@@ -76,10 +76,7 @@ func newSentinel(code, text string) error { return &sentinel{code, text} }
 func (e *sentinel) Error() string     { return e.text }
 func (e *sentinel) errorCode() string { return e.code }
 
-func (*InputError) errorCode() string      { return "invalid_argument" }
-func (*PayloadError) errorCode() string    { return "invalid_payload" }
-func (*DefinitionError) errorCode() string { return "invalid_definition" }
-func (*ConfigError) errorCode() string     { return "invalid_config" }
+func (*InputError) errorCode() string { return "invalid_argument" }
 
 // InputError is a bad argument of a public call. Nothing was written.
 type InputError struct {

@@ -54,7 +54,7 @@ type printer struct{ text strings.Builder }
 // Limits of what is printed of a value: how deep, and about how many bytes.
 const (
 	maxPrintedDepth = 8
-	maxPrinted      = 2 * maxMessage
+	maxPrinted      = 16 << 10
 )
 
 func (p *printer) value(v reflect.Value, depth int) {

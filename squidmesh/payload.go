@@ -32,6 +32,8 @@ func (e *PayloadError) Error() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+func (*PayloadError) errorCode() string { return "invalid_payload" }
+
 // FieldProblem is one thing that is wrong with a payload.
 type FieldProblem struct {
 	// Field is where, such as lines[2].isbn; empty for the payload as a whole. Of a path of more than 256 bytes it is the beginning

@@ -21,6 +21,8 @@ func (e *DefinitionError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+func (*DefinitionError) errorCode() string { return "invalid_definition" }
+
 // Problem is one thing that is wrong with a workflow.
 type Problem struct {
 	Code   string // stable

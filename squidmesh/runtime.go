@@ -105,6 +105,8 @@ func (e *ConfigError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+func (*ConfigError) errorCode() string { return "invalid_config" }
+
 func (e *ConfigError) Unwrap() []error { return e.Problems }
 
 // Runtime runs workflows inside this process. Its methods are safe for concurrent use. Those that start and operate runs work
