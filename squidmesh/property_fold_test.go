@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"time"
 )
@@ -42,15 +43,15 @@ func ruleAudit(m *moment) string {
 func differ(stored, folded Snapshot) string {
 	stored, folded = told(stored), told(folded)
 	if want, got := asText(stored.Run), asText(folded.Run); want != got {
-		return say("the run is %s, its audit says %s", want, got)
+		return fmt.Sprintf("the run is %s, its audit says %s", want, got)
 	}
 	for key, row := range stored.Steps {
 		if row != folded.Steps[key] {
-			return say("%v is %+v, the audit says %+v", key, row, folded.Steps[key])
+			return fmt.Sprintf("%v is %+v, the audit says %+v", key, row, folded.Steps[key])
 		}
 	}
 	if len(stored.Steps) != len(folded.Steps) {
-		return say("there are %d rows, the audit says %d", len(stored.Steps), len(folded.Steps))
+		return fmt.Sprintf("there are %d rows, the audit says %d", len(stored.Steps), len(folded.Steps))
 	}
 	return ""
 }
