@@ -139,8 +139,8 @@ func (s sealer) sealError(ctx context.Context, run RunID, e *StepError) (*StepEr
 	switch {
 	case e == nil:
 		return nil, nil
-	case e.stored != nil:
-		return e.stored, nil
+	case e.Stored() != nil:
+		return e.Stored(), nil
 	case stillSealed(e):
 		asStored := *e
 		asStored.Message = sealMessage
@@ -163,9 +163,11 @@ func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepErr
 	case e == nil:
 		return nil
 	case s.strict && !stillSealed(e):
-		return &StepError{
-			Step: e.Step, Phase: e.Phase, Attempt: e.Attempt, Code: e.Code, At: e.At, Message: plainMessage, Details: json.RawMessage(plainRefused), stored: e,
+		refused := &StepError{
+			Step: e.Step, Phase: e.Phase, Attempt: e.Attempt, Code: e.Code, At: e.At, Message: plainMessage, Details: json.RawMessage(plainRefused),
 		}
+		refused.StandFor(e)
+		return refused
 	case !isSealed(e.Details):
 		return e
 	}
@@ -184,7 +186,7 @@ func (s sealer) openError(ctx context.Context, run RunID, e *StepError) *StepErr
 
 // stillSealed reports whether an error is one that this process could not open.
 func stillSealed(e *StepError) bool {
-	return e.stored != nil || isSealed(e.Details) && (e.Message == sealMessage || e.Message == stillSealedMessage(e.Details))
+	return e.Stored() != nil || isSealed(e.Details) && (e.Message == sealMessage || e.Message == stillSealedMessage(e.Details))
 }
 
 // stillSealedMessage says to readers which key would open an error.

@@ -23,6 +23,12 @@ type StepError struct {
 	stored *StepError `json:"-"` // as it stands in the database, if that was refused; it goes back as it was
 }
 
+// StandFor makes the error stand for one as it is stored, which readers are not shown. What is written in its place later is that one.
+func (e *StepError) StandFor(stored *StepError) { e.stored = stored }
+
+// Stored is the error that this one stands for; nil if it stands for itself.
+func (e *StepError) Stored() *StepError { return e.stored }
+
 // Error codes of recorded failures that are not the step's own choice.
 const (
 	CodeError            = "error"             // the function returned an error
