@@ -33,7 +33,7 @@ func ruleAudit(m *moment) string {
 	w := m.world
 	w.audit = append(w.audit, m.t.Audit...)
 	if w.folding == nil {
-		w.folding = &folding{spec: w.spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
+		w.folding = newFolding(w.spec)
 	}
 	w.folding.enter(m.t.Audit[0], m.data)
 	return differ(w.snap, w.folding.Snapshot)
