@@ -95,7 +95,7 @@ func NightlyDigest[TTx any](shop *Shop[TTx]) squidmesh.Workflow {
 	return squidmesh.Workflow{
 		Name: "digest",
 		Triggers: []squidmesh.Trigger{
-			squidmesh.Cron("nightly", "0 7 * * MON-FRI", "Europe/Berlin", squidmesh.Payload[Digest](squidmesh.Defaults{"day": squidmesh.Today})),
+			squidmesh.Cron("nightly", "0 7 * * MON-FRI", "Europe/Berlin", squidmesh.Payload[Digest](squidmesh.Defaults{"day": squidmesh.DefaultToday})),
 		},
 		Steps: []squidmesh.Step{{Name: "send", Do: squidmesh.Effect(shop.SendDigest)}},
 	}

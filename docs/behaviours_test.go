@@ -132,7 +132,7 @@ func readEvidence(t *testing.T) known {
 	t.Helper()
 	k := known{
 		declared: map[string]*declared{},
-		rules:    read(t, "../squidmesh/property_invariants_test.go"),
+		rules:    read(t, "../squidmesh/flow/property_invariants_test.go"),
 	}
 	dirs := map[string]string{}
 	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {

@@ -16,6 +16,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -170,11 +172,11 @@ func TestPinnedRun_OutlivesItsWorkflow(t *testing.T) {
 	require.Len(t, in.Audit, 1)
 	why, err := rt.ExplainRun(t.Context(), run.ID)
 	require.NoError(t, err)
-	require.Equal(t, []squidmesh.RunAction{squidmesh.ActionUnblock, squidmesh.ActionCancel}, why.Actions)
+	require.Equal(t, []flow.Command{flow.CommandUnblock, flow.CommandCancel}, why.Commands)
 	after, err := rt.UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ana"})
 	require.NoError(t, err)
 	require.Equal(t, squidmesh.RunRunning, after.Status)
-	outcome, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "pay", Attempt: 1}.Delivery())
+	outcome, err := rt.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "pay", Attempt: 1}.Delivery())
 	require.NoError(t, err)
 	require.Equal(t, "function_unknown", outcome.Reason)
 	_, err = rt.ReplayRun(t.Context(), run.ID, squidmesh.ReplayParams{})
@@ -214,7 +216,7 @@ func TestCheckDeploy_OnSQLite(t *testing.T) {
 }
 
 // deploys checks two versions of a workflow against the unfinished runs of the first one.
-func deploys[TTx any](t *testing.T, store squidmesh.Store[TTx]) (before, after *squidmesh.Runtime[TTx]) {
+func deploys[TTx any](t *testing.T, store driver.Store[TTx]) (before, after *squidmesh.Runtime[TTx]) {
 	t.Helper()
 	nothing := squidmesh.Effect(func(context.Context, struct{}) error { return nil })
 	version := func(last string) *squidmesh.Runtime[TTx] {
@@ -235,11 +237,11 @@ func deploys[TTx any](t *testing.T, store squidmesh.Store[TTx]) (before, after *
 	}
 	report, err := before.CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, map[squidmesh.OutlookCode]int{squidmesh.OutlookContinues: 3}, report.Counts)
+	require.Equal(t, map[flow.ProspectCode]int{flow.ProspectContinues: 3}, report.Counts)
 	require.Equal(t, 0, report.ExitCode())
 	report, err = after.CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, map[squidmesh.OutlookCode]int{squidmesh.OutlookWillWait: 3}, report.Counts)
+	require.Equal(t, map[flow.ProspectCode]int{flow.ProspectWillWait: 3}, report.Counts)
 	require.Equal(t, "pay is unknown", report.Groups[0].Lacks[0].String())
 	require.Equal(t, 1, report.ExitCode())
 	return before, after

@@ -110,12 +110,16 @@ func unindented(code string) string {
 // A name like `Runtime.StopAll` would be looked for in vain.
 func TestNamesOfTheRuntimeExist(t *testing.T) {
 	t.Parallel()
-	var code strings.Builder
-	files, err := filepath.Glob("../squidmesh/*.go")
-	require.NoError(t, err)
-	for _, path := range files {
-		if !strings.HasSuffix(path, "_test.go") {
-			code.WriteString(read(t, path))
+	code := map[string]string{}
+	for name, dir := range map[string]string{
+		"squidmesh": "../squidmesh", "flow": "../squidmesh/flow", "driver": "../squidmesh/driver", "jsontype": "../squidmesh/jsontype",
+	} {
+		files, err := filepath.Glob(dir + "/*.go")
+		require.NoError(t, err)
+		for _, path := range files {
+			if !strings.HasSuffix(path, "_test.go") {
+				code[name] += read(t, path)
+			}
 		}
 	}
 	for path, text := range documents(t) {
@@ -124,11 +128,11 @@ func TestNamesOfTheRuntimeExist(t *testing.T) {
 		}
 		text = fenced.ReplaceAllString(text, "")
 		for _, match := range regexp.MustCompile("`(?:rt|Runtime)\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
-			require.True(t, strings.Contains(code.String(), "func (rt *Runtime[TTx]) "+match[1]+"("), "%s names %s", path, match[0])
+			require.True(t, strings.Contains(code["squidmesh"], "func (rt *Runtime[TTx]) "+match[1]+"("), "%s names %s", path, match[0])
 		}
-		for _, match := range regexp.MustCompile("`squidmesh\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
-			declared := regexp.MustCompile(`(?m)^(func |type |const |var |\t)` + match[1] + `\b`)
-			require.True(t, declared.MatchString(code.String()), "%s names %s", path, match[0])
+		for _, match := range regexp.MustCompile("`(squidmesh|flow|driver|jsontype)\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
+			declared := regexp.MustCompile(`(?m)^(func |type |const |var |\t)` + match[2] + `\b`)
+			require.True(t, declared.MatchString(code[match[1]]), "%s names %s", path, match[0])
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// levels are the calls that log, by their names. complain is a warning for each trouble.
-var levels = map[string]string{"Info": "info", "Warn": "warn", "complain": "warn", "Error": "error"}
+// levels are the calls that log, by their names. logTroubles is a warning for each trouble.
+var levels = map[string]string{"Info": "info", "Warn": "warn", "logTroubles": "warn", "Error": "error"}
 
 var logRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (info|warn|error) \\| .*\\|$")
 

@@ -22,6 +22,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -109,7 +110,7 @@ func seal(ctx context.Context, rt *squidmesh.Runtime[pgx.Tx], params squidmesh.S
 }
 
 var observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) {
-	if o.Entry.Kind == squidmesh.AuditFailed {
+	if o.Entry.Kind == flow.AuditFailed {
 		slog.Warn("step failed", "run", o.Run.ID, "workflow", o.Run.Workflow, "step", o.Entry.Name,
 			"code", o.Data.Error.Code, "took", o.Measures.Function)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
@@ -77,7 +78,7 @@ func TestCheckout_CapturesOnceWhereverItCrashes(t *testing.T) {
 func TestCheckout_OnSQLite(t *testing.T) {
 	kit := squidmeshtest.NewOn(t, squidmeshtest.Options[*sql.Tx]{
 		Config: squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{Checkout(&Shop[*sql.Tx]{Settle: time.Hour, Payment: &bank{}})}},
-		Open: func(clock func(time.Time) time.Time) squidmesh.Store[*sql.Tx] {
+		Open: func(clock func(time.Time) time.Time) driver.Store[*sql.Tx] {
 			store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), &sqlitestore.Options{Clock: clock})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, store.Close()) })

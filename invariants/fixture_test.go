@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // fixture is a database with runs in every kind of state, made by the runtime itself.
@@ -29,7 +30,7 @@ type mode struct {
 	Mode string `json:"mode"`
 }
 
-func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx] {
+func newFixture[TTx any](t *testing.T, store driver.Store[TTx]) *fixture[TTx] {
 	t.Helper()
 	f := &fixture[TTx]{runs: map[string]squidmesh.RunID{}, going: make(chan struct{}), let: make(chan struct{})}
 	ring, err := squidmesh.NewKeyring("a", map[string][]byte{"a": bytes.Repeat([]byte{1}, 32)})
@@ -60,7 +61,7 @@ func newFixture[TTx any](t *testing.T, store squidmesh.Store[TTx]) *fixture[TTx]
 	require.NoError(t, err)
 	f.drain(t)
 	f.start(t, "saga", "undoing")
-	f.drainUntil(t, func(d squidmesh.Delivery) bool { return d.Kind == squidmesh.DeliverCompensation })
+	f.drainUntil(t, func(d driver.Delivery) bool { return d.Kind == driver.DeliverCompensation })
 
 	for _, key := range []string{"review", "approved", "rejected"} {
 		f.start(t, "review", key)
@@ -109,9 +110,9 @@ func (f *fixture[TTx]) cron(t *testing.T) {
 	require.NoError(t, err)
 	f.drain(t)
 	january := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	_, err = f.rt.Perform(t.Context(), squidmesh.Delivery{
-		Version: squidmesh.DeliveryVersion, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "yearly",
-		IntendedWindow: &squidmesh.Window{StartAt: january, EndAt: january.AddDate(1, 0, 0)},
+	_, err = f.rt.Perform(t.Context(), driver.Delivery{
+		Version: driver.DeliveryVersion, Kind: driver.DeliverCron, Workflow: "digest", Trigger: "yearly",
+		IntendedWindow: &driver.Window{StartAt: january, EndAt: january.AddDate(1, 0, 0)},
 	})
 	require.NoError(t, err)
 	f.drain(t)
@@ -131,7 +132,7 @@ func (f *fixture[TTx]) drain(t *testing.T) {
 }
 
 // drainUntil performs what is queued, and what follows from it, but not what stop holds for.
-func (f *fixture[TTx]) drainUntil(t *testing.T, stop func(squidmesh.Delivery) bool) {
+func (f *fixture[TTx]) drainUntil(t *testing.T, stop func(driver.Delivery) bool) {
 	t.Helper()
 	for _, d := range f.queue.take() {
 		if stop != nil && stop(d) {
@@ -207,19 +208,19 @@ func refund(ctx context.Context, m mode) error {
 // queue is an executor that keeps deliveries in memory.
 type queue[TTx any] struct {
 	mu         sync.Mutex
-	deliveries []squidmesh.Delivery
+	deliveries []driver.Delivery
 }
 
-func (q *queue[TTx]) put(d squidmesh.Delivery, s squidmesh.Schedule) squidmesh.Metadata {
+func (q *queue[TTx]) put(d driver.Delivery, s driver.Schedule) driver.JobMetadata {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if s.Delay == 0 {
 		q.deliveries = append(q.deliveries, d)
 	}
-	return squidmesh.Metadata{JobID: "1", Queue: s.Queue}
+	return driver.JobMetadata{JobID: "1", Queue: s.Queue}
 }
 
-func (q *queue[TTx]) take() []squidmesh.Delivery {
+func (q *queue[TTx]) take() []driver.Delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	taken := slices.Clone(q.deliveries)
@@ -227,21 +228,21 @@ func (q *queue[TTx]) take() []squidmesh.Delivery {
 	return taken
 }
 
-func (q *queue[TTx]) EnqueueStep(_ context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (q *queue[TTx]) EnqueueStep(_ context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
 	return q.put(job.Delivery(), job.Schedule), nil
 }
 
-func (q *queue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []squidmesh.StepJob) (all []squidmesh.Metadata, _ error) {
+func (q *queue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []driver.StepJob) (all []driver.JobMetadata, _ error) {
 	for _, job := range jobs {
 		all = append(all, q.put(job.Delivery(), job.Schedule))
 	}
 	return all, nil
 }
 
-func (q *queue[TTx]) EnqueueCompensation(_ context.Context, _ TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+func (q *queue[TTx]) EnqueueCompensation(_ context.Context, _ TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return q.put(job.Delivery(), job.Schedule), nil
 }
 
-func (q *queue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+func (q *queue[TTx]) EnqueueCron(_ context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	return q.put(job.Delivery(), job.Schedule), nil
 }

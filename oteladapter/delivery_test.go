@@ -15,12 +15,14 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// texts are the values of the constants of package squidmesh whose names begin so, in the order of the file.
+// texts are the values of the constants of package flow whose names begin so, in the order of the file.
 func texts(t *testing.T, file, prefix string) []string {
 	t.Helper()
-	parsed, err := parser.ParseFile(token.NewFileSet(), "../squidmesh/"+file, nil, 0)
+	parsed, err := parser.ParseFile(token.NewFileSet(), "../squidmesh/flow/"+file, nil, 0)
 	require.NoError(t, err)
 	var found []string
 	ast.Inspect(parsed, func(n ast.Node) bool {
@@ -45,18 +47,18 @@ func TestDeliveries_EveryOutcomeAndReasonIsAnAttribute(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	telemetry, err := oteladapter.New(&oteladapter.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
 	require.NoError(t, err)
-	reasons := append(texts(t, "delivery.go", "Outcome"), string(squidmesh.ReasonFunctionUnknown), string(squidmesh.ReasonFunctionIncompatible), "")
-	require.Contains(t, reasons, squidmesh.OutcomeFunctionStuck)
-	for _, state := range []squidmesh.FireState{squidmesh.FireQueued, squidmesh.FireStarted, squidmesh.FireSkipped, squidmesh.FireRefused} {
-		reasons = append(reasons, squidmesh.OutcomeFire+string(state))
+	reasons := append(texts(t, "outcome.go", "Delivery"), string(flow.ReasonFunctionUnknown), string(flow.ReasonFunctionIncompatible), "")
+	require.Contains(t, reasons, flow.DeliveryFunctionStuck)
+	for _, state := range []flow.FireState{flow.FireQueued, flow.FireStarted, flow.FireSkipped, flow.FireRefused} {
+		reasons = append(reasons, flow.DeliveryFirePrefix+string(state))
 	}
-	kinds := []squidmesh.OutcomeKind{squidmesh.Done, squidmesh.Again, squidmesh.Drop}
+	kinds := []flow.OutcomeKind{flow.OutcomeDone, flow.OutcomeAgain, flow.OutcomeDrop}
 	want := map[string]bool{}
 	for _, kind := range kinds {
 		for _, reason := range reasons {
 			want[string(kind)+" "+reason] = true
 			telemetry.ObserveDelivery(t.Context(), squidmesh.DeliveryObservation{
-				Delivery: squidmesh.Delivery{Kind: squidmesh.DeliverStep}, Outcome: squidmesh.Outcome{Kind: kind, Reason: reason},
+				Delivery: driver.Delivery{Kind: driver.DeliverStep}, Outcome: flow.Outcome{Kind: kind, Reason: reason},
 			})
 		}
 	}

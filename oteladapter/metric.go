@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // metrics are the instruments. Their attributes are names out of definitions and fixed words, never ids, so that their number is
@@ -86,10 +87,10 @@ func (m *metrics) with(l labels) metric.MeasurementOption {
 }
 
 // outcomes are the audit entries that end an attempt.
-var outcomes = map[squidmesh.AuditKind]string{
-	squidmesh.AuditSucceeded: "succeeded", squidmesh.AuditFailed: "failed", squidmesh.AuditRetried: "retried",
-	squidmesh.AuditReleased: "released", squidmesh.AuditLost: "lost",
-	squidmesh.AuditUndone: "succeeded", squidmesh.AuditUndoFailed: "failed",
+var outcomes = map[flow.AuditKind]string{
+	flow.AuditSucceeded: "succeeded", flow.AuditFailed: "failed", flow.AuditRetried: "retried",
+	flow.AuditReleased: "released", flow.AuditLost: "lost",
+	flow.AuditUndone: "succeeded", flow.AuditUndoFailed: "failed",
 }
 
 func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
@@ -101,12 +102,12 @@ func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
 		m.jobs.Add(ctx, 1, m.with(labels{workflow: workflow, queue: job.Queue, kind: job.Worker}))
 	}
 	switch o.Entry.Kind {
-	case squidmesh.AuditStarted:
+	case flow.AuditStarted:
 		m.started.Add(ctx, 1, m.with(labels{workflow: workflow, trigger: o.Run.Trigger}))
-	case squidmesh.AuditClaimed:
+	case flow.AuditClaimed:
 		m.queued.Record(ctx, o.Measures.Queued.Seconds(), m.with(labels{workflow: workflow, step: step, phase: phase}))
-	case squidmesh.AuditApproved, squidmesh.AuditRejected, squidmesh.AuditUnblocked, squidmesh.AuditCancelled,
-		squidmesh.AuditUndoRetried, squidmesh.AuditAccepted, squidmesh.AuditExpired:
+	case flow.AuditApproved, flow.AuditRejected, flow.AuditUnblocked, flow.AuditCancelled,
+		flow.AuditUndoRetried, flow.AuditAccepted, flow.AuditExpired:
 		set := m.with(labels{workflow: workflow, step: step, outcome: string(o.Entry.Kind)})
 		m.decisions.Add(ctx, 1, set)
 		if o.Measures.Ran > 0 {
@@ -133,12 +134,12 @@ func (m *metrics) observeDelivery(ctx context.Context, o squidmesh.DeliveryObser
 		outcome = "error"
 	}
 	kind := string(o.Delivery.Kind)
-	if reason == squidmesh.OutcomeBadDelivery {
+	if reason == flow.DeliveryBad {
 		kind = "unknown" // it may be anything
 	}
 	m.deliveries.Add(ctx, 1, m.with(labels{kind: kind, outcome: outcome, reason: reason}))
 }
 
-func (m *metrics) observeFire(ctx context.Context, f squidmesh.Fire) {
+func (m *metrics) observeFire(ctx context.Context, f flow.Fire) {
 	m.fires.Add(ctx, 1, m.with(labels{workflow: f.Workflow, trigger: f.Trigger, status: string(f.State)}))
 }

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // scope names the instrumentation.
@@ -77,6 +78,6 @@ func (t *Telemetry) ObserveDelivery(ctx context.Context, o squidmesh.DeliveryObs
 }
 
 // ObserveFire implements [squidmesh.FireObserver].
-func (t *Telemetry) ObserveFire(ctx context.Context, f squidmesh.Fire) {
+func (t *Telemetry) ObserveFire(ctx context.Context, f flow.Fire) {
 	t.metrics.observeFire(ctx, f)
 }

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Attributes of spans.
@@ -85,16 +86,16 @@ func from(ctx context.Context) []trace.Link {
 // trace writes the spans that no interceptor can: they are over when they are heard of.
 func (t *Telemetry) trace(ctx context.Context, o squidmesh.Observation) {
 	switch o.Entry.Kind {
-	case squidmesh.AuditStarted:
+	case flow.AuditStarted:
 		t.started(ctx, o)
-	case squidmesh.AuditApproved, squidmesh.AuditRejected, squidmesh.AuditUnblocked, squidmesh.AuditUndoRetried, squidmesh.AuditAccepted,
-		squidmesh.AuditCancelled, squidmesh.AuditExpired:
+	case flow.AuditApproved, flow.AuditRejected, flow.AuditUnblocked, flow.AuditUndoRetried, flow.AuditAccepted,
+		flow.AuditCancelled, flow.AuditExpired:
 		name := string(o.Entry.Kind)
 		if o.Entry.Name != "" {
 			name += " " + o.Entry.Name
 		}
 		t.past(ctx, o, name, o.Measures.Ran, actorKey.String(text(o.Entry.Actor)))
-	case squidmesh.AuditLost:
+	case flow.AuditLost:
 		t.past(ctx, o, spanName(o.Entry.Phase, o.Entry.Name), o.Measures.Ran, outcomeKey.String("lost"))
 	}
 	if o.Run.Status.Terminal() {
@@ -129,7 +130,7 @@ func (t *Telemetry) past(ctx context.Context, o squidmesh.Observation, name stri
 	}
 	_, span := t.tracer.Start(below(ctx, o.Run.ID), name, trace.WithTimestamp(at.Add(-took)), trace.WithAttributes(attributes...),
 		trace.WithLinks(from(ctx)...))
-	if o.Entry.Kind == squidmesh.AuditLost {
+	if o.Entry.Kind == flow.AuditLost {
 		span.SetStatus(codes.Error, "the worker died")
 	}
 	span.End(trace.WithTimestamp(at))

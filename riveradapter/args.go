@@ -4,7 +4,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // The kinds of River jobs that an [Executor] inserts and [AddWorkers] works. Every client that may be elected River's
@@ -35,7 +35,7 @@ func (CronArgs) Kind() string { return KindCron }
 
 // deliveryArgs marshal to exactly their delivery.
 type deliveryArgs struct {
-	squidmesh.Delivery
+	driver.Delivery
 	timing timing // on the way in
 	err    error  // on the way out: why the arguments are no delivery
 }
@@ -43,7 +43,7 @@ type deliveryArgs struct {
 // UnmarshalJSON never fails. River would retry a job whose arguments do not unmarshal; one that can never be read must
 // reach the worker, which drops it with the reason.
 func (a *deliveryArgs) UnmarshalJSON(data []byte) error {
-	a.Delivery, a.err = squidmesh.ParseDelivery(data)
+	a.Delivery, a.err = driver.ParseDelivery(data)
 	return nil
 }
 
@@ -52,15 +52,15 @@ func (deliveryArgs) Hooks() []rivertype.Hook { return []rivertype.Hook{&insertHo
 
 func (a deliveryArgs) unwrap() deliveryArgs { return a }
 
-func (StepArgs) delivers() squidmesh.DeliveryKind         { return squidmesh.DeliverStep }
-func (CompensationArgs) delivers() squidmesh.DeliveryKind { return squidmesh.DeliverCompensation }
-func (CronArgs) delivers() squidmesh.DeliveryKind         { return squidmesh.DeliverCron }
+func (StepArgs) delivers() driver.DeliveryKind         { return driver.DeliverStep }
+func (CompensationArgs) delivers() driver.DeliveryKind { return driver.DeliverCompensation }
+func (CronArgs) delivers() driver.DeliveryKind         { return driver.DeliverCron }
 
 // jobArgs are what all three kinds have in common.
 type jobArgs interface {
 	river.JobArgs
 	unwrap() deliveryArgs
-	delivers() squidmesh.DeliveryKind // the only kind of delivery that such a job may carry
+	delivers() driver.DeliveryKind // the only kind of delivery that such a job may carry
 }
 
 var (

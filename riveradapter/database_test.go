@@ -23,7 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
@@ -182,7 +183,7 @@ func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
 			Jobs: func(t testing.TB) []squidmeshtest.ExecutorJob {
 				var jobs []squidmeshtest.ExecutorJob
 				for _, job := range d.jobs(t, client, queue) {
-					delivery, err := squidmesh.ParseDelivery(job.EncodedArgs)
+					delivery, err := driver.ParseDelivery(job.EncodedArgs)
 					require.NoError(t, err)
 					jobs = append(jobs, squidmeshtest.ExecutorJob{ID: fmt.Sprint(job.ID), Delivery: delivery})
 				}
@@ -199,7 +200,7 @@ func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
 
 type performer squidmeshtest.PerformFunc
 
-func (p performer) Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+func (p performer) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	d.Job, d.Queue, d.SentBack = "", "", 0 // are no part of what was enqueued
 	return p(ctx, d)
 }
@@ -207,7 +208,7 @@ func (p performer) Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh
 // told is a performer that is told all.
 type told squidmeshtest.PerformFunc
 
-func (p told) Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+func (p told) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	return p(ctx, d)
 }
 

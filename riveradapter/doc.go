@@ -25,7 +25,7 @@
 // # What River sees
 //
 // Three kinds of job, named by [KindStep], [KindCompensation] and [KindCron], whose arguments are a
-// [squidmesh.Delivery]: ids only, since River indexes every key and value. The tags workflow_NAME and step_NAME let River UI filter.
+// [driver.Delivery]: ids only, since River indexes every key and value. The tags workflow_NAME and step_NAME let River UI filter.
 // River's attempts count crashes and lost databases, not the attempts of a step, and never run out. A step that fails
 // is not an error to River: error handlers and trackers hear of infrastructure only.
 //

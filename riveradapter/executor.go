@@ -10,7 +10,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // maxAttempts is the most that River can store: a delivery is repeated until the runtime has no more use for it, and only the
@@ -20,8 +20,8 @@ const maxAttempts = 32767
 // ErrNoClient says that an [Executor] was used before it had a client.
 var ErrNoClient = errors.New("riveradapter: no River client: call Executor.SetClient after river.NewClient")
 
-// Executor inserts River jobs through the caller's transaction. It is a [squidmesh.Executor], and a
-// [squidmesh.BatchExecutor], [squidmesh.Prober], [squidmesh.Waker] and [squidmesh.Validator] besides. Its methods are
+// Executor inserts River jobs through the caller's transaction. It is a [driver.Executor], and a
+// [driver.BatchExecutor], [driver.Prober], [driver.Waker] and [driver.Validator] besides. Its methods are
 // safe for concurrent use. TTx is the transaction type of the client's driver.
 //
 // After an error the caller rolls back: River sets no savepoints.
@@ -52,29 +52,29 @@ func (e *Executor[TTx]) use(ctx context.Context) (*river.Client[TTx], error) {
 	return nil, ErrNoClient
 }
 
-// EnqueueStep implements [squidmesh.Executor].
-func (e *Executor[TTx]) EnqueueStep(ctx context.Context, tx TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+// EnqueueStep implements [driver.Executor].
+func (e *Executor[TTx]) EnqueueStep(ctx context.Context, tx TTx, job driver.StepJob) (driver.JobMetadata, error) {
 	return only(e.insert(ctx, tx, []river.InsertManyParams{e.step(job)}))
 }
 
-// EnqueueSteps implements [squidmesh.Executor], in one statement.
-func (e *Executor[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
-	answer, err := e.EnqueueBatch(ctx, tx, squidmesh.Batch{Steps: jobs})
+// EnqueueSteps implements [driver.Executor], in one statement.
+func (e *Executor[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
+	answer, err := e.EnqueueBatch(ctx, tx, driver.Batch{Steps: jobs})
 	return answer.Steps, err
 }
 
-// EnqueueCompensation implements [squidmesh.Executor].
-func (e *Executor[TTx]) EnqueueCompensation(ctx context.Context, tx TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+// EnqueueCompensation implements [driver.Executor].
+func (e *Executor[TTx]) EnqueueCompensation(ctx context.Context, tx TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return only(e.insert(ctx, tx, []river.InsertManyParams{e.compensation(job)}))
 }
 
-// EnqueueCron implements [squidmesh.Executor].
-func (e *Executor[TTx]) EnqueueCron(ctx context.Context, tx TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+// EnqueueCron implements [driver.Executor].
+func (e *Executor[TTx]) EnqueueCron(ctx context.Context, tx TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	return only(e.insert(ctx, tx, []river.InsertManyParams{e.cron(job)}))
 }
 
-// EnqueueBatch implements [squidmesh.BatchExecutor], in one statement.
-func (e *Executor[TTx]) EnqueueBatch(ctx context.Context, tx TTx, batch squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+// EnqueueBatch implements [driver.BatchExecutor], in one statement.
+func (e *Executor[TTx]) EnqueueBatch(ctx context.Context, tx TTx, batch driver.Batch) (driver.BatchMetadata, error) {
 	params := make([]river.InsertManyParams, 0, len(batch.Steps)+len(batch.Compensations)+len(batch.Crons))
 	for _, job := range batch.Steps {
 		params = append(params, e.step(job))
@@ -87,37 +87,37 @@ func (e *Executor[TTx]) EnqueueBatch(ctx context.Context, tx TTx, batch squidmes
 	}
 	all, err := e.insert(ctx, tx, params)
 	if err != nil {
-		return squidmesh.BatchMetadata{}, err
+		return driver.BatchMetadata{}, err
 	}
 	steps, undos := len(batch.Steps), len(batch.Compensations)
-	return squidmesh.BatchMetadata{Steps: all[:steps:steps], Compensations: all[steps : steps+undos : steps+undos], Crons: all[steps+undos:]}, nil
+	return driver.BatchMetadata{Steps: all[:steps:steps], Compensations: all[steps : steps+undos : steps+undos], Crons: all[steps+undos:]}, nil
 }
 
-func (e *Executor[TTx]) step(job squidmesh.StepJob) river.InsertManyParams {
+func (e *Executor[TTx]) step(job driver.StepJob) river.InsertManyParams {
 	return river.InsertManyParams{
 		Args:       StepArgs{e.args(job.Delivery(), job.Schedule)},
 		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("step", job.Step)),
 	}
 }
 
-func (e *Executor[TTx]) compensation(job squidmesh.CompensationJob) river.InsertManyParams {
+func (e *Executor[TTx]) compensation(job driver.CompensationJob) river.InsertManyParams {
 	return river.InsertManyParams{
 		Args:       CompensationArgs{e.args(job.Delivery(), job.Schedule)},
 		InsertOpts: e.opts(job.Schedule, tag("workflow", job.Workflow), tag("step", job.Step)),
 	}
 }
 
-func (e *Executor[TTx]) cron(job squidmesh.CronJob) river.InsertManyParams {
+func (e *Executor[TTx]) cron(job driver.CronJob) river.InsertManyParams {
 	opts := e.opts(job.Schedule, tag("workflow", job.Workflow), tag("trigger", job.Trigger))
 	opts.Metadata = firstDue{opts.ScheduledAt}.metadata()
 	return river.InsertManyParams{Args: CronArgs{e.args(job.Delivery(), job.Schedule)}, InsertOpts: opts}
 }
 
-func (e *Executor[TTx]) args(delivery squidmesh.Delivery, schedule squidmesh.Schedule) deliveryArgs {
+func (e *Executor[TTx]) args(delivery driver.Delivery, schedule driver.Schedule) deliveryArgs {
 	return deliveryArgs{Delivery: delivery, timing: timing{now: schedule.Now, dueAt: schedule.DueAt, near: &e.near}}
 }
 
-func (e *Executor[TTx]) opts(schedule squidmesh.Schedule, tags ...string) *river.InsertOpts {
+func (e *Executor[TTx]) opts(schedule driver.Schedule, tags ...string) *river.InsertOpts {
 	opts := &river.InsertOpts{
 		MaxAttempts: maxAttempts,
 		Priority:    schedule.Priority,
@@ -140,7 +140,7 @@ func tag(prefix, name string) string {
 	return prefix + "_" + name
 }
 
-func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.InsertManyParams) ([]squidmesh.Metadata, error) {
+func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.InsertManyParams) ([]driver.JobMetadata, error) {
 	if len(params) == 0 {
 		return nil, nil
 	}
@@ -159,9 +159,9 @@ func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.Inser
 	if len(results) != len(params) {
 		return nil, fmt.Errorf("insert %d River jobs: %d came back", len(params), len(results))
 	}
-	all := make([]squidmesh.Metadata, len(results))
+	all := make([]driver.JobMetadata, len(results))
 	for i, result := range results {
-		all[i] = squidmesh.Metadata{
+		all[i] = driver.JobMetadata{
 			JobID:       strconv.FormatInt(result.Job.ID, 10),
 			Queue:       result.Job.Queue,
 			Worker:      result.Job.Kind,
@@ -171,9 +171,9 @@ func (e *Executor[TTx]) insert(ctx context.Context, tx TTx, params []river.Inser
 	return all, nil
 }
 
-func only(all []squidmesh.Metadata, err error) (squidmesh.Metadata, error) {
+func only(all []driver.JobMetadata, err error) (driver.JobMetadata, error) {
 	if err != nil {
-		return squidmesh.Metadata{}, err
+		return driver.JobMetadata{}, err
 	}
 	return all[0], nil
 }

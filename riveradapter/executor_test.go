@@ -14,17 +14,18 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 var (
-	_ squidmesh.Executor[pgx.Tx]      = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.BatchExecutor[pgx.Tx] = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.Prober[pgx.Tx]        = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.LineProber[pgx.Tx]    = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.ScopeProber[pgx.Tx]   = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.Validator             = (*Executor[pgx.Tx])(nil)
-	_ squidmesh.Waker                 = (*Executor[pgx.Tx])(nil)
+	_ driver.Executor[pgx.Tx]      = (*Executor[pgx.Tx])(nil)
+	_ driver.BatchExecutor[pgx.Tx] = (*Executor[pgx.Tx])(nil)
+	_ driver.Prober[pgx.Tx]        = (*Executor[pgx.Tx])(nil)
+	_ driver.LineProber[pgx.Tx]    = (*Executor[pgx.Tx])(nil)
+	_ driver.ScopeProber[pgx.Tx]   = (*Executor[pgx.Tx])(nil)
+	_ driver.Validator             = (*Executor[pgx.Tx])(nil)
+	_ driver.Waker                 = (*Executor[pgx.Tx])(nil)
 )
 
 // both runs a test on both databases.
@@ -34,9 +35,9 @@ func both(t *testing.T, onPostgres func(*testing.T, *database[pgx.Tx]), onSQLite
 	t.Run("SQLite", func(t *testing.T) { t.Parallel(); onSQLite(t) })
 }
 
-func stepJob(now time.Time, dueIn time.Duration) squidmesh.StepJob {
-	job := squidmesh.StepJob{
-		Schedule: squidmesh.Schedule{Now: now, Queue: queue, Priority: 2, Scope: "shop"},
+func stepJob(now time.Time, dueIn time.Duration) driver.StepJob {
+	job := driver.StepJob{
+		Schedule: driver.Schedule{Now: now, Queue: queue, Priority: 2, Scope: "shop"},
 		RunID:    uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: "charge", Attempt: 4,
 	}
 	if dueIn != 0 {
@@ -46,9 +47,9 @@ func stepJob(now time.Time, dueIn time.Duration) squidmesh.StepJob {
 }
 
 // enqueue inserts one step's job and returns its row.
-func enqueue[TTx any](t *testing.T, d *database[TTx], e *Executor[TTx], client *river.Client[TTx], job squidmesh.StepJob) *rivertype.JobRow {
+func enqueue[TTx any](t *testing.T, d *database[TTx], e *Executor[TTx], client *river.Client[TTx], job driver.StepJob) *rivertype.JobRow {
 	t.Helper()
-	var m squidmesh.Metadata
+	var m driver.JobMetadata
 	require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx TTx) (err error) {
 		m, err = e.EnqueueStep(ctx, tx, job)
 		return err
@@ -72,7 +73,7 @@ func TestExecutor_WithoutClientSaysSo(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoClient)
 	require.ErrorIs(t, e.Wake(t.Context(), nil, []string{queue}), ErrNoClient)
 
-	answer, err := e.EnqueueBatch(t.Context(), nil, squidmesh.Batch{})
+	answer, err := e.EnqueueBatch(t.Context(), nil, driver.Batch{})
 	require.NoError(t, err, "nothing to insert needs no client")
 	require.Empty(t, answer)
 }
@@ -148,7 +149,7 @@ func refusedJob[TTx any](t *testing.T, d *database[TTx]) {
 	good, bad := stepJob(time.Now(), 0), stepJob(time.Now(), 0)
 	bad.Priority = 5
 	require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx TTx) error {
-		_, err := e.EnqueueSteps(ctx, tx, []squidmesh.StepJob{good, bad})
+		_, err := e.EnqueueSteps(ctx, tx, []driver.StepJob{good, bad})
 		require.ErrorContains(t, err, "priority")
 		_, err = e.EnqueueStep(ctx, tx, good)
 		return err
@@ -164,12 +165,12 @@ func TestExecutor_TakesClientOfWorkerWhenNoneIsSet(t *testing.T) {
 	next.Step, next.Queue = "next", "elsewhere"
 	result := make(chan error, 1)
 	workers := river.NewWorkers()
-	AddWorkers(workers, performer(func(ctx context.Context, _ squidmesh.Delivery) (squidmesh.Outcome, error) {
+	AddWorkers(workers, performer(func(ctx context.Context, _ driver.Delivery) (flow.Outcome, error) {
 		result <- d.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
 			_, err := e.EnqueueStep(ctx, tx, next)
 			return err
 		})
-		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		return flow.Outcome{Kind: flow.OutcomeDone}, nil
 	}))
 	client := d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{queue: Queue(1)}})
 	start(t, client)

@@ -12,7 +12,8 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // plainArgs are of a job that a River program has had all along.
@@ -51,12 +52,12 @@ func TestPlainRiverProgramIsUntouched(t *testing.T) {
 	t.Parallel()
 	d := postgres(t)
 	inserts := plainInserts.Load()
-	greeted, performed := make(chan string, 10), make(chan squidmesh.Delivery, 10)
+	greeted, performed := make(chan string, 10), make(chan driver.Delivery, 10)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &plainWorker{greeted: greeted})
-	AddWorkers(workers, performer(func(_ context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+	AddWorkers(workers, performer(func(_ context.Context, d driver.Delivery) (flow.Outcome, error) {
 		performed <- d
-		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		return flow.Outcome{Kind: flow.OutcomeDone}, nil
 	}))
 	client := d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{
 		river.QueueDefault: {MaxWorkers: 2},

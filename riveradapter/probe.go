@@ -12,7 +12,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 const (
@@ -34,9 +35,9 @@ const (
 	maxRetries = 100
 )
 
-// ProbeJobs implements [squidmesh.Prober], in two statements for up to 10,000 jobs.
-func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, now time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
-	states := make(map[string]squidmesh.JobState, len(jobIDs))
+// ProbeJobs implements [driver.Prober], in two statements for up to 10,000 jobs.
+func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, now time.Time, jobIDs []string) (map[string]flow.JobState, error) {
+	states := make(map[string]flow.JobState, len(jobIDs))
 	ids := make([]int64, 0, len(jobIDs))
 	for _, text := range jobIDs {
 		if id, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -69,7 +70,7 @@ func (e *Executor[TTx]) ProbeJobs(ctx context.Context, tx TTx, now time.Time, jo
 	return states, nil
 }
 
-// RetryJobs implements [squidmesh.Retrier], in a statement for each job.
+// RetryJobs implements [driver.Retrier], in a statement for each job.
 func (e *Executor[TTx]) RetryJobs(ctx context.Context, tx TTx, jobIDs []string) error {
 	client, err := e.use(ctx)
 	if err != nil {
@@ -88,8 +89,8 @@ func (e *Executor[TTx]) RetryJobs(ctx context.Context, tx TTx, jobIDs []string) 
 }
 
 // stateOf is what the job's row tells.
-func stateOf(job *rivertype.JobRow, now time.Time) squidmesh.JobState {
-	state := squidmesh.JobState{State: string(job.State), Queue: job.Queue, Deliverable: deliverable(job, now), At: ahead(job, now)}
+func stateOf(job *rivertype.JobRow, now time.Time) flow.JobState {
+	state := flow.JobState{State: string(job.State), Queue: job.Queue, Deliverable: deliverable(job, now), At: ahead(job, now)}
 	if job.State == rivertype.JobStateRunning || job.AttemptedAt == nil {
 		return state
 	}
@@ -162,7 +163,7 @@ func queuesOf[TTx any](ctx context.Context, client *river.Client[TTx], tx TTx) (
 	return queues, nil
 }
 
-// ProbeScopes implements [squidmesh.ScopeProber], in one statement. It looks at jobs that are available or running.
+// ProbeScopes implements [driver.ScopeProber], in one statement. It looks at jobs that are available or running.
 func (e *Executor[TTx]) ProbeScopes(ctx context.Context, tx TTx, queues []string, limit int) ([]string, error) {
 	client, err := e.use(ctx)
 	if err != nil {
@@ -176,7 +177,7 @@ func (e *Executor[TTx]) ProbeScopes(ctx context.Context, tx TTx, queues []string
 	var scopes []string
 	for _, job := range list.Jobs {
 		// What cannot be read its worker will drop.
-		if d, err := squidmesh.ParseDelivery(job.EncodedArgs); err == nil && d.Scope != "" {
+		if d, err := driver.ParseDelivery(job.EncodedArgs); err == nil && d.Scope != "" {
 			scopes = append(scopes, d.Scope)
 		}
 	}
@@ -184,7 +185,7 @@ func (e *Executor[TTx]) ProbeScopes(ctx context.Context, tx TTx, queues []string
 	return slices.Compact(scopes), nil
 }
 
-// ProbeLine implements [squidmesh.LineProber]. River hands jobs out by priority, time and id. At most limit jobs of each priority are
+// ProbeLine implements [driver.LineProber]. River hands jobs out by priority, time and id. At most limit jobs of each priority are
 // read.
 func (e *Executor[TTx]) ProbeLine(ctx context.Context, tx TTx, jobID string, limit int) (int, error) {
 	id, err := strconv.ParseInt(jobID, 10, 64)

@@ -11,7 +11,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
@@ -24,7 +24,7 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 	require.NoError(t, client.QueuePause(t.Context(), "paused", nil))
 
 	e := New(client)
-	probe := func(row *rivertype.JobRow) (state squidmesh.JobState, exists bool) {
+	probe := func(row *rivertype.JobRow) (state flow.JobState, exists bool) {
 		id := strconv.FormatInt(row.ID, 10)
 		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 			states, err := e.ProbeJobs(ctx, tx, time.Now(), []string{id})
@@ -36,12 +36,12 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 
 	row := enqueue(t, d, e, client, stepJob(time.Now(), 0))
 	state, _ := probe(row)
-	require.Equal(t, squidmesh.JobState{State: "available", Queue: queue, Deliverable: true, Unattended: true}, state, "no client works its queue")
+	require.Equal(t, flow.JobState{State: "available", Queue: queue, Deliverable: true, Unattended: true}, state, "no client works its queue")
 
 	_, err := client.JobCancel(t.Context(), row.ID)
 	require.NoError(t, err)
 	state, _ = probe(row)
-	require.Equal(t, squidmesh.JobState{State: "cancelled", Queue: queue, Unattended: true}, state)
+	require.Equal(t, flow.JobState{State: "cancelled", Queue: queue, Unattended: true}, state)
 
 	_, err = client.JobDelete(t.Context(), row.ID)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestProbeJobs_TellsWhatOperatorsDid(t *testing.T) {
 	waiting.Queue = "paused"
 	row = enqueue(t, d, e, client, waiting)
 	state, _ = probe(row)
-	require.Equal(t, squidmesh.JobState{State: "scheduled", Queue: "paused", Deliverable: true, At: row.ScheduledAt, Paused: true}, state)
+	require.Equal(t, flow.JobState{State: "scheduled", Queue: "paused", Deliverable: true, At: row.ScheduledAt, Paused: true}, state)
 }
 
 func TestProbeLine_CountsWhatIsHandedOutFirst(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"regexp"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // What River accepts, since it says so only when a job is inserted.
@@ -19,9 +19,9 @@ const (
 	maxPriority = 4
 )
 
-// ValidateSpec implements [squidmesh.Validator]: names that River refuses as tags, queues and priorities that it does not
+// ValidateSpec implements [driver.Validator]: names that River refuses as tags, queues and priorities that it does not
 // have. Whether a client works a queue is not known here, and is often another process's business.
-func (e *Executor[TTx]) ValidateSpec(spec *squidmesh.Spec) []string {
+func (e *Executor[TTx]) ValidateSpec(spec *flow.Spec) []string {
 	var problems []string
 	if t := tag("workflow", spec.Workflow()); !validTag(t) {
 		problems = append(problems, fmt.Sprintf("River refuses the tag %q: use letters, digits and _ in the workflow's name", t))
@@ -43,7 +43,7 @@ func (e *Executor[TTx]) ValidateSpec(spec *squidmesh.Spec) []string {
 	return problems
 }
 
-func validatePolicy(step string, policy squidmesh.Policy) []string {
+func validatePolicy(step string, policy flow.Policy) []string {
 	var problems []string
 	if q := policy.Queue; q != "" && (len(q) > maxQueue || !queueForm.MatchString(q)) {
 		problems = append(problems, fmt.Sprintf("step %q: River refuses the queue %q: use runs of a-z and 0-9 joined by single _ or -, at most %d characters", step, q, maxQueue))

@@ -10,12 +10,12 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-func spec(t *testing.T, body string) *squidmesh.Spec {
+func spec(t *testing.T, body string) *flow.Spec {
 	t.Helper()
-	var s squidmesh.Spec
+	var s flow.Spec
 	require.NoError(t, json.Unmarshal([]byte(body), &s))
 	return &s
 }
@@ -51,14 +51,14 @@ func TestValidateSpec_AgreesWithRiver(t *testing.T) {
 		return err != nil
 	}
 	for _, name := range []string{"a", "ab", "a_b", "a-b", "a|b", "a__b", "_a", "a_", "A", "a.b", "a b", "é", strings.Repeat("a", 64), strings.Repeat("a", 65)} {
-		ours := validatePolicy("s", squidmesh.Policy{Queue: name})
+		ours := validatePolicy("s", flow.Policy{Queue: name})
 		require.Equal(t, refuses(&river.InsertOpts{Queue: name}), len(ours) > 0, "queue %q", name)
 	}
 	for _, name := range []string{"a", "ab", "abc", "a_b", "a-b", "a:b", "a.b", "a b", "-ab", "ab-", "_ab", "é", strings.Repeat("a", 255), strings.Repeat("a", 256)} {
 		require.Equal(t, refuses(&river.InsertOpts{Tags: []string{name}}), !validTag(name), "tag %q", name)
 	}
 	for priority := range 7 {
-		ours := validatePolicy("s", squidmesh.Policy{Priority: priority})
+		ours := validatePolicy("s", flow.Policy{Priority: priority})
 		require.Equal(t, refuses(&river.InsertOpts{Priority: priority}), len(ours) > 0, "priority %d", priority)
 	}
 }

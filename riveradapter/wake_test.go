@@ -12,7 +12,8 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func TestWake_MakesRiverFetch(t *testing.T) {
@@ -32,11 +33,11 @@ func TestWake_MakesRiverFetch(t *testing.T) {
 // wakes proves that Wake alone brings a delivery: nothing polls within the hour, and River's own notification, of which the
 // inserting client sends one an hour, was rolled back.
 func wakes[TTx any](t *testing.T, d *database[TTx], schema string) {
-	delivered := make(chan squidmesh.Delivery, 10)
+	delivered := make(chan driver.Delivery, 10)
 	workers := river.NewWorkers()
-	AddWorkers(workers, performer(func(_ context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+	AddWorkers(workers, performer(func(_ context.Context, d driver.Delivery) (flow.Outcome, error) {
 		delivered <- d
-		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		return flow.Outcome{Kind: flow.OutcomeDone}, nil
 	}))
 	slow := Queue(4) // so that one job does not fill it, upon which River fetches again
 	slow.FetchPollInterval = time.Hour

@@ -11,7 +11,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 
 // Performer does what deliveries ask for. [squidmesh.Runtime] is one.
 type Performer interface {
-	Perform(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error)
+	Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error)
 }
 
 // AddWorkers registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It panics where
@@ -74,29 +75,29 @@ func (w *worker[A]) Work(ctx context.Context, job *river.Job[A]) error {
 	args := job.Args.unwrap()
 	if args.err == nil && args.Delivery.Kind != job.Args.delivers() {
 		// Somebody made the job by hand, or changed its kind: what operators see, filter and pause by would not be what it does.
-		args.err = &squidmesh.InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: fmt.Sprintf(
+		args.err = &flow.InputError{Field: "delivery.kind", Code: "unknown_kind", Detail: fmt.Sprintf(
 			"is %s, jobs of kind %s deliver a %s", args.Delivery.Kind, job.Args.Kind(), job.Args.delivers(),
 		)}
 	}
 	if args.err != nil {
 		try.dropped(ctx)
-		return river.JobCancel(clean(fmt.Errorf("%s: %w", squidmesh.OutcomeBadDelivery, args.err)))
+		return river.JobCancel(clean(fmt.Errorf("%s: %w", flow.DeliveryBad, args.err)))
 	}
 	args.Job, args.Queue, args.SentBack = strconv.FormatInt(job.ID, 10), job.Queue, try.times
-	if args.Delivery.Kind == squidmesh.DeliverCron {
+	if args.Delivery.Kind == driver.DeliverCron {
 		args.DueAt = dueAt(job.JobRow)
 	}
 	outcome, err := w.rt.Perform(ctx, args.Delivery)
-	if err == nil && outcome.Kind != squidmesh.Done && outcome.Kind != squidmesh.Again && outcome.Kind != squidmesh.Drop {
+	if err == nil && outcome.Kind != flow.OutcomeDone && outcome.Kind != flow.OutcomeAgain && outcome.Kind != flow.OutcomeDrop {
 		err = fmt.Errorf("unknown outcome %q", outcome.Kind)
 	}
 	switch {
 	case err != nil:
 		try.comesBack(ctx, retryAfter(job.JobRow), "")
 		return clean(err)
-	case outcome.Kind == squidmesh.Again:
+	case outcome.Kind == flow.OutcomeAgain:
 		return river.JobSnooze(try.comesBack(ctx, max(outcome.After, minSnooze), outcome.Reason))
-	case outcome.Kind == squidmesh.Drop:
+	case outcome.Kind == flow.OutcomeDrop:
 		try.dropped(ctx)
 		return river.JobCancel(clean(fmt.Errorf("%s: %s", outcome.Reason, outcome.Detail)))
 	default:

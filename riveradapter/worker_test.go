@@ -16,15 +16,16 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // perform works one job with a performer that answers as told, and returns what River made of it.
-func perform(t *testing.T, args StepArgs, outcome squidmesh.Outcome, err error) *rivertype.JobRow {
+func perform(t *testing.T, args StepArgs, outcome flow.Outcome, err error) *rivertype.JobRow {
 	t.Helper()
 	d := postgres(t)
-	var performed *squidmesh.Delivery
-	w := &worker[StepArgs]{rt: performer(func(_ context.Context, got squidmesh.Delivery) (squidmesh.Outcome, error) {
+	var performed *driver.Delivery
+	w := &worker[StepArgs]{rt: performer(func(_ context.Context, got driver.Delivery) (flow.Outcome, error) {
 		performed = &got // judged below: a goroutine of River's is no place for FailNow, after which it would wait for ever
 		return outcome, err
 	})}
@@ -42,14 +43,14 @@ func perform(t *testing.T, args StepArgs, outcome squidmesh.Outcome, err error) 
 }
 
 func someStep() StepArgs {
-	return StepArgs{deliveryArgs{Delivery: squidmesh.Delivery{
-		Version: 1, Kind: squidmesh.DeliverStep, RunID: uuid.NewString(), Step: "charge", Attempt: 1,
+	return StepArgs{deliveryArgs{Delivery: driver.Delivery{
+		Version: 1, Kind: driver.DeliverStep, RunID: uuid.NewString(), Step: "charge", Attempt: 1,
 	}}}
 }
 
 func TestWorker_DoneCompletesJob(t *testing.T) {
 	t.Parallel()
-	row := perform(t, someStep(), squidmesh.Outcome{Kind: squidmesh.Done, Reason: "stale"}, nil)
+	row := perform(t, someStep(), flow.Outcome{Kind: flow.OutcomeDone, Reason: "stale"}, nil)
 	require.Equal(t, rivertype.JobStateCompleted, row.State)
 	require.Empty(t, row.Errors)
 }
@@ -68,7 +69,7 @@ func TestWorker_AgainSnoozes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			row := perform(t, someStep(), squidmesh.Outcome{Kind: squidmesh.Again, After: c.after, Reason: "early"}, nil)
+			row := perform(t, someStep(), flow.Outcome{Kind: flow.OutcomeAgain, After: c.after, Reason: "early"}, nil)
 			require.Equal(t, c.state, row.State)
 			require.WithinDuration(t, row.AttemptedAt.Add(c.wait), row.ScheduledAt, 10*time.Second)
 			require.Zero(t, row.Attempt, "a snooze is no attempt")
@@ -79,14 +80,14 @@ func TestWorker_AgainSnoozes(t *testing.T) {
 
 func TestWorker_DropCancelsWithReason(t *testing.T) {
 	t.Parallel()
-	row := perform(t, someStep(), squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run", Detail: "\x00"}, nil)
+	row := perform(t, someStep(), flow.Outcome{Kind: flow.OutcomeDrop, Reason: "unknown_run", Detail: "\x00"}, nil)
 	require.Equal(t, rivertype.JobStateCancelled, row.State)
 	require.Contains(t, row.Errors[0].Error, "unknown_run: \uFFFD")
 }
 
 func TestWorker_ErrorComesAgainSoon(t *testing.T) {
 	t.Parallel()
-	row := perform(t, someStep(), squidmesh.Outcome{}, errors.New("cannot write \x00 \xff: connection refused"))
+	row := perform(t, someStep(), flow.Outcome{}, errors.New("cannot write \x00 \xff: connection refused"))
 	require.Equal(t, rivertype.JobStateAvailable, row.State, "not retryable, which would wait for River's leader")
 	require.Equal(t, "cannot write \uFFFD \uFFFD: connection refused", row.Errors[0].Error)
 	require.True(t, row.ScheduledAt.After(*row.AttemptedAt))
@@ -94,7 +95,7 @@ func TestWorker_ErrorComesAgainSoon(t *testing.T) {
 
 func TestWorker_UnknownOutcomeIsAnError(t *testing.T) {
 	t.Parallel()
-	row := perform(t, someStep(), squidmesh.Outcome{}, nil)
+	row := perform(t, someStep(), flow.Outcome{}, nil)
 	require.Equal(t, rivertype.JobStateAvailable, row.State)
 	require.Contains(t, row.Errors[0].Error, "unknown outcome")
 }
@@ -104,7 +105,7 @@ func TestWorker_UnreadableArgumentsAreDropped(t *testing.T) {
 	t.Parallel()
 	future := someStep()
 	future.Version = 99
-	row := perform(t, future, squidmesh.Outcome{Kind: squidmesh.Done}, nil)
+	row := perform(t, future, flow.Outcome{Kind: flow.OutcomeDone}, nil)
 	require.Equal(t, rivertype.JobStateCancelled, row.State)
 	require.Contains(t, row.Errors[0].Error, "bad_delivery: delivery.v: is version 99")
 
@@ -117,8 +118,8 @@ func TestWorker_UnreadableArgumentsAreDropped(t *testing.T) {
 func TestWorker_DeliveryOfAnotherKindIsDropped(t *testing.T) {
 	t.Parallel()
 	undo := someStep()
-	undo.Delivery.Kind = squidmesh.DeliverCompensation
-	row := perform(t, undo, squidmesh.Outcome{Kind: squidmesh.Done}, nil)
+	undo.Delivery.Kind = driver.DeliverCompensation
+	row := perform(t, undo, flow.Outcome{Kind: flow.OutcomeDone}, nil)
 	require.Equal(t, rivertype.JobStateCancelled, row.State)
 	require.Contains(t, row.Errors[0].Error, "bad_delivery: delivery.kind: is compensation, jobs of kind squidmesh.step deliver a step")
 }
@@ -159,19 +160,19 @@ func TestWorker_SaysWhereAndHowOftenADeliveryCame(t *testing.T) {
 }
 
 func saysWhereAndHowOften[TTx any](t *testing.T, d *database[TTx]) {
-	came := make(chan squidmesh.Delivery, 10)
+	came := make(chan driver.Delivery, 10)
 	workers := river.NewWorkers()
-	AddWorkers(workers, told(func(_ context.Context, got squidmesh.Delivery) (squidmesh.Outcome, error) {
+	AddWorkers(workers, told(func(_ context.Context, got driver.Delivery) (flow.Outcome, error) {
 		came <- got
 		switch len(came) {
 		case 1, 3:
-			return squidmesh.Outcome{Kind: squidmesh.Again, After: time.Millisecond, Reason: squidmesh.OutcomeForeign}, nil
+			return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Millisecond, Reason: flow.DeliveryForeign}, nil
 		case 2:
-			return squidmesh.Outcome{}, errors.New("the database is away")
+			return flow.Outcome{}, errors.New("the database is away")
 		case 4:
-			return squidmesh.Outcome{Kind: squidmesh.Again, After: time.Hour, Reason: squidmesh.OutcomeForeign}, nil
+			return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Hour, Reason: flow.DeliveryForeign}, nil
 		default:
-			return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+			return flow.Outcome{Kind: flow.OutcomeDone}, nil
 		}
 	}))
 	client := d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{queue: Queue(1)}})
@@ -189,11 +190,11 @@ func saysWhereAndHowOften[TTx any](t *testing.T, d *database[TTx]) {
 		now, err := d.now(t.Context())
 		require.NoError(t, err)
 		id := strconv.FormatInt(row.ID, 10)
-		var states map[string]squidmesh.JobState
+		var states map[string]flow.JobState
 		require.NoError(t, d.inTx(t.Context(), func(ctx context.Context, tx TTx) (err error) {
 			states, err = e.ProbeJobs(ctx, tx, now, []string{id})
 			return err
 		}))
-		return states[id].BackFor == squidmesh.OutcomeForeign && states[id].BackAt.After(now.Add(30*time.Minute)) && states[id].Retryable
+		return states[id].BackFor == flow.DeliveryForeign && states[id].BackAt.After(now.Add(30*time.Minute)) && states[id].Retryable
 	}, time.Minute, 10*time.Millisecond)
 }

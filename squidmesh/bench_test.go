@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Compare with benchstat: go test -run - -bench . -count 10 ./squidmesh/... | tee old.txt
@@ -72,7 +74,7 @@ func benchFan(width int) Workflow {
 type benchBook struct {
 	tb       testing.TB
 	spec     *Spec
-	snap     Snapshot
+	snap     flow.Snapshot
 	now      time.Time
 	runnable map[StepKey]bool
 }
@@ -84,16 +86,16 @@ func benchRun(tb testing.TB, w Workflow) *benchBook {
 		tb.Fatal(err)
 	}
 	b := &benchBook{tb: tb, spec: spec, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), runnable: map[StepKey]bool{}}
-	for _, st := range spec.steps {
-		b.runnable[StepKey{st.Name, PhaseDo}] = true
+	for _, st := range spec.Steps() {
+		b.runnable[StepKey{Name: st.Name, Phase: PhaseDo}] = true
 	}
-	b.does(Started{ID: uuid.UUID{1}, Trigger: "manual", Payload: json.RawMessage(`{"data":"x"}`)})
+	b.does(flow.Started{ID: uuid.UUID{1}, Trigger: "manual", Payload: json.RawMessage(`{"data":"x"}`)})
 	return b
 }
 
-func (b *benchBook) does(e Event) Transition {
+func (b *benchBook) does(e flow.Event) flow.Transition {
 	b.tb.Helper()
-	t, err := Decide(b.spec, b.snap, e, b.now)
+	t, err := flow.Decide(b.spec, b.snap, e, b.now)
 	if err != nil || t.Empty() {
 		b.tb.Fatalf("%T: %v %+v", e, err, t.Outcome)
 	}
@@ -102,18 +104,18 @@ func (b *benchBook) does(e Event) Transition {
 }
 
 // attempted is the first attempt of a step by the only worker, under a hold of its own.
-func (b *benchBook) attempted(step string) Attempted {
-	key := StepKey{step, PhaseDo}
-	return Attempted{StepKey: key, Attempt: 1, Worker: 1, Hold: key, Runnable: b.runnable}
+func (b *benchBook) attempted(step string) flow.Attempted {
+	key := StepKey{Name: step, Phase: PhaseDo}
+	return flow.Attempted{StepKey: key, Attempt: 1, Worker: 1, Hold: key, Runnable: b.runnable}
 }
 
 // only is the snapshot that a decision is given: what ReadsOf names.
-func (b *benchBook) only(e Event) Snapshot {
-	reads := ReadsOf(b.spec, b.snap.Run, e)
+func (b *benchBook) only(e flow.Event) flow.Snapshot {
+	reads := flow.ReadsOf(b.spec, b.snap.Run, e)
 	if reads.All {
 		return b.snap
 	}
-	part := Snapshot{Run: b.snap.Run, Steps: map[StepKey]StepState{}}
+	part := flow.Snapshot{Run: b.snap.Run, Steps: map[StepKey]flow.StepState{}}
 	for _, key := range reads.Steps {
 		if row, ok := b.snap.Steps[key]; ok {
 			part.Steps[key] = row
@@ -136,51 +138,51 @@ func BenchmarkCompile(b *testing.B) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	bench := func(name string, book *benchBook, snap Snapshot, e Event) {
+	bench := func(name string, book *benchBook, snap flow.Snapshot, e flow.Event) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Decide(book.spec, snap, e, book.now); err != nil {
+				if _, err := flow.Decide(book.spec, snap, e, book.now); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
-	started := Started{ID: uuid.UUID{2}, Trigger: "manual", Payload: json.RawMessage(`{"data":"x"}`)}
+	started := flow.Started{ID: uuid.UUID{2}, Trigger: "manual", Payload: json.RawMessage(`{"data":"x"}`)}
 	output := json.RawMessage(`"` + strings.Repeat("x", 256) + `"`)
 
 	line := benchRun(b, benchLine(10))
-	bench("event=started/workflow=line", line, Snapshot{}, started)
-	claimed := Claimed{Attempted: line.attempted("step0")}
+	bench("event=started/workflow=line", line, flow.Snapshot{}, started)
+	claimed := flow.Claimed{Attempted: line.attempted("step0")}
 	bench("event=claimed/workflow=line", line, line.only(claimed), claimed)
 	line.does(claimed)
-	succeeded := Succeeded{Attempted: line.attempted("step0"), Output: output}
+	succeeded := flow.Succeeded{Attempted: line.attempted("step0"), Output: output}
 	bench("event=continued/workflow=line", line, line.only(succeeded), succeeded)
 	succeeded.Runnable = nil
 	bench("event=enqueued/workflow=line", line, line.only(succeeded), succeeded)
-	failed := Failed{Attempted: line.attempted("step0"), Error: StepError{Message: "no"}}
+	failed := flow.Failed{Attempted: line.attempted("step0"), Error: StepError{Message: "no"}}
 	bench("event=failed/workflow=line", line, line.only(failed), failed)
 
 	for _, size := range []int{10, 100, 1000} {
 		graph := benchRun(b, benchLayers(size))
 		for i := range 8 {
-			graph.does(Claimed{Attempted: graph.attempted(fmt.Sprintf("step%d", i))})
+			graph.does(flow.Claimed{Attempted: graph.attempted(fmt.Sprintf("step%d", i))})
 		}
-		e := Succeeded{Attempted: graph.attempted("step0")}
+		e := flow.Succeeded{Attempted: graph.attempted("step0")}
 		bench(fmt.Sprintf("event=succeeded/workflow=layers/steps=%d", size), graph, graph.only(e), e)
 		for i := range 7 {
-			graph.does(Succeeded{Attempted: graph.attempted(fmt.Sprintf("step%d", i))})
+			graph.does(flow.Succeeded{Attempted: graph.attempted(fmt.Sprintf("step%d", i))})
 		}
-		e = Succeeded{Attempted: graph.attempted("step7")}
+		e = flow.Succeeded{Attempted: graph.attempted("step7")}
 		bench(fmt.Sprintf("event=joined/workflow=layers/steps=%d", size), graph, graph.only(e), e)
 	}
 
 	fan := benchRun(b, benchFan(500))
-	bench("event=started/workflow=fan/steps=501", fan, Snapshot{}, started)
-	fan.does(Claimed{Attempted: fan.attempted("step0")})
-	e := Succeeded{Attempted: fan.attempted("step0")}
+	bench("event=started/workflow=fan/steps=501", fan, flow.Snapshot{}, started)
+	fan.does(flow.Claimed{Attempted: fan.attempted("step0")})
+	e := flow.Succeeded{Attempted: fan.attempted("step0")}
 	bench("event=succeeded/workflow=fan/steps=501", fan, fan.only(e), e)
-	cancelled := Cancelled{Decision: Decision{Actor: "a"}}
+	cancelled := flow.Cancelled{Decision: Decision{Actor: "a"}}
 	bench("event=cancelled/workflow=fan/steps=501", fan, fan.only(cancelled), cancelled)
 }
 
@@ -214,7 +216,7 @@ func BenchmarkResolve(b *testing.B) {
 			b.SetBytes(int64(len(payload)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := resolve(spec.triggers[0], payload, time.Time{}); err != nil {
+				if _, err := resolve(spec.Triggers()[0], payload, time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -231,11 +233,11 @@ func BenchmarkAssembleInput(b *testing.B) {
 	payload := json.RawMessage(`{"data":"` + data + `"}`)
 	outputs := map[string]json.RawMessage{"step4": json.RawMessage(`"` + data + `"`)}
 	for _, name := range []string{"step0", "step5"} {
-		st := spec.step(name)
+		st := spec.Find(name)
 		b.Run("step="+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				spec.assembleInput(st.Keys, st.Sources, payload, outputs)
+				spec.Input(st.Keys, st.Sources, payload, outputs)
 			}
 		})
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -37,7 +39,7 @@ var (
 
 // faultyStore is a store that fails at one place of those transactions in which a body ran.
 type faultyStore struct {
-	squidmesh.Store[*memstore.Tx]
+	driver.Store[*memstore.Tx]
 	place string
 	err   error
 	times int // how often it is to fail
@@ -95,9 +97,9 @@ func (s *faultyStore) Nested(ctx context.Context, tx *memstore.Tx, fn func(conte
 	})
 }
 
-func (s *faultyStore) Lock(ctx context.Context, tx *memstore.Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
+func (s *faultyStore) Lock(ctx context.Context, tx *memstore.Tx, q driver.LockQuery) (driver.Locked, error) {
 	if err := s.at(atLock); err != nil {
-		return squidmesh.Locked{}, err
+		return driver.Locked{}, err
 	}
 	locked, err := s.Store.Lock(ctx, tx, q)
 	if s.lent && s.place == atLoad {
@@ -109,7 +111,7 @@ func (s *faultyStore) Lock(ctx context.Context, tx *memstore.Tx, q squidmesh.Loc
 	return locked, err
 }
 
-func (s *faultyStore) Load(ctx context.Context, tx *memstore.Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
+func (s *faultyStore) Load(ctx context.Context, tx *memstore.Tx, reads map[squidmesh.RunID]flow.Reads) (map[squidmesh.RunID]driver.Loaded, error) {
 	if err := s.at(atLoad); err != nil {
 		return nil, err
 	}
@@ -123,14 +125,14 @@ func (s *faultyStore) InsertRun(ctx context.Context, tx *memstore.Tx, run squidm
 	return s.Store.InsertRun(ctx, tx, run)
 }
 
-func (s *faultyStore) Apply(ctx context.Context, tx *memstore.Tx, ts []squidmesh.Transition) error {
+func (s *faultyStore) Apply(ctx context.Context, tx *memstore.Tx, ts []flow.Transition) error {
 	if err := s.at(atApply); err != nil {
 		return err
 	}
 	return s.Store.Apply(ctx, tx, ts)
 }
 
-func (s *faultyStore) Traits() squidmesh.StoreTraits {
+func (s *faultyStore) Traits() driver.StoreTraits {
 	traits := s.Store.Traits()
 	traits.Transient = func(err error) bool { return errors.Is(err, errPasses) }
 	return traits
@@ -232,7 +234,7 @@ func playFaulty(t *testing.T, store *faultyStore, phase squidmesh.Phase, attempt
 	other := squidmesh.Workflow{Name: "other", Triggers: manual, Steps: []squidmesh.Step{{Name: "hold", Do: squidmesh.Pause()}}}
 	kit = squidmeshtest.NewOn(t, squidmeshtest.Options[tx]{
 		Config: squidmesh.Config[tx]{Workflows: []squidmesh.Workflow{w, other}, DisableContinuation: true},
-		Open: func(clock func(time.Time) time.Time) squidmesh.Store[tx] {
+		Open: func(clock func(time.Time) time.Time) driver.Store[tx] {
 			store.Store = memstore.New(&memstore.Options{Clock: clock})
 			return store
 		},
@@ -245,10 +247,10 @@ func playFaulty(t *testing.T, store *faultyStore, phase squidmesh.Phase, attempt
 	if phase == squidmesh.PhaseUndo {
 		row = in.Steps[1].Undo
 	}
-	if row.Status == squidmesh.StepCompleted {
+	if row.Status == flow.StepCompleted {
 		return "", at
 	}
-	require.Contains(t, []squidmesh.StepStatus{squidmesh.StepFailed, squidmesh.StepPaused}, row.Status)
+	require.Contains(t, []flow.StepStatus{flow.StepFailed, flow.StepPaused}, row.Status)
 	for _, a := range in.Attempts {
 		if a.Name == "act" && a.Phase == phase && a.Error != nil {
 			code = a.Error.Code

@@ -3,9 +3,11 @@ package squidmesh
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // The limits of a definition. Runs hold one row per step, and every commit works on the definition as a whole.
@@ -17,7 +19,6 @@ const (
 	maxDescription = 4 << 10
 	maxLogMessage  = 4 << 10
 	maxProblem     = 4 << 10 // of what is said about one
-	maxWait        = 10 * 365 * 24 * time.Hour
 )
 
 // graphBlock is the name of the block that stands for a workflow whose steps only use After.
@@ -39,7 +40,7 @@ type compiler struct {
 	workflow Workflow
 	nodes    []node         // all steps, children behind their block
 	index    map[string]int // of nodes by name; the first one of a name has it
-	triggers []TriggerSpec
+	triggers []flow.TriggerSpec
 	problems []Problem
 	reached  int // steps that the walk has met
 
@@ -57,8 +58,8 @@ type node struct {
 	leads    []edge // on the spine: where Next, Routes and OnError lead
 	waits    []edge // in a block: what After names
 
-	in, out, undoIn *Type // nil for none
-	rank            int   // in the order of the walk; zero for steps that nothing leads to
+	in, out, undoIn *jsontype.Type // nil for none
+	rank            int            // in the order of the walk; zero for steps that nothing leads to
 	reads, undoes   reading
 }
 
@@ -89,7 +90,7 @@ func (c *compiler) compile() *Spec {
 
 // report adds a problem. Its text may name a cycle through many steps, but not without end.
 func (c *compiler) report(code, place, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Code: code, Place: place, Detail: clean(fmt.Sprintf(format, args...), maxProblem)})
+	c.problems = append(c.problems, Problem{Code: code, Place: place, Detail: text.Clean(fmt.Sprintf(format, args...), maxProblem)})
 }
 
 // flatten lists the steps, children behind their block.
@@ -127,18 +128,18 @@ func isGraph(steps []Step) bool {
 func newNode(st Step, block int) node {
 	n := node{Step: st, kind: st.Do.kind, block: block}
 	if st.Parallel != nil {
-		n.kind = KindBlock
+		n.kind = flow.KindBlock
 	}
 	if st.Do.in != nil {
-		in := readType(st.Do.in)
+		in := jsontype.AsRead(st.Do.in)
 		n.in = &in
 	}
 	if st.Do.out != nil {
-		out := writtenType(st.Do.out)
+		out := jsontype.AsWritten(st.Do.out)
 		n.out = &out
 	}
 	if st.Undo.in != nil {
-		in := readType(st.Undo.in)
+		in := jsontype.AsRead(st.Undo.in)
 		n.undoIn = &in
 	}
 	return n

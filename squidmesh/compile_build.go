@@ -3,20 +3,22 @@ package squidmesh
 import (
 	"cmp"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // build makes the spec of a workflow without problems.
 func (c *compiler) build() *Spec {
-	steps := make([]StepSpec, len(c.nodes))
+	steps := make([]flow.StepSpec, len(c.nodes))
 	for i := range c.nodes {
 		steps[i] = c.buildStep(i)
 	}
-	return NewSpec(c.workflow.Name, c.workflow.Description, c.triggers, steps)
+	return flow.NewSpec(c.workflow.Name, c.workflow.Description, c.triggers, steps)
 }
 
-func (c *compiler) buildStep(i int) StepSpec {
+func (c *compiler) buildStep(i int) flow.StepSpec {
 	n := c.nodes[i]
-	st := StepSpec{
+	st := flow.StepSpec{
 		Name:             n.Name,
 		Description:      n.Description,
 		Kind:             n.kind,
@@ -37,7 +39,7 @@ func (c *compiler) buildStep(i int) StepSpec {
 	switch {
 	case n.block >= 0:
 		st.Block = c.nodes[n.block].Name
-	case n.kind != KindChoose:
+	case n.kind != flow.KindChoose:
 		st.Next = cmp.Or(n.Next, Complete)
 	}
 	if n.Undo.kind != "" {
@@ -60,16 +62,16 @@ func (c *compiler) namesOf(nodes []int) []string {
 }
 
 // policy fills in the defaults.
-func (n node) policy() Policy {
-	p := Policy{
+func (n node) policy() flow.Policy {
+	p := flow.Policy{
 		Retry: n.Retry, Timeout: n.Timeout, MaxLosses: n.MaxLosses, Queue: n.Queue, Priority: n.Priority,
 		Wait: n.Do.wait, Level: n.Do.level, Message: n.Do.message,
 	}
 	switch n.kind {
-	case KindFunc, KindFuncTx, KindChoose, KindLog:
+	case flow.KindFunc, flow.KindFuncTx, flow.KindChoose, flow.KindLog:
 		p.Timeout = cmp.Or(p.Timeout, DefaultTimeout)
 	}
-	if n.kind != KindBlock {
+	if n.kind != flow.KindBlock {
 		p.Priority = cmp.Or(p.Priority, 1)
 	}
 	return p
@@ -80,7 +82,7 @@ func (n node) policy() Policy {
 var defaultUndoRetry = Exponential(5, time.Second, time.Minute)
 
 // undoPolicy is the step's own, as far as nothing else is said.
-func (n node) undoPolicy() Policy {
+func (n node) undoPolicy() flow.Policy {
 	p := n.policy()
 	p.Retry = cmp.Or(n.UndoRetry, p.Retry, defaultUndoRetry)
 	p.Timeout = cmp.Or(n.UndoTimeout, p.Timeout)

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // The data-flow proof follows the run's data along every path through the workflow. Before each step it knows which keys
@@ -62,32 +65,13 @@ func (f facts) with(c *compiler, steps ...int) facts {
 }
 
 // written are the keys that the step's result adds to the run's data.
-func (n node) written() []Field { return writtenFields(n.Output, n.out) }
-
-// writtenFields are the keys that a result puts into the run's data, under the name of Output if there is one.
-func writtenFields(output string, result *Type) []Field {
-	switch {
-	case result == nil:
-		return nil
-	case output != "":
-		return []Field{{Name: output, Required: true, Type: *result}}
-	case result.Kind != kindObject || result.Open:
-		return nil
-	case !result.Nullable:
-		return result.Fields
-	}
-	fields := slices.Clone(result.Fields)
-	for i := range fields {
-		fields[i].Required = false
-	}
-	return fields
-}
+func (n node) written() []jsontype.Field { return flow.WrittenFields(n.Output, n.out) }
 
 // writes finds the key that a writer writes.
-func (c *compiler) writes(w writer, key string) (Field, bool) {
+func (c *compiler) writes(w writer, key string) (jsontype.Field, bool) {
 	if w < 0 {
 		trigger := c.triggers[-1-w]
-		f, ok := trigger.Payload.field(key)
+		f, ok := trigger.Payload.Field(key)
 		if _, defaulted := trigger.Defaults[key]; defaulted {
 			f.Required = true
 		}
@@ -98,7 +82,7 @@ func (c *compiler) writes(w writer, key string) (Field, bool) {
 			return f, true
 		}
 	}
-	return Field{}, false
+	return jsontype.Field{}, false
 }
 
 // started is what a run has when it starts.
@@ -131,7 +115,7 @@ func (c *compiler) proveFlow() {
 		c.checkReads(i, at)
 		c.checkWrites(i, at)
 		after := at.with(c, i)
-		if c.nodes[i].kind == KindBlock {
+		if c.nodes[i].kind == flow.KindBlock {
 			after = c.proveBlock(i, at)
 		}
 		for _, e := range c.nodes[i].leads {

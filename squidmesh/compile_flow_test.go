@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 type (
@@ -40,8 +42,10 @@ func chooser(name string, pairs ...string) Step {
 	return step(name, do(Choose(chooses[none]())), routes(pairs...))
 }
 
-func undo(a Action) func(*Step)            { return func(st *Step) { st.Undo = a } }
-func input(keys ...string) func(*Step)     { return func(st *Step) { st.Input = keys } }
+func undo(a Action) func(*Step) { return func(st *Step) { st.Undo = a } }
+
+func input(keys ...string) func(*Step) { return func(st *Step) { st.Input = keys } }
+
 func sourcesOf(s *Spec, n string) []string { st, _ := s.Step(n); return st.Sources }
 
 func TestCompile_ProvesTheDataFlow(t *testing.T) {
@@ -220,7 +224,7 @@ func TestCompile_FindsTheSources(t *testing.T) {
 
 	// The block failed after a had completed; b stood in for it.
 	st, _ := spec.Step("c")
-	input := spec.assembleInput(st.Keys, st.Sources, nil, map[string]json.RawMessage{
+	input := spec.Input(st.Keys, st.Sources, nil, map[string]json.RawMessage{
 		"a": json.RawMessage(`{"X":1}`), "b": json.RawMessage(`{"X":2}`),
 	})
 	require.JSONEq(t, `{"X":2}`, string(input))
@@ -244,7 +248,7 @@ func TestCompile_ImplicitBlock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "graph", spec.Entry())
 	block, _ := spec.Step("graph")
-	require.Equal(t, KindBlock, block.Kind)
+	require.Equal(t, flow.KindBlock, block.Kind)
 	require.Equal(t, Complete, block.Next)
 	require.Equal(t, []string{"a", "b", "c"}, block.Children)
 	b, _ := spec.Step("b")
@@ -267,17 +271,17 @@ func TestCompile_FillsInPolicies(t *testing.T) {
 		step("e", undo(Effect(does[none]()))),
 	))
 	require.NoError(t, err)
-	policy := Policy{Retry: Constant(3, time.Second), Timeout: time.Minute, Queue: "slow", Priority: 4}
+	policy := flow.Policy{Retry: Constant(3, time.Second), Timeout: time.Minute, Queue: "slow", Priority: 4}
 	a, _ := spec.Step("a")
 	require.Equal(t, policy, a.Policy)
 	require.Equal(t, policy, a.UndoPolicy)
 	b, _ := spec.Step("b")
-	require.Equal(t, Policy{Wait: time.Hour, Priority: 1}, b.Policy)
+	require.Equal(t, flow.Policy{Wait: time.Hour, Priority: 1}, b.Policy)
 	require.Zero(t, b.UndoPolicy)
 	c, _ := spec.Step("c")
-	require.Equal(t, Policy{Timeout: DefaultTimeout, Priority: 1, Level: 4, Message: "hello"}, c.Policy)
+	require.Equal(t, flow.Policy{Timeout: DefaultTimeout, Priority: 1, Level: 4, Message: "hello"}, c.Policy)
 	d, _ := spec.Step("d")
-	require.Equal(t, Policy{Retry: Constant(9, 0), Timeout: time.Hour, Priority: 1}, d.UndoPolicy)
+	require.Equal(t, flow.Policy{Retry: Constant(9, 0), Timeout: time.Hour, Priority: 1}, d.UndoPolicy)
 	e, _ := spec.Step("e")
 	require.Zero(t, e.Policy.Retry)
 	require.Equal(t, Exponential(5, time.Second, time.Minute), e.UndoPolicy.Retry, "an undo is tried more than once")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Each limit of a definition is tried just below, at and just above.
@@ -55,12 +57,12 @@ func TestCompile_Limits(t *testing.T) {
 			return of(step("a", func(st *Step) { st.Description = text(n) }))
 		}, `bad_description @ step "a": Description`},
 		"message":        {4096, func(n int) Workflow { return of(step("a", do(Log(slog.LevelInfo, text(n))))) }, `bad_message @ step "a": Do`},
-		"wait":           {int(maxWait), func(n int) Workflow { return of(step("a", do(Wait(time.Duration(n))))) }, `bad_wait @ step "a": Do`},
+		"wait":           {int(flow.MaxWait), func(n int) Workflow { return of(step("a", do(Wait(time.Duration(n))))) }, `bad_wait @ step "a": Do`},
 		"timeout":        {int(23 * time.Hour), func(n int) Workflow { return of(step("a", timeout(time.Duration(n)))) }, `bad_timeout @ step "a": Timeout`},
 		"open decision":  {int(10 * 365 * 24 * time.Hour), func(n int) Workflow { return of(step("a", do(Pause()), timeout(time.Duration(n)))) }, `bad_timeout @ step "a": Timeout`},
 		"attempts":       {1000, func(n int) Workflow { return of(retried(Retry{MaxAttempts: n})) }, `bad_retry @ step "a": Retry`},
-		"delay":          {int(maxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Base: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
-		"greatest delay": {int(maxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Max: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
+		"delay":          {int(flow.MaxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Base: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
+		"greatest delay": {int(flow.MaxWait), func(n int) Workflow { return of(retried(Retry{MaxAttempts: 2, Max: time.Duration(n)})) }, `bad_retry @ step "a": Retry`},
 		"losses":         {5, func(n int) Workflow { return of(step("a", func(st *Step) { st.MaxLosses = n })) }, `bad_losses @ step "a": MaxLosses`},
 		"priority":       {4, func(n int) Workflow { return of(step("a", func(st *Step) { st.Priority = n })) }, `bad_priority @ step "a": Priority`},
 		"windows to catch up": {1000, func(n int) Workflow {

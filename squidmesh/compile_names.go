@@ -5,19 +5,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/squidmesh/squidmesh-go/internal/check"
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/text"
 )
 
 var (
-	nameForm   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	queueForm  = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 	outputForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
-
-// validName reports whether a workflow, trigger or step may bear the name. It fits into River's tags behind a prefix.
-func validName(s string) bool {
-	return len(s) <= 63 && nameForm.MatchString(s)
-}
 
 // validQueue reports whether River takes a queue of that name.
 func validQueue(s string) bool {
@@ -26,12 +22,12 @@ func validQueue(s string) bool {
 
 // validKey reports whether both databases can hold a key or route of that name.
 func validKey(s string) bool {
-	return s != "" && len(s) <= maxKeyName && utf8.ValidString(s) && !strings.ContainsFunc(s, control)
+	return s != "" && len(s) <= maxKeyName && utf8.ValidString(s) && !strings.ContainsFunc(s, text.Control)
 }
 
-// checkName reports a name of the wrong form.
+// Name reports a name of the wrong form.
 func (c *compiler) checkName(place, name string) {
-	if !validName(name) {
+	if !text.ValidName(name) {
 		c.report("bad_name", place, "name %s is not [a-z][a-z0-9_]* with at most 63 characters", echo.Quote(name))
 	}
 }
@@ -59,7 +55,7 @@ func (c *compiler) oversized() bool {
 }
 
 func (c *compiler) checkDescription(place, text string) {
-	if err := checkText(place, text, maxDescription); err != nil {
+	if err := check.Text(place, text, maxDescription); err != nil {
 		c.report("bad_description", place, "%s", err.(*InputError).Detail)
 	}
 }

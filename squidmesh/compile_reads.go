@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/nearest"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // checkReads proves what the step and its undo read, given what is there before the step.
@@ -21,10 +23,10 @@ func (c *compiler) checkReads(i int, at facts) {
 	if n.undoIn != nil {
 		after := at.with(c, i)
 		fields := n.undoIn.Fields
-		if n.undoIn.opaque() { // it gets what the step read, and what the step wrote
+		if n.undoIn.Opaque() { // it gets what the step read, and what the step wrote
 			fields = nil
 			for _, key := range slices.Concat(n.reads.keys, fieldNames(n.written())) {
-				fields = append(fields, Field{Name: key, Type: n.undoIn.value()})
+				fields = append(fields, jsontype.Field{Name: key, Type: n.undoIn.ValueType()})
 			}
 		}
 		for _, f := range fields {
@@ -35,19 +37,19 @@ func (c *compiler) checkReads(i int, at facts) {
 }
 
 // readFields are the keys that the step's input reads, with the types that it reads them as.
-func (c *compiler) readFields(i int) []Field {
+func (c *compiler) readFields(i int) []jsontype.Field {
 	n := c.nodes[i]
 	if len(n.Input) == 0 {
 		return n.in.Fields
 	}
-	var fields []Field
+	var fields []jsontype.Field
 	for _, key := range n.Input {
-		f, ok := n.in.field(key)
+		f, ok := n.in.Field(key)
 		switch {
-		case n.in.opaque():
-			fields = append(fields, Field{Name: key, Type: n.in.value()})
+		case n.in.Opaque():
+			fields = append(fields, jsontype.Field{Name: key, Type: n.in.ValueType()})
 		case !ok:
-			c.report("unknown_field", c.place(i, "Input"), "the input has no field %s%s", echo.Quote(key), didYouMean(key, n.in.names()))
+			c.report("unknown_field", c.place(i, "Input"), "the input has no field %s%s", echo.Quote(key), nearest.Hint(key, n.in.Names()))
 		default:
 			fields = append(fields, f)
 		}
@@ -61,7 +63,7 @@ func (c *compiler) readFields(i int) []Field {
 }
 
 // checkKey proves that a key is there, where it must be, and reads as what was written.
-func (c *compiler) checkKey(place string, f Field, at facts) {
+func (c *compiler) checkKey(place string, f jsontype.Field, at facts) {
 	known, ok := at[f.Name]
 	if !ok {
 		c.reportMissing(place, f)
@@ -74,13 +76,13 @@ func (c *compiler) checkKey(place string, f Field, at facts) {
 	for _, w := range known.writers {
 		written, _ := c.writes(w, f.Name)
 		written.Required = true // whether it is there has been asked
-		if s := disagreeingField("", written, true, f); s != "" {
+		if s := jsontype.DisagreeingField("", written, true, f); s != "" {
 			c.report("type_mismatch", place, "reads key %s, but %s writes it differently: %s", echo.Quote(f.Name), c.writerName(w), s)
 		}
 	}
 }
 
-func (c *compiler) reportMissing(place string, f Field) {
+func (c *compiler) reportMissing(place string, f jsontype.Field) {
 	var others, written []string
 	for _, w := range c.allWriters() {
 		if _, ok := c.writes(w, f.Name); ok {
@@ -95,9 +97,9 @@ func (c *compiler) reportMissing(place string, f Field) {
 		c.report("missing_key", place, "reads key %s, which no step before it writes; %s does, but not on a path to here",
 			echo.Quote(f.Name), strings.Join(others, ", "))
 	case f.Required:
-		c.report("missing_key", place, "reads key %s, which nothing writes%s", echo.Quote(f.Name), didYouMean(f.Name, written))
+		c.report("missing_key", place, "reads key %s, which nothing writes%s", echo.Quote(f.Name), nearest.Hint(f.Name, written))
 	default:
-		c.report("never_written", place, "may read key %s, but nothing writes it%s", echo.Quote(f.Name), didYouMean(f.Name, written))
+		c.report("never_written", place, "may read key %s, but nothing writes it%s", echo.Quote(f.Name), nearest.Hint(f.Name, written))
 	}
 }
 
@@ -161,7 +163,7 @@ func (c *compiler) writerName(w writer) string {
 
 func (c *compiler) keysOf(w writer) []string {
 	if w < 0 {
-		return c.triggers[-1-w].Payload.names()
+		return c.triggers[-1-w].Payload.Names()
 	}
 	return fieldNames(c.nodes[w].written())
 }
@@ -177,15 +179,7 @@ func (c *compiler) allWriters() []writer {
 	return all
 }
 
-// value is the type of the values of an opaque object.
-func (t *Type) value() Type {
-	if t.Elem != nil {
-		return *t.Elem
-	}
-	return Type{Kind: kindAny, Nullable: true}
-}
-
-func fieldNames(fields []Field) []string {
+func fieldNames(fields []jsontype.Field) []string {
 	var names []string
 	for _, f := range fields {
 		names = append(names, f.Name)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/nearest"
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // edge leads from a step to another one, or in a block from a step to one that it waits for.
@@ -27,11 +29,11 @@ func (c *compiler) linkRoutes() {
 		if n.block >= 0 {
 			continue
 		}
-		if n.Next != "" && n.kind != KindChoose {
+		if n.Next != "" && n.kind != flow.KindChoose {
 			c.linkRoute(i, edge{field: "Next"}, n.Next)
 		}
 		for _, route := range slices.Sorted(maps.Keys(n.Routes)) {
-			if n.kind == KindChoose {
+			if n.kind == flow.KindChoose {
 				c.linkRoute(i, edge{field: "Routes"}, n.Routes[route])
 			}
 		}
@@ -54,7 +56,7 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 		return
 	case !ok:
 		meant := append(c.names(func(j int) bool { return c.nodes[j].block < 0 && j != i }), Complete)
-		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(target), didYouMean(target, meant))
+		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(target), nearest.Hint(target, meant))
 		best, found := nearest.Name(target, meant)
 		c.broken = c.broken || !found
 		if !found || best == Complete {
@@ -79,7 +81,7 @@ func (c *compiler) linkRoute(i int, e edge, target string) {
 // linkAfter resolves what After names. It leaves no cycles.
 func (c *compiler) linkAfter() {
 	for _, n := range c.nodes {
-		if n.kind != KindBlock {
+		if n.kind != flow.KindBlock {
 			continue
 		}
 		siblings := map[string]int{}
@@ -116,7 +118,7 @@ func (c *compiler) linkSibling(siblings map[string]int, i, k int, name string) {
 	e := edge{to: to, field: "After"}
 	if !found {
 		others := slices.DeleteFunc(slices.Sorted(maps.Keys(siblings)), func(s string) bool { return s == c.nodes[i].Name })
-		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(name), didYouMean(name, others))
+		c.report("unknown_target", place, "there is no step %s%s", echo.Quote(name), nearest.Hint(name, others))
 		best, near := nearest.Name(name, others)
 		if !near {
 			c.broken = true
@@ -163,7 +165,7 @@ func (c *compiler) reportCycle(i int, closing edge, path []int) {
 	}
 	names := append(c.namesOf(path), c.nodes[closing.to].Name)
 	for k, name := range names {
-		if !validName(name) {
+		if !text.ValidName(name) {
 			names[k] = echo.Quote(name)
 		}
 	}

@@ -63,12 +63,16 @@ func step(name string, change ...func(*Step)) Step {
 	return st
 }
 
-func next(name string) func(*Step)        { return func(st *Step) { st.Next = name } }
-func onError(name string) func(*Step)     { return func(st *Step) { st.OnError = name } }
+func next(name string) func(*Step) { return func(st *Step) { st.Next = name } }
+
+func onError(name string) func(*Step) { return func(st *Step) { st.OnError = name } }
+
 func timeout(d time.Duration) func(*Step) { return func(st *Step) { st.Timeout = d } }
+
 func after(names ...string) func(*Step) {
 	return func(st *Step) { st.After = names }
 }
+
 func do(a Action) func(*Step) { return func(st *Step) { st.Do = a } }
 
 func block(name string, children ...Step) Step { return Step{Name: name, Parallel: children} }
@@ -278,9 +282,9 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"default of no field":       {on(Manual("s", Payload[order](Defaults{"totl": 1}))), []string{`unknown_default @ trigger "s": Defaults`}},
 		"default of another type":   {on(Manual("s", Payload[order](Defaults{"total": "1"}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"default that has no JSON":  {on(Manual("s", Payload[order](Defaults{"total": math.NaN()}))), []string{`bad_default @ trigger "s": Defaults`}},
-		"dynamic default of number": {on(Manual("s", Payload[order](Defaults{"total": Now}))), []string{`bad_default @ trigger "s": Defaults`}},
+		"dynamic default of number": {on(Manual("s", Payload[order](Defaults{"total": DefaultNow}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"unknown dynamic default":   {on(Manual("s", Payload[order](Defaults{"order_id": DynamicDefault("$x")}))), []string{`bad_default @ trigger "s": Defaults`}},
-		"today as a time":           {on(Manual("s", Payload[struct{ At time.Time }](Defaults{"At": Today}))), []string{`bad_default @ trigger "s": Defaults`}},
+		"today as a time":           {on(Manual("s", Payload[struct{ At time.Time }](Defaults{"At": DefaultToday}))), []string{`bad_default @ trigger "s": Defaults`}},
 
 		"cron":                  {on(Cron("c", "* * * *", "", Contract{})), []string{`bad_cron @ trigger "c": Cron`}},
 		"cron with zone":        {on(Cron("c", "CRON_TZ=UTC", "", Contract{})), []string{`bad_cron @ trigger "c": Cron`}},
@@ -344,8 +348,8 @@ func TestCompile_AcceptsWhatIsRight(t *testing.T) {
 		"error to the end":  of(step("a", onError("complete"))),
 		"wait in a block":   of(block("a", step("b", do(Wait(time.Millisecond))), step("c", do(Log(slog.LevelDebug, "x")), after("b")))),
 		"two ways to one":   of(step("a", next("c"), onError("b")), step("b", next("c")), step("c")),
-		"zone for today":    on(Trigger{Name: "s", TimeZone: "Europe/Vienna", Payload: Payload[order](Defaults{"order_id": Today})}),
-		"cron in a zone":    on(Cron("c", "30 6 * * 1-5", "Europe/Vienna", Payload[order](Defaults{"order_id": Now, "total": 1}))),
+		"zone for today":    on(Trigger{Name: "s", TimeZone: "Europe/Vienna", Payload: Payload[order](Defaults{"order_id": DefaultToday})}),
+		"cron in a zone":    on(Cron("c", "30 6 * * 1-5", "Europe/Vienna", Payload[order](Defaults{"order_id": DefaultNow, "total": 1}))),
 		"cron by interval":  on(Cron("c", "@every 90s", "", Contract{})),
 		"leap day":          on(Cron("c", "0 0 29 2 *", "", Contract{})),
 		"pointer to struct": of(step("a", do(Effect(does[*order]())))),

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -20,7 +22,7 @@ func graphOfSteps() Workflow {
 		Name: "pick_and_pack",
 		Triggers: []Trigger{
 			Manual("order", Payload[order]()),
-			Cron("nightly", "30 2 * * *", "Europe/Vienna", Payload[order](Defaults{"order_id": Today, "total": 0})),
+			Cron("nightly", "30 2 * * *", "Europe/Vienna", Payload[order](Defaults{"order_id": DefaultToday, "total": 0})),
 		},
 		Steps: []Step{
 			{Name: "pick", Do: Func(returns[order, reservation]())},
@@ -57,7 +59,7 @@ func TestCompile_GoldenSpecs(t *testing.T) {
 			var read Spec
 			require.NoError(t, json.Unmarshal(want, &read))
 			require.Equal(t, spec, &read)
-			require.Equal(t, read.Shape(), NewSpec(read.Workflow(), read.Description(), read.Triggers(), read.Steps()).Shape())
+			require.Equal(t, read.Shape(), flow.NewSpec(read.Workflow(), read.Description(), read.Triggers(), read.Steps()).Shape())
 		})
 	}
 }
@@ -71,7 +73,7 @@ func TestCompile_ShapeIsTheSameEveryTime(t *testing.T) {
 		spec, err := Compile(checkout())
 		require.NoError(t, err)
 		require.Equal(t, first.Shape(), spec.Shape())
-		require.Equal(t, first.steps, spec.steps)
+		require.Equal(t, first.Steps(), spec.Steps())
 	}
 }
 
@@ -161,6 +163,6 @@ func TestCompile_LargeGraphs(t *testing.T) {
 	begin := time.Now()
 	spec, err := Compile(of(steps...))
 	require.NoError(t, err)
-	require.Len(t, spec.steps, 1001)
+	require.Len(t, spec.Steps(), 1001)
 	t.Logf("compiled in %s", time.Since(begin))
 }

@@ -8,7 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/check"
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // maxTimeout leaves River, which gives our jobs 24 hours, the time to hear of a timeout.
@@ -56,22 +59,22 @@ func (n node) options() []option {
 
 // takes are the options of each kind, besides those that come with a step's place: routes on the spine, After in a block.
 var takes = map[Kind][]string{
-	KindFunc: {
+	flow.KindFunc: {
 		"Input", "Output", "Retry", "Timeout", "MaxLosses", "Undo", "UndoRetry", "UndoTimeout", "Irreversible", "NotCompensatable",
 		"Queue", "Priority",
 	},
-	KindChoose:   {"Routes", "Input", "Retry", "Timeout", "MaxLosses", "Queue", "Priority"},
-	KindLog:      {"Retry", "Timeout", "Queue", "Priority"},
-	KindWait:     {"Queue", "Priority"},
-	KindPause:    {"Timeout"},
-	KindApproval: {"Output", "Timeout"},
-	KindBlock:    {},
+	flow.KindChoose:   {"Routes", "Input", "Retry", "Timeout", "MaxLosses", "Queue", "Priority"},
+	flow.KindLog:      {"Retry", "Timeout", "Queue", "Priority"},
+	flow.KindWait:     {"Queue", "Priority"},
+	flow.KindPause:    {"Timeout"},
+	flow.KindApproval: {"Output", "Timeout"},
+	flow.KindBlock:    {},
 }
 
 // spineTakes are the options that come with a place on the spine.
 func spineTakes(k Kind) []string {
 	switch k {
-	case KindChoose: // leads on by Routes
+	case flow.KindChoose: // leads on by Routes
 		return []string{"OnError", "Recovery"}
 	default:
 		return []string{"Next", "OnError", "Recovery"}
@@ -118,11 +121,11 @@ func (c *compiler) checkAction(i int) bool {
 	case n.kind == "":
 		c.report("no_action", c.place(i), "set Do, or Parallel")
 		return false
-	case n.kind == KindBlock && n.Do.kind != "":
+	case n.kind == flow.KindBlock && n.Do.kind != "":
 		c.report("two_actions", c.place(i), "set Do or Parallel, not both")
-	case n.kind == KindBlock && n.block >= 0:
+	case n.kind == flow.KindBlock && n.block >= 0:
 		c.report("nested_block", c.place(i, "Parallel"), "a block stands on the spine, not within another one: order the children with After")
-	case n.kind == KindBlock && len(n.children) == 0:
+	case n.kind == flow.KindBlock && len(n.children) == 0:
 		c.report("empty_block", c.place(i, "Parallel"), "a block needs at least one child")
 	case n.Do.missing:
 		c.report("nil_function", c.place(i, "Do"), "the function is nil")
@@ -134,8 +137,8 @@ func (c *compiler) checkAction(i int) bool {
 func (c *compiler) checkOptions(i int) {
 	n := c.nodes[i]
 	kind := n.kind
-	if kind == KindFuncTx {
-		kind = KindFunc
+	if kind == flow.KindFuncTx {
+		kind = flow.KindFunc
 	}
 	taken := takes[kind]
 	if n.block >= 0 {
@@ -159,9 +162,9 @@ func (n node) refusal(field string) string {
 		return fmt.Sprintf("a child of a block has no %s: the block leads on", field)
 	case field == "Routes":
 		return "only a Choose function answers with a route"
-	case n.kind == KindChoose && field == "Next":
+	case n.kind == flow.KindChoose && field == "Next":
 		return "a choice leads on by its Routes"
-	case n.kind == KindBlock:
+	case n.kind == flow.KindBlock:
 		return fmt.Sprintf("a block has no %s: set it on its children", field)
 	default:
 		return fmt.Sprintf("a %s step has no %s", n.kind, field)
@@ -172,7 +175,7 @@ func (n node) refusal(field string) string {
 func (c *compiler) checkDecision(i int) {
 	n := c.nodes[i]
 	switch n.kind {
-	case KindChoose:
+	case flow.KindChoose:
 		if len(n.Routes) == 0 && n.block < 0 {
 			c.report("no_routes", c.place(i, "Routes"), "a choice needs a route for each of its answers")
 		}
@@ -184,28 +187,28 @@ func (c *compiler) checkDecision(i int) {
 				c.report("bad_route", c.place(i, "Routes"), "%s cannot be an answer: use 1 to %d bytes of printable text", echo.Quote(route), maxKeyName)
 			}
 		}
-	case KindApproval:
+	case flow.KindApproval:
 		if n.OnError == "" && n.block < 0 {
 			c.report("no_error_route", c.place(i, "OnError"), "an approval needs a step, or complete, that follows a rejection")
 		}
-	case KindPause:
+	case flow.KindPause:
 		if n.OnError != "" && n.Timeout == 0 {
 			c.report("no_deadline", c.place(i, "OnError"), "a pause fails only when its Timeout has passed, and it has none")
 		}
-	case KindWait:
+	case flow.KindWait:
 		if d := n.Do.wait; d > 0 && d < minDuration {
 			c.report("bad_wait", c.place(i, "Do"), "a wait of %s", tooShort(d))
-		} else if d <= 0 || d > maxWait {
-			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is not above zero and at most %s", n.Do.wait, maxWait)
+		} else if d <= 0 || d > flow.MaxWait {
+			c.report("bad_wait", c.place(i, "Do"), "a wait of %s is not above zero and at most %s", n.Do.wait, flow.MaxWait)
 		}
-	case KindLog:
+	case flow.KindLog:
 		if n.Do.message == "" {
 			c.report("bad_message", c.place(i, "Do"), "the message is empty")
-		} else if err := checkText("message", n.Do.message, maxLogMessage); err != nil {
+		} else if err := check.Text("message", n.Do.message, maxLogMessage); err != nil {
 			c.report("bad_message", c.place(i, "Do"), "the message %s", err.(*InputError).Detail)
 		}
 	}
-	if n.block >= 0 && (n.kind == KindChoose || n.kind == KindApproval || n.kind == KindPause) {
+	if n.block >= 0 && (n.kind == flow.KindChoose || n.kind == flow.KindApproval || n.kind == flow.KindPause) {
 		c.report("decision_in_block", c.place(i, "Do"), "a child of a block takes no decisions: put the %s on the spine", n.kind)
 	}
 	if n.Recovery != RecoveryNone {
@@ -223,7 +226,7 @@ func (c *compiler) checkTypes(i int) {
 	n := c.nodes[i]
 	if n.in != nil {
 		c.checkInputType(c.place(i, "Input"), n.in)
-		if n.in.opaque() && len(n.Input) == 0 {
+		if n.in.Opaque() && len(n.Input) == 0 {
 			c.report("opaque_input", c.place(i, "Input"), "the input's type (%s) does not say what it reads: list the keys in Input", n.in)
 		}
 	}
@@ -242,29 +245,29 @@ func (c *compiler) checkTypes(i int) {
 	}
 	switch {
 	case n.out == nil:
-		if n.Output != "" && (n.kind == KindFunc || n.kind == KindFuncTx) {
+		if n.Output != "" && (n.kind == flow.KindFunc || n.kind == flow.KindFuncTx) {
 			c.report("no_result", c.place(i, "Output"), "the function returns no result that could be kept")
 		}
-	case c.checkFits(c.place(i, "Do"), "the result", n.out) || n.out.Kind != kindNone:
-		if n.Output == "" && (n.out.Kind != kindObject || n.out.Open) {
+	case c.checkFits(c.place(i, "Do"), "the result", n.out) || n.out.Kind != jsontype.None:
+		if n.Output == "" && (n.out.Kind != jsontype.Object || n.out.Open) {
 			c.report("output_needs_name", c.place(i, "Output"), "the result's type (%s) has no keys of its own: name it with Output", n.out)
 		}
 	}
 }
 
-func (c *compiler) checkInputType(place string, in *Type) {
-	if c.checkFits(place, "the input", in) && in.Kind != kindObject && in.Kind != kindAny {
+func (c *compiler) checkInputType(place string, in *jsontype.Type) {
+	if c.checkFits(place, "the input", in) && in.Kind != jsontype.Object && in.Kind != jsontype.Any {
 		c.report("input_not_object", place, "a step reads keys of the run's data, so its input is a struct, not %s", in)
 	}
 }
 
 // checkFits reports whether all parts of a type can be written or read.
-func (c *compiler) checkFits(place, what string, t *Type) bool {
-	path, part := t.unfit()
+func (c *compiler) checkFits(place, what string, t *jsontype.Type) bool {
+	path, part := t.Unfit()
 	if part == nil {
 		return true
 	}
-	c.report(part.problem, place, "%s: %s", cmp.Or(path, what), part.why)
+	c.report(part.Problem(), place, "%s: %s", cmp.Or(path, what), part.Why())
 	return false
 }
 
@@ -273,13 +276,13 @@ func (c *compiler) checkPolicy(i int) {
 	c.checkRetry(c.place(i, "Retry"), n.Retry)
 	c.checkRetry(c.place(i, "UndoRetry"), n.UndoRetry)
 	longest := maxTimeout
-	if n.kind == KindPause || n.kind == KindApproval {
+	if n.kind == flow.KindPause || n.kind == flow.KindApproval {
 		longest = maxDecisionTimeout
 	}
 	c.checkTimeout(c.place(i, "Timeout"), n.Timeout, longest)
 	c.checkTimeout(c.place(i, "UndoTimeout"), n.UndoTimeout, maxTimeout)
-	if n.MaxLosses < 0 || n.MaxLosses > maxLosses {
-		c.report("bad_losses", c.place(i, "MaxLosses"), "%d is not from 0 to %d", n.MaxLosses, maxLosses)
+	if n.MaxLosses < 0 || n.MaxLosses > flow.DefaultMaxLosses {
+		c.report("bad_losses", c.place(i, "MaxLosses"), "%d is not from 0 to %d", n.MaxLosses, flow.DefaultMaxLosses)
 	}
 	if n.Queue != "" && !validQueue(n.Queue) {
 		c.report("bad_queue", c.place(i, "Queue"), "name %s is not [a-z0-9]+([_-][a-z0-9]+)* with at most 64 characters", echo.Quote(n.Queue))
@@ -304,11 +307,11 @@ func (c *compiler) checkRetry(place string, r Retry) {
 		c.report("bad_retry", place, "Max %s", tooShort(r.Max))
 		return
 	}
-	if r.Base < 0 || r.Base > maxWait {
-		c.report("bad_retry", place, "Base %s is not from 0 to %s", r.Base, maxWait)
+	if r.Base < 0 || r.Base > flow.MaxWait {
+		c.report("bad_retry", place, "Base %s is not from 0 to %s", r.Base, flow.MaxWait)
 	}
-	if r.Max < 0 || r.Max > maxWait {
-		c.report("bad_retry", place, "Max %s is not from 0 to %s", r.Max, maxWait)
+	if r.Max < 0 || r.Max > flow.MaxWait {
+		c.report("bad_retry", place, "Max %s is not from 0 to %s", r.Max, flow.MaxWait)
 	} else if r.Max > 0 && r.Max < r.Base {
 		c.report("bad_retry", place, "Max %s is below Base %s", r.Max, r.Base)
 	}
@@ -340,7 +343,7 @@ func (c *compiler) checkUndo(i int) {
 		c.report("excluding_marks", c.place(i, "Undo"), "a step that cannot be taken back has no Undo")
 	}
 	switch {
-	case n.Undo.kind != KindFunc && n.Undo.kind != KindFuncTx:
+	case n.Undo.kind != flow.KindFunc && n.Undo.kind != flow.KindFuncTx:
 		c.report("bad_undo", c.place(i, "Undo"), "it is a %s; an undo is made by Func, FuncTx, Effect or EffectTx", n.Undo.kind)
 	case n.Undo.missing:
 		c.report("nil_function", c.place(i, "Undo"), "the function is nil")

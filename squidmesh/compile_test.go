@@ -106,7 +106,7 @@ func TestAssembleInput_TakesKeysFromPayloadAndOutputs(t *testing.T) {
 	require.NoError(t, err)
 	st, _ := spec.Step("capture")
 	outputs := map[string]json.RawMessage{"reserve": json.RawMessage(`{"reservation_id":"r1","x":1}`)}
-	input := spec.assembleInput(st.Keys, st.Sources, json.RawMessage(`{"order_id":"o<1>","total":12345678901234567890}`), outputs)
+	input := spec.Input(st.Keys, st.Sources, json.RawMessage(`{"order_id":"o<1>","total":12345678901234567890}`), outputs)
 	require.Equal(t, `{"order_id":"o<1>","reservation_id":"r1"}`, string(input))
-	require.Equal(t, `{}`, string(spec.assembleInput(nil, nil, nil, nil)))
+	require.Equal(t, `{}`, string(spec.Input(nil, nil, nil, nil)))
 }

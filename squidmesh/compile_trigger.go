@@ -8,6 +8,11 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/encode"
+	"github.com/squidmesh/squidmesh-go/internal/nearest"
+	"github.com/squidmesh/squidmesh-go/internal/schedule"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // checkTriggers checks the triggers and compiles what can be made of them.
@@ -24,9 +29,9 @@ func (c *compiler) checkTriggers() {
 		}
 		seen[t.Name] = true
 		if _, err := time.LoadLocation(t.TimeZone); err != nil || t.TimeZone == "Local" {
-			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows; where it knows none, "+zonesHint, echo.Quote(t.TimeZone))
+			c.report("bad_time_zone", place+": TimeZone", "%s is not an IANA time zone that this machine knows; where it knows none, "+schedule.ZonesHint, echo.Quote(t.TimeZone))
 		}
-		spec := TriggerSpec{
+		spec := flow.TriggerSpec{
 			Name: t.Name, Cron: t.Cron, TimeZone: t.TimeZone, Payload: c.payloadType(place, t.Payload),
 			Missed: t.Missed, CatchUp: t.CatchUp, Overlap: t.Overlap,
 		}
@@ -40,8 +45,8 @@ func (c *compiler) checkTriggers() {
 	}
 }
 
-func (c *compiler) checkCron(place string, t TriggerSpec) {
-	if _, err := parseCron(t.Cron); err != nil {
+func (c *compiler) checkCron(place string, t flow.TriggerSpec) {
+	if _, err := schedule.Parse(t.Cron); err != nil {
 		c.report("bad_cron", place+": Cron", "%v", err)
 	}
 	for _, f := range t.Payload.Fields {
@@ -68,32 +73,32 @@ func (c *compiler) checkCron(place string, t TriggerSpec) {
 	}
 }
 
-func (c *compiler) payloadType(place string, contract Contract) Type {
+func (c *compiler) payloadType(place string, contract Contract) jsontype.Type {
 	if contract.typ == nil {
-		return Type{Kind: kindObject}
+		return jsontype.Type{Kind: jsontype.Object}
 	}
-	read, written := readType(contract.typ), writtenType(contract.typ)
+	read, written := jsontype.AsRead(contract.typ), jsontype.AsWritten(contract.typ)
 	_ = c.checkFits(place+": Payload", contract.typ.String(), &read) && c.checkFits(place+": Payload", contract.typ.String(), &written)
 	switch {
-	case read.Kind == kindObject && !read.Open && !read.Nullable:
-		if _, reserved := read.field("$sealed"); reserved {
+	case read.Kind == jsontype.Object && !read.Open && !read.Nullable:
+		if _, reserved := read.Field("$sealed"); reserved {
 			c.report("bad_key", place+": Payload", `the key "$sealed" is reserved for what a codec seals`)
 		}
 		return read
-	case read.Kind != kindNone:
+	case read.Kind != jsontype.None:
 		c.report("payload_not_struct", place+": Payload", "%s is not a struct that encoding/json reads field by field", contract.typ)
 	}
-	return Type{Kind: kindObject}
+	return jsontype.Type{Kind: jsontype.Object}
 }
 
 // compileDefaults checks the defaults against the payload's fields and its type, and encodes the literal ones.
-func (c *compiler) compileDefaults(place string, t *TriggerSpec, contract Contract) Defaults {
+func (c *compiler) compileDefaults(place string, t *flow.TriggerSpec, contract Contract) Defaults {
 	var compiled Defaults
 	defaults, decodes := contract.defaults, contract.decodes()
 	for _, key := range slices.Sorted(maps.Keys(defaults)) {
-		f, ok := t.Payload.field(key)
+		f, ok := t.Payload.Field(key)
 		if !ok {
-			c.report("unknown_default", place, "the payload has no field %s%s", echo.Quote(key), didYouMean(key, t.Payload.names()))
+			c.report("unknown_default", place, "the payload has no field %s%s", echo.Quote(key), nearest.Hint(key, t.Payload.Names()))
 			continue
 		}
 		value, err := compileDefault(f, defaults[key])
@@ -111,31 +116,31 @@ func (c *compiler) compileDefaults(place string, t *TriggerSpec, contract Contra
 	return compiled
 }
 
-func compileDefault(f Field, value any) (any, error) {
+func compileDefault(f jsontype.Field, value any) (any, error) {
 	if dynamic, ok := value.(DynamicDefault); ok {
 		return dynamic, checkDynamic(f.Type, dynamic)
 	}
-	raw, err := marshal(value)
+	raw, err := encode.Safely(value)
 	if err != nil {
 		return nil, err
 	}
-	doc, problems := parseJSON(raw)
+	doc, problems := jsontype.Parse(raw)
 	if len(problems) == 0 {
-		problems = f.Type.check(doc)
+		problems = f.Type.Check(doc)
 	}
 	if len(problems) > 0 {
 		return nil, problems[0]
 	}
-	return json.RawMessage(doc.canonical()), nil
+	return json.RawMessage(doc.Canonical()), nil
 }
 
-func checkDynamic(t Type, dynamic DynamicDefault) error {
+func checkDynamic(t jsontype.Type, dynamic DynamicDefault) error {
 	switch {
-	case dynamic != Now && dynamic != Today:
+	case dynamic != DefaultNow && dynamic != DefaultToday:
 		return fmt.Errorf("there is no dynamic default %s", echo.Quote(string(dynamic)))
-	case t.Kind != kindString || t.Format != "" && t.Format != formatDateTime:
+	case t.Kind != jsontype.String || t.Format != "" && t.Format != jsontype.DateTime:
 		return fmt.Errorf("a dynamic default is a string, the field is %s", t)
-	case dynamic == Today && t.Format == formatDateTime:
+	case dynamic == DefaultToday && t.Format == jsontype.DateTime:
 		return fmt.Errorf("the default Today is a date without a time: the field would need the type string, or the default Now")
 	default:
 		return nil

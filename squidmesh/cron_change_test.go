@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // changedScheduleOwes: a deploy that changes a schedule loses none of the windows that came by the old one.
@@ -79,9 +80,9 @@ func changedScheduleOwes[TTx any](b *cronBench[TTx]) {
 			skipped := false
 			for _, f := range state.Fires {
 				switch f.State {
-				case squidmesh.FirePending:
+				case flow.FirePending:
 					pending = append([]string{f.WindowAt.UTC().Format("15:04")}, pending...)
-				case squidmesh.FireSkipped:
+				case flow.FireSkipped:
 					skipped = true
 				}
 			}

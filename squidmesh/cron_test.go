@@ -19,6 +19,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
@@ -28,36 +30,36 @@ import (
 type cronQueue[TTx any] struct {
 	mu    sync.Mutex
 	jobs  int
-	crons []squidmesh.Delivery
+	crons []driver.Delivery
 	fail  error
 
 	refused string // the workflow whose cron jobs are
 }
 
-func (q *cronQueue[TTx]) job() (squidmesh.Metadata, error) {
+func (q *cronQueue[TTx]) job() (driver.JobMetadata, error) {
 	q.jobs++
-	return squidmesh.Metadata{JobID: strconv.Itoa(q.jobs), Queue: "squidmesh"}, q.fail
+	return driver.JobMetadata{JobID: strconv.Itoa(q.jobs), Queue: "squidmesh"}, q.fail
 }
 
-func (q *cronQueue[TTx]) EnqueueStep(context.Context, TTx, squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (q *cronQueue[TTx]) EnqueueStep(context.Context, TTx, driver.StepJob) (driver.JobMetadata, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.job()
 }
 
-func (q *cronQueue[TTx]) EnqueueSteps(context.Context, TTx, []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (q *cronQueue[TTx]) EnqueueSteps(context.Context, TTx, []driver.StepJob) ([]driver.JobMetadata, error) {
 	return nil, errors.New("one step is enough")
 }
 
-func (q *cronQueue[TTx]) EnqueueCompensation(context.Context, TTx, squidmesh.CompensationJob) (squidmesh.Metadata, error) {
-	return squidmesh.Metadata{}, errors.New("nothing is undone")
+func (q *cronQueue[TTx]) EnqueueCompensation(context.Context, TTx, driver.CompensationJob) (driver.JobMetadata, error) {
+	return driver.JobMetadata{}, errors.New("nothing is undone")
 }
 
-func (q *cronQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+func (q *cronQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if job.Workflow == q.refused {
-		return squidmesh.Metadata{}, errors.New("refused")
+		return driver.JobMetadata{}, errors.New("refused")
 	}
 	if q.fail == nil {
 		q.crons = append(q.crons, job.Delivery())
@@ -66,7 +68,7 @@ func (q *cronQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.Cro
 }
 
 // take returns the deliveries since it was called last.
-func (q *cronQueue[TTx]) take() []squidmesh.Delivery {
+func (q *cronQueue[TTx]) take() []driver.Delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	crons := q.crons
@@ -77,10 +79,10 @@ func (q *cronQueue[TTx]) take() []squidmesh.Delivery {
 // probedQueue can tell that its jobs are still to come.
 type probedQueue[TTx any] struct{ *cronQueue[TTx] }
 
-func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, ids []string) (map[string]squidmesh.JobState, error) {
-	states := map[string]squidmesh.JobState{}
+func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, ids []string) (map[string]flow.JobState, error) {
+	states := map[string]flow.JobState{}
 	for _, id := range ids {
-		states[id] = squidmesh.JobState{State: "available", Deliverable: true}
+		states[id] = flow.JobState{State: "available", Deliverable: true}
 	}
 	return states, nil
 }
@@ -88,9 +90,9 @@ func (probedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, ids []s
 // cronBench is a database whose clock stands still until the test moves it.
 type cronBench[TTx any] struct {
 	*testing.T
-	store squidmesh.Store[TTx]
+	store driver.Store[TTx]
 	queue *cronQueue[TTx]
-	open  func(*cronBench[TTx]) squidmesh.Store[TTx] // on a database of its own
+	open  func(*cronBench[TTx]) driver.Store[TTx] // on a database of its own
 	check func(*invariants.Options) ([]invariants.Violation, error)
 
 	mu  sync.Mutex
@@ -128,7 +130,7 @@ func (b *cronBench[TTx]) advance(d time.Duration) {
 }
 
 // process starts a runtime that ticks when the test says so: the leases of several on one SQLite file would end one another.
-func (b *cronBench[TTx]) process(ex squidmesh.Executor[TTx], workflows ...squidmesh.Workflow) *squidmesh.Runtime[TTx] {
+func (b *cronBench[TTx]) process(ex driver.Executor[TTx], workflows ...squidmesh.Workflow) *squidmesh.Runtime[TTx] {
 	b.Helper()
 	rt, err := squidmesh.New(&squidmesh.Config[TTx]{
 		Store: b.store, Executor: ex, Workflows: workflows, ManualTick: true, Logger: slog.New(slog.DiscardHandler),
@@ -140,13 +142,13 @@ func (b *cronBench[TTx]) process(ex squidmesh.Executor[TTx], workflows ...squidm
 }
 
 // tick lets a process look after its triggers, and returns what was enqueued since the last call.
-func (b *cronBench[TTx]) tick(rt *squidmesh.Runtime[TTx]) []squidmesh.Delivery {
+func (b *cronBench[TTx]) tick(rt *squidmesh.Runtime[TTx]) []driver.Delivery {
 	b.Helper()
 	require.NoError(b, rt.TickCron(b.Context()))
 	return b.queue.take()
 }
 
-func (b *cronBench[TTx]) deliver(rt *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Outcome {
+func (b *cronBench[TTx]) deliver(rt *squidmesh.Runtime[TTx], d driver.Delivery) flow.Outcome {
 	b.Helper()
 	outcome, err := rt.Perform(b.Context(), d)
 	require.NoError(b, err)
@@ -166,7 +168,7 @@ func (b *cronBench[TTx]) trigger(rt *squidmesh.Runtime[TTx], name string) squidm
 	return squidmesh.TriggerInspection{}
 }
 
-func (b *cronBench[TTx]) states(rt *squidmesh.Runtime[TTx], name string) (states []squidmesh.FireState) {
+func (b *cronBench[TTx]) states(rt *squidmesh.Runtime[TTx], name string) (states []flow.FireState) {
 	b.Helper()
 	for _, f := range b.trigger(rt, name).Fires {
 		states = append(states, f.State)
@@ -197,7 +199,7 @@ func TestCron(t *testing.T) {
 func onBothStores(t *testing.T, postgres map[string]func(*cronBench[pgx.Tx]), sqlite map[string]func(*cronBench[*sql.Tx])) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		runCronTests(t, postgres, func(b *cronBench[pgx.Tx]) squidmesh.Store[pgx.Tx] {
+		runCronTests(t, postgres, func(b *cronBench[pgx.Tx]) driver.Store[pgx.Tx] {
 			pool := dbtest.Postgres(b.T)
 			b.check = func(o *invariants.Options) ([]invariants.Violation, error) {
 				return invariants.CheckPostgres(b.Context(), pool, o)
@@ -207,7 +209,7 @@ func onBothStores(t *testing.T, postgres map[string]func(*cronBench[pgx.Tx]), sq
 	})
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		runCronTests(t, sqlite, func(b *cronBench[*sql.Tx]) squidmesh.Store[*sql.Tx] {
+		runCronTests(t, sqlite, func(b *cronBench[*sql.Tx]) driver.Store[*sql.Tx] {
 			store := dbtest.SQLite(b.T, &sqlitestore.Options{Clock: b.clock})
 			b.check = func(o *invariants.Options) ([]invariants.Violation, error) {
 				return invariants.CheckSQLite(b.Context(), store.DB(), o)
@@ -253,7 +255,7 @@ func cronTests[TTx any]() map[string]func(*cronBench[TTx]) {
 	}
 }
 
-func runCronTests[TTx any](t *testing.T, tests map[string]func(*cronBench[TTx]), open func(b *cronBench[TTx]) squidmesh.Store[TTx]) {
+func runCronTests[TTx any](t *testing.T, tests map[string]func(*cronBench[TTx]), open func(b *cronBench[TTx]) driver.Store[TTx]) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -290,7 +292,7 @@ func windowFiresOnce[TTx any](b *cronBench[TTx]) {
 	require.Len(b, sent, 1)
 	require.Equal(b, "2026-03-02T07:00:00Z", sent[0].IntendedWindow.StartAt.Format(time.RFC3339))
 	require.Equal(b, "2026-03-03T07:00:00Z", sent[0].IntendedWindow.EndAt.Format(time.RFC3339))
-	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(one, "nightly"))
+	require.Equal(b, []flow.FireState{flow.FirePending}, b.states(one, "nightly"))
 
 	both(func(rt *squidmesh.Runtime[TTx]) error {
 		_, err := rt.Perform(b.Context(), sent[0])
@@ -301,7 +303,7 @@ func windowFiresOnce[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "2026-03-02T07:00:00Z", runs[0].WindowAt.Format(time.RFC3339))
 	require.Equal(b, sent[0].SignalID, runs[0].SignalID)
 	fire := b.trigger(two, "nightly").Fires[0]
-	require.Equal(b, squidmesh.FireStarted, fire.State)
+	require.Equal(b, flow.FireStarted, fire.State)
 	require.Equal(b, runs[0].ID, fire.RunID)
 	require.Equal(b, squidmesh.RunPending, fire.RunStatus)
 	b.at("2026-03-02T12:00:00Z")
@@ -330,7 +332,7 @@ func lostFireIsSentAgain[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, sent, again)
 	require.Empty(b, b.tick(next))
 	require.Equal(b, "fire_started", b.deliver(next, again[0]).Reason)
-	require.Equal(b, squidmesh.Done, b.deliver(next, sent[0]).Kind, "the job was only late")
+	require.Equal(b, flow.OutcomeDone, b.deliver(next, sent[0]).Kind, "the job was only late")
 	require.Len(b, b.runs(next), 1)
 	b.advance(time.Hour)
 	require.Empty(b, b.tick(next))
@@ -370,7 +372,7 @@ func refusedJobLeavesNothing[TTx any](b *cronBench[TTx]) {
 	_, err = rt.Perform(b.Context(), sent[0])
 	require.ErrorIs(b, err, squidmesh.ErrDispatch)
 	require.Empty(b, b.runs(rt))
-	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(rt, "nightly"))
+	require.Equal(b, []flow.FireState{flow.FirePending}, b.states(rt, "nightly"))
 	fail(nil)
 	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
 	require.Len(b, b.runs(rt), 1)
@@ -382,7 +384,7 @@ func refusedJobKeepsNoOther[TTx any](b *cronBench[TTx]) {
 	bad, good := digest(nightly), digest(nightly)
 	bad.Name, good.Name = "bad", "good"
 	rt := b.process(b.queue, bad, good)
-	state := func(workflow string) (states []squidmesh.FireState) {
+	state := func(workflow string) (states []flow.FireState) {
 		list, err := rt.ListTriggers(b.Context(), squidmesh.ListTriggersParams{Workflow: workflow})
 		require.NoError(b, err)
 		for _, f := range list[0].Fires {
@@ -399,11 +401,11 @@ func refusedJobKeepsNoOther[TTx any](b *cronBench[TTx]) {
 	refuse("bad")
 	require.ErrorContains(b, rt.TickCron(b.Context()), "workflow=bad trigger=nightly")
 	require.Empty(b, state("bad"))
-	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("good"))
+	require.Equal(b, []flow.FireState{flow.FirePending}, state("good"))
 
 	refuse("")
 	require.NoError(b, rt.TickCron(b.Context()))
-	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, state("bad"))
+	require.Equal(b, []flow.FireState{flow.FirePending}, state("bad"))
 	b.queue.take()
 	refuse("bad")
 	b.advance(6 * time.Second)
@@ -482,7 +484,7 @@ func missedWindows[TTx any](b *cronBench[TTx]) {
 	require.ElementsMatch(b, []string{"latest 07:00", "catch_up 05:00", "catch_up 06:00", "catch_up 07:00"}, fired)
 	skipped := b.trigger(rt, "skip").Fires
 	require.Len(b, skipped, 1)
-	require.Equal(b, squidmesh.FireSkipped, skipped[0].State)
+	require.Equal(b, flow.FireSkipped, skipped[0].State)
 	require.Contains(b, skipped[0].Reason, "missed")
 	require.Len(b, b.trigger(rt, "catch_up").Fires, 4)
 	for _, name := range []string{"latest", "skip", "catch_up"} {
@@ -559,7 +561,7 @@ func overlapQueuesOne[TTx any](b *cronBench[TTx]) {
 	require.Len(b, sent, 1)
 	require.Equal(b, "08:00", sent[0].IntendedWindow.StartAt.Format("15:04"))
 	require.Equal(b, "fire_started", b.deliver(rt, sent[0]).Reason)
-	require.Equal(b, []squidmesh.FireState{squidmesh.FireSkipped, squidmesh.FireStarted, squidmesh.FireStarted}, b.states(rt, "hourly"))
+	require.Equal(b, []flow.FireState{flow.FireSkipped, flow.FireStarted, flow.FireStarted}, b.states(rt, "hourly"))
 	require.Equal(b, "fire_queued", window("2026-03-02T10:00:00Z"), "the place is free again")
 }
 
@@ -605,7 +607,7 @@ func pausedTrigger[TTx any](b *cronBench[TTx]) {
 		require.ErrorIs(b, rt.PauseTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
 		require.ErrorIs(b, rt.ResumeTrigger(ctx, "digest", name, squidmesh.TriggerParams{}), squidmesh.ErrUnknownTrigger)
 	}
-	for key, hint := range map[squidmesh.TriggerKey]string{
+	for key, hint := range map[flow.TriggerKey]string{
 		{Workflow: "digest", Trigger: "hourl"}:   `: no started process has registered such a cron trigger, did you mean "hourly"?`,
 		{Workflow: "digset", Trigger: "hourly"}:  `: no started process has registered such a cron trigger, did you mean "digest"?`,
 		{Workflow: "digest", Trigger: "by_hand"}: ": it is no cron trigger: start its runs with StartRun",
@@ -700,9 +702,9 @@ func fireByHand[TTx any](b *cronBench[TTx]) {
 		require.Equal(b, []string{want.actor, want.comment}, []string{fires[i].Actor, fires[i].Comment})
 		in, err := rt.InspectRun(ctx, fires[i].RunID, &squidmesh.InspectOptions{History: true})
 		require.NoError(b, err)
-		require.Equal(b, squidmesh.AuditStarted, in.Audit[0].Kind)
+		require.Equal(b, flow.AuditStarted, in.Audit[0].Kind)
 		require.Equal(b, want.started, in.Audit[0].Actor)
-		folded, err := squidmesh.Fold(in.Spec, in.Audit)
+		folded, err := flow.Fold(in.Spec, in.Audit)
 		require.NoError(b, err)
 		require.Equal(b, fires[i].SignalID, folded.Run.SignalID)
 	}
@@ -716,7 +718,7 @@ type dated struct {
 // windowsDateIsToday: the window of 23:30 in Berlin is delivered on the next day.
 func windowsDateIsToday[TTx any](b *cronBench[TTx]) {
 	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "30 23 * * *", "Europe/Berlin",
-		squidmesh.Payload[dated](squidmesh.Defaults{"day": squidmesh.Today, "at": squidmesh.Now}))))
+		squidmesh.Payload[dated](squidmesh.Defaults{"day": squidmesh.DefaultToday, "at": squidmesh.DefaultNow}))))
 	b.at("2026-03-03T00:10:00Z")
 	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
 	run, err := rt.InspectRun(b.Context(), b.runs(rt)[0].ID, nil)
@@ -730,7 +732,7 @@ func newDefinition[TTx any](b *cronBench[TTx]) {
 	b.at("2026-03-02T07:30:00Z")
 	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 8 * * *", TimeZone: "Europe/Berlin"}))
 	require.Equal(b, "2026-03-03T07:00:00Z", b.trigger(rt, "nightly").NextAt.Format(time.RFC3339))
-	require.Equal(b, []squidmesh.FireState{squidmesh.FirePending}, b.states(rt, "nightly"), "the old window is owed, and late by the old policy")
+	require.Equal(b, []flow.FireState{flow.FirePending}, b.states(rt, "nightly"), "the old window is owed, and late by the old policy")
 	require.Len(b, b.queue.take(), 1)
 	require.NoError(b, rt.Stop(b.Context()))
 
@@ -755,18 +757,18 @@ func unknownWorkflow[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "definition_unknown", b.deliver(b.process(b.queue, another), sent[0]).Reason, "nor does it know the workflow")
 	b.advance(time.Minute)
 	outcome := b.deliver(old, sent[0])
-	require.Equal(b, squidmesh.Drop, outcome.Kind)
+	require.Equal(b, flow.OutcomeDrop, outcome.Kind)
 	require.Contains(b, outcome.Detail, "unknown trigger")
 	fire := b.trigger(old, "nightly").Fires[0]
-	require.Equal(b, squidmesh.FireRefused, fire.State)
+	require.Equal(b, flow.FireRefused, fire.State)
 	require.Contains(b, fire.Reason, "unknown trigger")
 	require.Empty(b, b.runs(old))
 }
 
 // requireSoon expects that a delivery comes again, for a living process knows its trigger.
-func (b *cronBench[TTx]) requireSoon(outcome squidmesh.Outcome) {
+func (b *cronBench[TTx]) requireSoon(outcome flow.Outcome) {
 	b.Helper()
-	require.Equal(b, squidmesh.Again, outcome.Kind)
+	require.Equal(b, flow.OutcomeAgain, outcome.Kind)
 	require.Equal(b, "definition_unknown", outcome.Reason)
 	require.GreaterOrEqual(b, outcome.After, 100*time.Millisecond)
 	require.LessOrEqual(b, outcome.After, 500*time.Millisecond)
@@ -780,7 +782,7 @@ func knownElsewhere[TTx any](b *cronBench[TTx]) {
 	b.at("2026-03-02T07:00:00Z")
 	sent := b.tick(rt)
 	require.Len(b, sent, 2)
-	nightly := sent[slices.IndexFunc(sent, func(d squidmesh.Delivery) bool { return d.Trigger == "nightly" })]
+	nightly := sent[slices.IndexFunc(sent, func(d driver.Delivery) bool { return d.Trigger == "nightly" })]
 	require.NoError(b, rt.Stop(b.Context()))
 	old := b.process(b.queue, digest(weekly))
 	b.advance(time.Hour)
@@ -795,29 +797,29 @@ func knownElsewhere[TTx any](b *cronBench[TTx]) {
 func unknownFromElsewhere[TTx any](b *cronBench[TTx]) {
 	w := digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))
 	old := b.process(b.queue, digest(squidmesh.Manual("go", squidmesh.Contract{})))
-	theirs := squidmesh.CronJob{Workflow: "digest", Trigger: "nightly", SignalID: "theirs"}.Delivery()
-	require.Equal(b, squidmesh.Drop, b.deliver(old, theirs).Kind, "nobody says when it was due")
+	theirs := driver.CronJob{Workflow: "digest", Trigger: "nightly", SignalID: "theirs"}.Delivery()
+	require.Equal(b, flow.OutcomeDrop, b.deliver(old, theirs).Kind, "nobody says when it was due")
 
 	theirs.DueAt = b.clock(time.Time{})
-	require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Again, After: 2 * time.Second, Reason: "definition_unknown"}, b.deliver(old, theirs))
+	require.Equal(b, flow.Outcome{Kind: flow.OutcomeAgain, After: 2 * time.Second, Reason: "definition_unknown"}, b.deliver(old, theirs))
 	b.advance(time.Minute)
 	outcome := b.deliver(old, theirs)
-	require.Equal(b, squidmesh.Drop, outcome.Kind)
+	require.Equal(b, flow.OutcomeDrop, outcome.Kind)
 	require.Contains(b, outcome.Detail, "unknown trigger")
 
 	rt := b.process(b.queue, w)
 	b.requireSoon(b.deliver(old, theirs))
-	require.Equal(b, squidmesh.Done, b.deliver(rt, theirs).Kind)
+	require.Equal(b, flow.OutcomeDone, b.deliver(rt, theirs).Kind)
 	require.Equal(b, "theirs", b.runs(rt)[0].SignalID)
 	require.NoError(b, rt.Stop(b.Context()))
-	require.Equal(b, squidmesh.Drop, b.deliver(old, theirs).Kind)
+	require.Equal(b, flow.OutcomeDrop, b.deliver(old, theirs).Kind)
 }
 
 // repeatedHour: in Berlin 02:30 comes twice in the night of 2026-10-25.
 func repeatedHour[TTx any](b *cronBench[TTx]) {
 	b.at("2026-10-24T22:00:00Z")
 	rt := b.process(probedQueue[TTx]{b.queue}, digest(squidmesh.Cron("nightly", "30 2 * * *", "Europe/Berlin", squidmesh.Contract{})))
-	var fired []squidmesh.Delivery
+	var fired []driver.Delivery
 	for range 10 {
 		b.advance(30 * time.Minute)
 		fired = append(fired, b.tick(rt)...)
@@ -858,24 +860,24 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 	b.at("2026-03-02T09:00:00Z")
 	eight, nine := b.now.Add(-time.Hour), b.now
 	for name, tc := range map[string]struct {
-		deliveries []squidmesh.Delivery
+		deliveries []driver.Delivery
 		runs       []string
 	}{
-		"one signal":                {[]squidmesh.Delivery{{SignalID: "abc"}, {SignalID: "abc"}}, []string{"abc -"}},
-		"raw":                       {[]squidmesh.Delivery{{}, {IntendedWindow: &squidmesh.Window{}}}, []string{"-", "-"}},
-		"one window":                {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}, {IntendedWindow: &squidmesh.Window{StartAt: eight, EndAt: nine}}}, []string{"derived 08:00-09:00"}},
-		"one window, two signals":   {[]squidmesh.Delivery{{SignalID: "d", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}, {SignalID: "e", IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: nine}}}, []string{"d 09:00-09:00"}},
-		"the start of a window":     {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{StartAt: eight}}, {IntendedWindow: &squidmesh.Window{StartAt: eight}}}, []string{"08:00-"}},
-		"the ends of two":           {[]squidmesh.Delivery{{IntendedWindow: &squidmesh.Window{EndAt: eight}}, {IntendedWindow: &squidmesh.Window{EndAt: nine}}}, []string{"-08:00", "-09:00"}},
-		"one signal, half a window": {[]squidmesh.Delivery{{SignalID: "f", IntendedWindow: &squidmesh.Window{StartAt: eight}}, {SignalID: "f"}}, []string{"f 08:00-"}},
+		"one signal":                {[]driver.Delivery{{SignalID: "abc"}, {SignalID: "abc"}}, []string{"abc -"}},
+		"raw":                       {[]driver.Delivery{{}, {IntendedWindow: &driver.Window{}}}, []string{"-", "-"}},
+		"one window":                {[]driver.Delivery{{IntendedWindow: &driver.Window{StartAt: eight, EndAt: nine}}, {IntendedWindow: &driver.Window{StartAt: eight, EndAt: nine}}}, []string{"derived 08:00-09:00"}},
+		"one window, two signals":   {[]driver.Delivery{{SignalID: "d", IntendedWindow: &driver.Window{StartAt: nine, EndAt: nine}}, {SignalID: "e", IntendedWindow: &driver.Window{StartAt: nine, EndAt: nine}}}, []string{"d 09:00-09:00"}},
+		"the start of a window":     {[]driver.Delivery{{IntendedWindow: &driver.Window{StartAt: eight}}, {IntendedWindow: &driver.Window{StartAt: eight}}}, []string{"08:00-"}},
+		"the ends of two":           {[]driver.Delivery{{IntendedWindow: &driver.Window{EndAt: eight}}, {IntendedWindow: &driver.Window{EndAt: nine}}}, []string{"-08:00", "-09:00"}},
+		"one signal, half a window": {[]driver.Delivery{{SignalID: "f", IntendedWindow: &driver.Window{StartAt: eight}}, {SignalID: "f"}}, []string{"f 08:00-"}},
 	} {
 		known := map[squidmesh.RunID]bool{}
 		for _, run := range b.runs(rt) {
 			known[run.ID] = true
 		}
 		for _, d := range tc.deliveries {
-			d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
-			require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, d), name)
+			d.Version, d.Kind, d.Workflow, d.Trigger = 1, driver.DeliverCron, "digest", "nightly"
+			require.Equal(b, flow.Outcome{Kind: flow.OutcomeDone}, b.deliver(rt, d), name)
 		}
 		var started []string
 		for _, run := range b.runs(rt) {
@@ -886,14 +888,14 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 		require.ElementsMatch(b, tc.runs, started, name)
 	}
 	before := len(b.runs(rt))
-	for field, bad := range map[string][]squidmesh.Delivery{
+	for field, bad := range map[string][]driver.Delivery{
 		"signal_id":              {{SignalID: "a\x00"}, {SignalID: strings.Repeat("x", 181)}},
-		"intended_window.end_at": {{IntendedWindow: &squidmesh.Window{StartAt: nine, EndAt: eight}}},
+		"intended_window.end_at": {{IntendedWindow: &driver.Window{StartAt: nine, EndAt: eight}}},
 	} {
 		for _, d := range bad {
-			d.Version, d.Kind, d.Workflow, d.Trigger = 1, squidmesh.DeliverCron, "digest", "nightly"
+			d.Version, d.Kind, d.Workflow, d.Trigger = 1, driver.DeliverCron, "digest", "nightly"
 			outcome := b.deliver(rt, d)
-			require.Equal(b, squidmesh.Drop, outcome.Kind)
+			require.Equal(b, flow.OutcomeDrop, outcome.Kind)
 			require.Contains(b, outcome.Detail, field)
 		}
 	}
@@ -901,15 +903,15 @@ func deliveriesFromElsewhere[TTx any](b *cronBench[TTx]) {
 }
 
 // raw is a cron delivery that nobody gave a signal or a window, as of a job that was written by hand.
-func raw(job string) squidmesh.Delivery {
-	return squidmesh.Delivery{Version: 1, Kind: squidmesh.DeliverCron, Workflow: "digest", Trigger: "nightly", Job: job}
+func raw(job string) driver.Delivery {
+	return driver.Delivery{Version: 1, Kind: driver.DeliverCron, Workflow: "digest", Trigger: "nightly", Job: job}
 }
 
 // jobStartsOneRun: the job is all that names the run of such a delivery.
 func jobStartsOneRun[TTx any](b *cronBench[TTx]) {
 	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
 	for _, job := range []string{"17", "17", "18", "17", "\x00" + strings.Repeat("x", 1000)} {
-		require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, raw(job)))
+		require.Equal(b, flow.Outcome{Kind: flow.OutcomeDone}, b.deliver(rt, raw(job)))
 	}
 	require.Len(b, b.runs(rt), 3)
 	anew := raw("17")
@@ -927,15 +929,15 @@ func windowAhead[TTx any](b *cronBench[TTx]) {
 	rt := b.process(b.queue, digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{})))
 	b.at("2026-03-02T06:58:59Z")
 	forged := raw("1")
-	forged.IntendedWindow = &squidmesh.Window{StartAt: b.now.Add(61 * time.Second), EndAt: b.now.Add(61*time.Second + 24*time.Hour)}
+	forged.IntendedWindow = &driver.Window{StartAt: b.now.Add(61 * time.Second), EndAt: b.now.Add(61*time.Second + 24*time.Hour)}
 	half, far, named := forged, forged, forged
-	half.IntendedWindow = &squidmesh.Window{StartAt: forged.IntendedWindow.StartAt}
-	far.IntendedWindow = &squidmesh.Window{StartAt: time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC), EndAt: time.Date(9998, 1, 2, 0, 0, 0, 0, time.UTC)}
+	half.IntendedWindow = &driver.Window{StartAt: forged.IntendedWindow.StartAt}
+	far.IntendedWindow = &driver.Window{StartAt: time.Date(9998, 1, 1, 0, 0, 0, 0, time.UTC), EndAt: time.Date(9998, 1, 2, 0, 0, 0, 0, time.UTC)}
 	named.SignalID = "theirs"
-	for _, d := range []squidmesh.Delivery{forged, half, far, named} {
+	for _, d := range []driver.Delivery{forged, half, far, named} {
 		outcome := b.deliver(rt, d)
-		require.Equal(b, squidmesh.Drop, outcome.Kind)
-		require.Equal(b, squidmesh.OutcomeWindowAhead, outcome.Reason)
+		require.Equal(b, flow.OutcomeDrop, outcome.Kind)
+		require.Equal(b, flow.DeliveryWindowAhead, outcome.Reason)
 		require.Contains(b, outcome.Detail, "and it is 2026-03-02T06:58:59Z")
 	}
 	require.Empty(b, b.runs(rt))
@@ -944,8 +946,8 @@ func windowAhead[TTx any](b *cronBench[TTx]) {
 
 	b.at("2026-03-03T06:59:00Z")
 	early := forged
-	early.IntendedWindow = &squidmesh.Window{StartAt: b.now.Add(time.Minute), EndAt: b.now.Add(time.Minute + 24*time.Hour)}
-	require.Equal(b, squidmesh.Done, b.deliver(rt, early).Kind, "a clock that is a minute ahead")
+	early.IntendedWindow = &driver.Window{StartAt: b.now.Add(time.Minute), EndAt: b.now.Add(time.Minute + 24*time.Hour)}
+	require.Equal(b, flow.OutcomeDone, b.deliver(rt, early).Kind, "a clock that is a minute ahead")
 	b.advance(time.Minute)
 	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
 	require.Len(b, b.runs(rt), 2, "and its window is the same")
@@ -954,17 +956,17 @@ func windowAhead[TTx any](b *cronBench[TTx]) {
 // elsewhereGoesByOverlap: whatever their windows are, also past ones.
 func elsewhereGoesByOverlap[TTx any](b *cronBench[TTx]) {
 	rt := b.process(b.queue, digest(squidmesh.Trigger{Name: "nightly", Cron: "0 7 * * *", Overlap: squidmesh.OverlapSkip}))
-	past := func(days int) squidmesh.Delivery {
+	past := func(days int) driver.Delivery {
 		d := raw("")
 		at := b.clock(time.Time{}).AddDate(0, 0, -days)
-		d.IntendedWindow = &squidmesh.Window{StartAt: at, EndAt: at.AddDate(0, 0, 1)}
+		d.IntendedWindow = &driver.Window{StartAt: at, EndAt: at.AddDate(0, 0, 1)}
 		return d
 	}
 	half := past(9)
-	half.IntendedWindow = &squidmesh.Window{EndAt: half.IntendedWindow.EndAt}
+	half.IntendedWindow = &driver.Window{EndAt: half.IntendedWindow.EndAt}
 	signal := raw("")
 	signal.SignalID = "theirs"
-	all := []squidmesh.Delivery{raw("1"), raw("2"), raw(""), past(1), past(2), half, signal}
+	all := []driver.Delivery{raw("1"), raw("2"), raw(""), past(1), past(2), half, signal}
 	for i, d := range all {
 		want := "fire_skipped"
 		if i == 0 {

@@ -8,7 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/squidmesh/squidmesh-go/internal/check"
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // deployPage is how many runs are looked at in one transaction.
@@ -24,13 +28,13 @@ type DeployOptions struct {
 	Named int
 
 	// Each, if set, is called with every run, of each of the Workflows newest first, between transactions.
-	Each func(Outlook)
+	Each func(flow.Prospect)
 }
 
 // DeployReport says how the unfinished runs of a database will fare with this program's workflows.
 type DeployReport struct {
 	// Counts are the runs by outlook.
-	Counts map[OutlookCode]int `json:"counts"`
+	Counts map[flow.ProspectCode]int `json:"counts"`
 
 	// Groups are the runs by workflow, shape and outlook; within a workflow the worst outlook first.
 	Groups []DeployGroup `json:"groups"`
@@ -38,24 +42,24 @@ type DeployReport struct {
 
 // DeployGroup are the runs of a shape that have the same outlook.
 type DeployGroup struct {
-	Workflow string      `json:"workflow"`
-	Shape    string      `json:"shape"`
-	Code     OutlookCode `json:"code"`
-	Count    int         `json:"count"`
+	Workflow string            `json:"workflow"`
+	Shape    string            `json:"shape"`
+	Code     flow.ProspectCode `json:"code"`
+	Count    int               `json:"count"`
 
 	// Lacks are the functions that one or more of the runs lack, in the order in which they were found.
-	Lacks []Lack `json:"lacks,omitzero"`
+	Lacks []flow.MissingFunction `json:"lacks,omitzero"`
 
 	// Queues are those in which deliveries of these runs stand, and which this program's definitions do not use.
 	Queues []string `json:"queues,omitzero"`
 
 	// Runs are the newest of them, at most as many as [DeployOptions.Named].
-	Runs []Outlook `json:"runs"`
+	Runs []flow.Prospect `json:"runs"`
 }
 
 // CheckDeploy compares the workflows of this runtime with every unfinished run in the database, and says of each whether it
 // continues, finishes on the shape that it is pinned to, or may or will wait for a function that is not there or does not fit; see
-// [Foresee]. It is for the new version of a program, before that takes over: the runtime need not be started, and nothing is written,
+// [flow.PredictDeploy]. It is for the new version of a program, before that takes over: the runtime need not be started, and nothing is written,
 // so the database may be a replica. Options may be nil.
 //
 // Runs are read page by page, each page in a read-only transaction of its own, and not kept. Those that start meanwhile are left out.
@@ -79,7 +83,7 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 	if len(workflows) == 0 {
 		workflows = []string{""}
 	}
-	report := &DeployReport{Counts: map[OutlookCode]int{}, Groups: []DeployGroup{}}
+	report := &DeployReport{Counts: map[flow.ProspectCode]int{}, Groups: []DeployGroup{}}
 	for _, workflow := range workflows {
 		if err := rt.foresee(ctx, workflow, o, report); err != nil {
 			return nil, fmt.Errorf("check deploy: %w", err)
@@ -91,24 +95,24 @@ func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions)
 
 func (o DeployOptions) check() error {
 	for _, workflow := range o.Workflows {
-		if !validName(workflow) {
+		if !text.ValidName(workflow) {
 			return &InputError{Field: "Workflows", Code: "bad_name", Detail: echo.Quote(workflow) + " is no name of a workflow"}
 		}
 	}
-	return checkRange("Named", o.Named, 0, 1000)
+	return check.Range("Named", o.Named, 0, 1000)
 }
 
 // foresee reports on the runs of a workflow; of all for the empty name.
 func (rt *Runtime[TTx]) foresee(ctx context.Context, workflow string, o DeployOptions, report *DeployReport) error {
-	q := RunQuery{Workflow: workflow, Limit: deployPage}
+	q := driver.RunQuery{Workflow: workflow, Limit: deployPage}
 	for _, status := range RunStatuses {
 		if !status.Terminal() {
 			q.Statuses = append(q.Statuses, status)
 		}
 	}
 	for {
-		var page []Outlook
-		var behind RunQuery
+		var page []flow.Prospect
+		var behind driver.RunQuery
 		err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
 			behind = q
 			page, err = rt.foreseePage(ctx, tx, &behind)
@@ -131,23 +135,23 @@ func (rt *Runtime[TTx]) foresee(ctx context.Context, workflow string, o DeployOp
 }
 
 // foreseePage looks at the runs of one page, and moves the query behind them.
-func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([]Outlook, error) {
+func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *driver.RunQuery) ([]flow.Prospect, error) {
 	runs, err := rt.store.Find(ctx, tx, *q)
 	if err != nil {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	reads := map[RunID]Reads{}
+	reads := map[RunID]flow.Reads{}
 	for _, run := range runs {
-		q.After = &RunCursor{run.CreatedAt, run.ID}
-		reads[run.ID] = Reads{All: true}
+		q.After = &driver.RunCursor{CreatedAt: run.CreatedAt, ID: run.ID}
+		reads[run.ID] = flow.Reads{All: true}
 	}
-	loaded, own := map[RunID]Loaded{}, rt.Queues()
+	loaded, own := map[RunID]driver.Loaded{}, rt.Queues()
 	if len(reads) > 0 {
 		if loaded, err = rt.store.Load(ctx, tx, reads); err != nil {
 			return nil, fmt.Errorf("load %d runs: %w", len(reads), err)
 		}
 	}
-	outlooks := make([]Outlook, len(runs))
+	outlooks := make([]flow.Prospect, len(runs))
 	for i, run := range runs {
 		var spec *Spec
 		switch p, err := rt.pin(ctx, tx, run); {
@@ -156,9 +160,9 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([
 		case !errors.Is(err, ErrUnknownShape):
 			return nil, err
 		}
-		outlooks[i] = Foresee(spec, rt.registry.specs[run.Workflow], Snapshot{Run: run, Steps: loaded[run.ID].Steps})
+		outlooks[i] = flow.PredictDeploy(spec, rt.registry.specs[run.Workflow], flow.Snapshot{Run: run, Steps: loaded[run.ID].Steps})
 		for _, row := range loaded[run.ID].Steps {
-			if row.Status == StepScheduled && row.JobID != "" && !slices.Contains(own, row.Queue) && !slices.Contains(outlooks[i].Queues, row.Queue) {
+			if row.Status == flow.StepScheduled && row.JobID != "" && !slices.Contains(own, row.Queue) && !slices.Contains(outlooks[i].Queues, row.Queue) {
 				outlooks[i].Queues = append(outlooks[i].Queues, row.Queue)
 			}
 		}
@@ -167,7 +171,7 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *RunQuery) ([
 	return outlooks, nil
 }
 
-func (r *DeployReport) add(o Outlook, named int) {
+func (r *DeployReport) add(o flow.Prospect, named int) {
 	r.Counts[o.Code]++
 	i := slices.IndexFunc(r.Groups, func(g DeployGroup) bool { return g.Workflow == o.Workflow && g.Shape == o.Shape && g.Code == o.Code })
 	if i < 0 {
@@ -195,14 +199,16 @@ func (r *DeployReport) sort() {
 	slices.SortFunc(r.Groups, func(a, b DeployGroup) int {
 		return cmp.Or(
 			cmp.Compare(a.Workflow, b.Workflow),
-			cmp.Compare(slices.Index(outlookCodes, b.Code), slices.Index(outlookCodes, a.Code)),
+			cmp.Compare(slices.Index(flow.ProspectCodes, b.Code), slices.Index(flow.ProspectCodes, a.Code)),
 			cmp.Compare(a.Shape, b.Shape),
 		)
 	})
 }
 
 // Waiting counts the runs that may or will wait.
-func (r *DeployReport) Waiting() int { return r.Counts[OutlookMayWait] + r.Counts[OutlookWillWait] }
+func (r *DeployReport) Waiting() int {
+	return r.Counts[flow.ProspectMayWait] + r.Counts[flow.ProspectWillWait]
+}
 
 // ExitCode is for a program that is nothing but the check: 0 if every run can go on to its end, 1 if some may or will wait.
 func (r *DeployReport) ExitCode() int { return min(r.Waiting(), 1) }
@@ -228,7 +234,7 @@ func (r *DeployReport) String() string {
 	var b strings.Builder
 	total := 0
 	var counts []string
-	for _, code := range outlookCodes {
+	for _, code := range flow.ProspectCodes {
 		total += r.Counts[code]
 		counts = append(counts, fmt.Sprintf("%d %s", r.Counts[code], code))
 	}

@@ -14,7 +14,7 @@
 //
 // # Running
 //
-// A [Runtime] is made of a [Store] (package pgstore or sqlitestore), an [Executor] (package riveradapter) and the workflows. Runs are
+// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), an [driver.Executor] (package riveradapter) and the workflows. Runs are
 // started with [Runtime.StartRun], or with [Runtime.StartRunTx] beside the program's own writes. The queue hands deliveries
 // to [Runtime.Perform].
 //
@@ -43,7 +43,7 @@
 //
 // # How it is built
 //
-// Every rule is in [Decide], a pure function from a run, an event and the time to a [Transition]. Everything else is plumbing: a
-// commit locks the run's row, loads what the decision [Reads], decides, enqueues, applies. Read decide.go, decide_step.go,
+// Every rule is in [flow.Decide], a pure function from a run, an event and the time to a [flow.Transition]. Everything else is plumbing: a
+// commit locks the run's row, loads what the decision [flow.Reads], decides, enqueues, applies. Read decide.go, decide_step.go,
 // decide_route.go, decide_undo.go and decide_manual.go in this order for the life of a run.
 package squidmesh

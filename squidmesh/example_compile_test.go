@@ -30,11 +30,16 @@ func pay(context.Context, struct {
 	return nil
 }
 
-func choose(context.Context, parcel) (string, error)      { return "light", nil }
-func printLabel(context.Context, parcel) (label, error)   { return label{}, nil }
-func apologise(context.Context, parcel) error             { return nil }
-func hand(context.Context, struct{ label }) error         { return nil }
-func discard(context.Context, struct{ label }) error      { return nil }
+func choose(context.Context, parcel) (string, error) { return "light", nil }
+
+func printLabel(context.Context, parcel) (label, error) { return label{}, nil }
+
+func apologise(context.Context, parcel) error { return nil }
+
+func hand(context.Context, struct{ label }) error { return nil }
+
+func discard(context.Context, struct{ label }) error { return nil }
+
 func callCourier(context.Context, struct{ parcel }) error { return nil }
 
 // Compile reports everything that is wrong at once, each problem with its place and what was probably meant.
@@ -42,7 +47,7 @@ func ExampleCompile() {
 	_, err := squidmesh.Compile(squidmesh.Workflow{
 		Name: "ship",
 		Triggers: []squidmesh.Trigger{
-			squidmesh.Cron("nightly", "0 25 * * *", "", squidmesh.Payload[parcel](squidmesh.Defaults{"parcel_id": squidmesh.Today})),
+			squidmesh.Cron("nightly", "0 25 * * *", "", squidmesh.Payload[parcel](squidmesh.Defaults{"parcel_id": squidmesh.DefaultToday})),
 		},
 		Steps: []squidmesh.Step{
 			{Name: "price", Do: squidmesh.Func(price), Next: "pya", Retry: squidmesh.Retry{MaxAttempts: -1}},

@@ -12,35 +12,37 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
 // tableQueue is an executor that is not River: jobs are rows of one table, and a loop delivers those that are due.
 type tableQueue struct{ db *sql.DB }
 
-func (q tableQueue) insert(ctx context.Context, tx *sql.Tx, s squidmesh.Schedule, d squidmesh.Delivery) (squidmesh.Metadata, error) {
+func (q tableQueue) insert(ctx context.Context, tx *sql.Tx, s driver.Schedule, d driver.Delivery) (driver.JobMetadata, error) {
 	due := s.DueAt
 	if due.IsZero() {
 		due = s.Now
 	}
 	args, err := json.Marshal(d)
 	if err != nil {
-		return squidmesh.Metadata{}, err
+		return driver.JobMetadata{}, err
 	}
 	res, err := tx.ExecContext(ctx, `insert into job (due, args) values (?, ?)`, due.UnixMicro(), string(args))
 	if err != nil {
-		return squidmesh.Metadata{}, err
+		return driver.JobMetadata{}, err
 	}
 	id, err := res.LastInsertId()
-	return squidmesh.Metadata{JobID: strconv.FormatInt(id, 10), Queue: s.Queue, Worker: "loop", ScheduledAt: due}, err
+	return driver.JobMetadata{JobID: strconv.FormatInt(id, 10), Queue: s.Queue, Worker: "loop", ScheduledAt: due}, err
 }
 
-func (q tableQueue) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (q tableQueue) EnqueueStep(ctx context.Context, tx *sql.Tx, job driver.StepJob) (driver.JobMetadata, error) {
 	return q.insert(ctx, tx, job.Schedule, job.Delivery())
 }
 
-func (q tableQueue) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
-	var all []squidmesh.Metadata
+func (q tableQueue) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
+	var all []driver.JobMetadata
 	for _, job := range jobs {
 		m, err := q.insert(ctx, tx, job.Schedule, job.Delivery())
 		if err != nil {
@@ -51,17 +53,17 @@ func (q tableQueue) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidme
 	return all, nil
 }
 
-func (q tableQueue) EnqueueCompensation(ctx context.Context, tx *sql.Tx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+func (q tableQueue) EnqueueCompensation(ctx context.Context, tx *sql.Tx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return q.insert(ctx, tx, job.Schedule, job.Delivery())
 }
 
-func (q tableQueue) EnqueueCron(ctx context.Context, tx *sql.Tx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+func (q tableQueue) EnqueueCron(ctx context.Context, tx *sql.Tx, job driver.CronJob) (driver.JobMetadata, error) {
 	return q.insert(ctx, tx, job.Schedule, job.Delivery())
 }
 
 // work delivers due jobs until the context ends. A job is deleted only after its outcome is known, so a crash delivers it
 // again, which the runtime answers with "nothing to do".
-func (q tableQueue) work(ctx context.Context, perform func(context.Context, squidmesh.Delivery) (squidmesh.Outcome, error)) {
+func (q tableQueue) work(ctx context.Context, perform func(context.Context, driver.Delivery) (flow.Outcome, error)) {
 	for ctx.Err() == nil {
 		var id int64
 		var args string
@@ -74,15 +76,15 @@ func (q tableQueue) work(ctx context.Context, perform func(context.Context, squi
 			}
 			continue
 		}
-		delivery, err := squidmesh.ParseDelivery([]byte(args))
-		outcome := squidmesh.Outcome{Kind: squidmesh.Drop}
+		delivery, err := driver.ParseDelivery([]byte(args))
+		outcome := flow.Outcome{Kind: flow.OutcomeDrop}
 		if err == nil {
 			outcome, err = perform(ctx, delivery)
 		}
 		switch {
 		case err != nil:
 			q.must(ctx, `update job set due = ? where id = ?`, now.Add(time.Second).UnixMicro(), id)
-		case outcome.Kind == squidmesh.Again:
+		case outcome.Kind == flow.OutcomeAgain:
 			q.must(ctx, `update job set due = ? where id = ?`, now.Add(outcome.After).UnixMicro(), id)
 		default:
 			q.must(ctx, `delete from job where id = ?`, id)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // A first workflow: two steps and a run. The second step reads from the payload and from the first one's result, by the JSON
@@ -207,7 +208,7 @@ func ExampleApproval() {
 		panic(err)
 	}
 	fmt.Println(why.Sentence)
-	fmt.Println(why.Actions)
+	fmt.Println(why.Commands)
 
 	if _, err := rt.RejectRun(ctx, run.ID, squidmesh.Decision{Actor: "ana", Comment: "no receipt"}); err != nil {
 		panic(err)
@@ -420,11 +421,11 @@ func ExampleFold() {
 		panic(err)
 	}
 	for i, entry := range in.Audit {
-		then, err := squidmesh.Fold(in.Spec, in.Audit[:i+1])
+		then, err := flow.Fold(in.Spec, in.Audit[:i+1])
 		if err != nil {
 			panic(err)
 		}
-		fmt.Printf("%s: %s, %s\n", entry.Kind, then.Run.Status, squidmesh.Explain(in.Spec, then, entry.At).Sentence)
+		fmt.Printf("%s: %s, %s\n", entry.Kind, then.Run.Status, flow.Explain(in.Spec, then, entry.At).Sentence)
 		if i == 0 {
 			fmt.Println(then.Run.Key)
 		}

@@ -4,13 +4,15 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // TickCron does what a tick does about cron triggers.
 func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
-	var report WorkerReport
+	var report driver.WorkerReport
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		report, err = rt.store.Workers(ctx, tx, WorkerTick{Lease: rt.traits.Lease, Triggers: rt.cronKeys(), Limit: 1})
+		report, err = rt.store.Workers(ctx, tx, driver.WorkerTick{Lease: rt.traits.Lease, Triggers: rt.cronKeys(), Limit: 1})
 		return err
 	})
 	if err != nil {
@@ -23,12 +25,12 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 func (rt *Runtime[TTx]) Restore(ctx context.Context) error { return rt.restore(ctx, 0) }
 
 // Sealed is a store with a codec before it, as a runtime uses it.
-func Sealed[TTx any](store Store[TTx], codec Codec) Store[TTx] {
+func Sealed[TTx any](store driver.Store[TTx], codec Codec) driver.Store[TTx] {
 	return sealedStore[TTx]{store, sealer{codec: codec}}
 }
 
 // SealedStrictly is Sealed where nothing in the clear is read.
-func SealedStrictly[TTx any](store Store[TTx], codec Codec) Store[TTx] {
+func SealedStrictly[TTx any](store driver.Store[TTx], codec Codec) driver.Store[TTx] {
 	return sealedStore[TTx]{store, sealer{codec: codec, strict: true}}
 }
 
@@ -46,10 +48,7 @@ func (rt *Runtime[TTx]) Started() bool { return rt.started() != nil }
 func (rt *Runtime[TTx]) AgeNotes(by time.Duration) {
 	for _, spec := range rt.Workflows() {
 		p := rt.registry.pin(spec)
-		p.savedAt = rt.specs.get(spec.shape).savedAt.Add(-by)
-		rt.specs.put(spec.shape, p)
+		p.savedAt = rt.specs.get(spec.Shape()).savedAt.Add(-by)
+		rt.specs.put(spec.Shape(), p)
 	}
 }
-
-// Differ says where a run is not what its audit adds up to.
-func Differ(stored, folded Snapshot) string { return differ(stored, folded) }

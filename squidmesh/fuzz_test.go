@@ -11,6 +11,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/envelope"
+	"github.com/squidmesh/squidmesh-go/internal/schedule"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
 // What parses is written again as the same delivery, and what does not is refused by name.
@@ -24,14 +29,14 @@ func FuzzParseDelivery(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := ParseDelivery(data)
+		d, err := driver.ParseDelivery(data)
 		if err != nil {
 			requireCleanError(t, err)
 			return
 		}
 		again, err := json.Marshal(d)
 		require.NoError(t, err)
-		same, err := ParseDelivery(again)
+		same, err := driver.ParseDelivery(again)
 		require.NoError(t, err)
 		require.Equal(t, d, same)
 	})
@@ -66,7 +71,7 @@ type allSorts struct {
 func FuzzResolve(f *testing.F) {
 	spec, err := Compile(on(Manual("s", Payload[allSorts]())))
 	require.NoError(f, err)
-	trigger, decodes, decode := spec.triggers[0], Payload[allSorts]().decodes(), decoder[allSorts]()
+	trigger, decodes, decode := spec.Triggers()[0], Payload[allSorts]().decodes(), decoder[allSorts]()
 	for _, seed := range []string{
 		``, `{`, `{"any":[[],{},-0,1e9,true,"\ud83d\ude00"]}`, `{"any":1e400000}`, `{"any":{"a":[1e400]},"keys":{"1":null,"300":1}}`,
 		`{"any":null,"qint":" 0","qsmall":"300","quint":"-1","qfloat":"1e39","qbool":"true ","qtext":"\"a\"","qdecimal":"1e400"}`,
@@ -103,8 +108,8 @@ func FuzzDetails(f *testing.F) {
 		details := encodeDetails(json.RawMessage(data))
 		require.LessOrEqual(t, len(details), maxDetails)
 		require.True(t, utf8.Valid(details))
-		require.False(t, isSealed(details))
-		_, problems := parseJSON(details)
+		require.False(t, envelope.Is(details))
+		_, problems := jsontype.Parse(details)
 		require.Empty(t, problems)
 		require.Equal(t, string(details), string(encodeDetails(details)))
 	})
@@ -112,7 +117,7 @@ func FuzzDetails(f *testing.F) {
 
 // A cursor is what a page gave, or is refused.
 func FuzzDecodeCursor(f *testing.F) {
-	f.Add(encodeCursor(RunCursor{time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), uuid.MustParse("0190b0a0-0000-7000-8000-000000000000")}))
+	f.Add(encodeCursor(driver.RunCursor{CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), ID: uuid.MustParse("0190b0a0-0000-7000-8000-000000000000")}))
 	f.Add("")
 	f.Add("MjAyNi0wMS0wMiA")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -129,7 +134,7 @@ func FuzzParseCron(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, expression string) {
-		schedule, err := parseCron(expression)
+		schedule, err := schedule.Parse(expression)
 		if err != nil {
 			return
 		}
@@ -182,14 +187,14 @@ func requireCleanPayloadError(t *testing.T, err error) {
 	t.Helper()
 	var payload *PayloadError
 	require.True(t, errors.As(err, &payload), "%v", err)
-	require.LessOrEqual(t, len(payload.Problems), maxProblems)
+	require.LessOrEqual(t, len(payload.Problems), jsontype.MaxProblems)
 	for _, p := range payload.Problems {
 		require.NotEmpty(t, p.Code)
 		require.NotEmpty(t, p.Detail)
-		require.LessOrEqual(t, len(p.Field), maxPath)
+		require.LessOrEqual(t, len(p.Field), jsontype.MaxPath)
 		require.LessOrEqual(t, len(p.Detail), 300)
 	}
-	require.LessOrEqual(t, len(err.Error()), maxProblemText+100)
+	require.LessOrEqual(t, len(err.Error()), jsontype.MaxProblemText+100)
 	require.True(t, utf8.ValidString(err.Error()))
 	require.NotContains(t, err.Error(), "\x00")
 }

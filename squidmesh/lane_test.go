@@ -13,15 +13,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
 // distantQueue is a queue that loses, refuses or keeps jobs, and that takes its time for it.
 type distantQueue struct {
-	squidmesh.Executor[*memstore.Tx]
-	pause  time.Duration       // what a call takes, or each job of RetryJobs
-	thinks time.Duration       // what a call of ProbeJobs takes
-	state  *squidmesh.JobState // of every job; nil if they are gone
+	driver.Executor[*memstore.Tx]
+	pause  time.Duration  // what a call takes, or each job of RetryJobs
+	thinks time.Duration  // what a call of ProbeJobs takes
+	state  *flow.JobState // of every job; nil if they are gone
 
 	mu                    sync.Mutex
 	refuses               squidmesh.RunID
@@ -36,38 +38,38 @@ func (q *distantQueue) did() (taken, retried, asked int) {
 	return q.taken, q.retried, q.asked
 }
 
-func (q *distantQueue) EnqueueStep(ctx context.Context, tx *memstore.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
-	all, err := q.EnqueueSteps(ctx, tx, []squidmesh.StepJob{job})
+func (q *distantQueue) EnqueueStep(ctx context.Context, tx *memstore.Tx, job driver.StepJob) (driver.JobMetadata, error) {
+	all, err := q.EnqueueSteps(ctx, tx, []driver.StepJob{job})
 	if err != nil {
-		return squidmesh.Metadata{}, err
+		return driver.JobMetadata{}, err
 	}
 	return all[0], nil
 }
 
-func (q *distantQueue) EnqueueSteps(ctx context.Context, _ *memstore.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (q *distantQueue) EnqueueSteps(ctx context.Context, _ *memstore.Tx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	if err := q.takeTime(ctx, q.pause); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if slices.ContainsFunc(jobs, func(job squidmesh.StepJob) bool { return job.RunID == q.refuses }) {
+	if slices.ContainsFunc(jobs, func(job driver.StepJob) bool { return job.RunID == q.refuses }) {
 		if len(jobs) == 1 {
 			q.refused++
 		}
 		return nil, errors.New("no such queue")
 	}
 	q.taken += len(jobs)
-	return slices.Repeat([]squidmesh.Metadata{{JobID: "1", Queue: jobs[0].Queue}}, len(jobs)), nil
+	return slices.Repeat([]driver.JobMetadata{{JobID: "1", Queue: jobs[0].Queue}}, len(jobs)), nil
 }
 
-func (q *distantQueue) ProbeJobs(ctx context.Context, _ *memstore.Tx, now time.Time, ids []string) (map[string]squidmesh.JobState, error) {
+func (q *distantQueue) ProbeJobs(ctx context.Context, _ *memstore.Tx, now time.Time, ids []string) (map[string]flow.JobState, error) {
 	if err := q.takeTime(ctx, q.thinks); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.asked++
-	states := map[string]squidmesh.JobState{}
+	states := map[string]flow.JobState{}
 	if q.state != nil {
 		state := *q.state
 		state.TriedAt = now.Add(-time.Hour)
@@ -128,7 +130,7 @@ const twoShares = 1100
 func TestLane_GoesStraightOn(t *testing.T) {
 	t.Parallel()
 
-	for name, state := range map[string]*squidmesh.JobState{"lost": nil, "refused": {Retryable: true}} {
+	for name, state := range map[string]*flow.JobState{"lost": nil, "refused": {Retryable: true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -149,7 +151,7 @@ func TestLane_DoesNotHurryPastWhatCannotBeHelped(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
-		q := &distantQueue{state: &squidmesh.JobState{Deliverable: true}}
+		q := &distantQueue{state: &flow.JobState{Deliverable: true}}
 		rt, _ := q.backlog(t, twoShares, nil)
 		time.Sleep(10*time.Second + 500*time.Millisecond)
 		synctest.Wait()
@@ -202,7 +204,7 @@ func TestLane_HoldsUpNoOther(t *testing.T) {
 		run, err := starter.StartRun(t.Context(), squidmesh.StartParams{Workflow: "review"})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))
-		_, err = rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "gate", Attempt: 1}.Delivery())
+		_, err = rt.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "gate", Attempt: 1}.Delivery())
 		require.NoError(t, err)
 		time.Sleep(7 * time.Second) // the queue has been asked about the lost job of the other run since the second one
 		synctest.Wait()
@@ -220,7 +222,7 @@ func TestLane_RetriesFarAwayJobByJob(t *testing.T) {
 	t.Parallel()
 
 	synctest.Test(t, func(t *testing.T) {
-		q := &distantQueue{pause: 40 * time.Millisecond, state: &squidmesh.JobState{Retryable: true}}
+		q := &distantQueue{pause: 40 * time.Millisecond, state: &flow.JobState{Retryable: true}}
 		rt, _ := q.backlog(t, 1024, nil)
 		time.Sleep(15 * time.Second)
 		_, retried, _ := q.did()

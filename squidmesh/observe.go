@@ -3,6 +3,10 @@ package squidmesh
 import (
 	"context"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Observer is told what happened, after the commit that made it so. It is called on the path of the work, from many
@@ -27,8 +31,8 @@ type Observation struct {
 	Before RunStatus
 
 	// Entry is the audit entry, Data what it tells besides its columns. Entry.Data and Entry.Output are empty here.
-	Entry AuditEntry
-	Data  AuditData
+	Entry flow.AuditEntry
+	Data  flow.AuditData
 
 	// Joined says that the transition was written in a caller's transaction, by a Tx method of this or another process. Jobs, Job and
 	// Measures, but for how long a decision was open, are not known then, and the context is not that of the call. Entry.At is when it happened.
@@ -66,7 +70,7 @@ type Measures struct {
 
 // Dispatched is a job that a commit enqueued.
 type Dispatched struct {
-	Metadata
+	driver.JobMetadata
 	StepKey
 	Attempt int
 
@@ -88,11 +92,11 @@ type DeliveryObserver interface {
 
 // DeliveryObservation is one answered delivery.
 type DeliveryObservation struct {
-	Delivery Delivery
+	Delivery driver.Delivery
 
 	// Outcome is the answer. Its Reason says why there was nothing to do, such as "stale" for a duplicate, or why the delivery
 	// comes again or was dropped.
-	Outcome Outcome
+	Outcome flow.Outcome
 
 	// Err is why there is no outcome: the infrastructure failed, and the delivery comes again.
 	Err error
@@ -105,7 +109,7 @@ type DeliveryObservation struct {
 // written (pending, or skipped because it was missed), and when its delivery is decided (started, queued, skipped or refused). A comment
 // on it went through [Config.Redact].
 type FireObserver interface {
-	ObserveFire(ctx context.Context, f Fire)
+	ObserveFire(ctx context.Context, f flow.Fire)
 }
 
 // observe tells the observer of a member's transition.
@@ -118,7 +122,7 @@ func (rt *Runtime[TTx]) observe(m *member) {
 		Run: c.Run, Before: c.run.Status, Entry: c.Audit[0], Data: c.Data, Jobs: c.jobs, Job: m.job,
 		Measures: Measures{Queued: c.Queued, Ran: c.Ran, Function: m.took, Commit: time.Since(m.asked)},
 	}
-	if o.Entry.Kind == AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
+	if o.Entry.Kind == flow.AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
 		o.Measures.Delay = max(o.Data.Reached[0].DueAt.Sub(o.Entry.At), 0)
 	}
 	rt.tell(m.ctx, o)
@@ -140,7 +144,7 @@ func (rt *Runtime[TTx]) observeDelivery(ctx context.Context, o DeliveryObservati
 	}
 }
 
-func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...Fire) {
+func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...flow.Fire) {
 	observer, ok := rt.config.Observer.(FireObserver)
 	if !ok {
 		return
@@ -155,6 +159,6 @@ func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...Fire) {
 // observerPanicked keeps a panic of the observer from the work that it observes. To be deferred.
 func (rt *Runtime[TTx]) observerPanicked() {
 	if r := recover(); r != nil {
-		rt.logger.Error("squidmesh: observer panicked", "panic", printed(r))
+		rt.logger.Error("squidmesh: observer panicked", "panic", text.Print(r))
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // seen is an observer that keeps everything.
@@ -24,7 +26,7 @@ type seen struct {
 	mu           sync.Mutex
 	observations []squidmesh.Observation
 	deliveries   []squidmesh.DeliveryObservation
-	fires        []squidmesh.Fire
+	fires        []flow.Fire
 }
 
 func (s *seen) Observe(_ context.Context, o squidmesh.Observation) {
@@ -39,7 +41,7 @@ func (s *seen) ObserveDelivery(_ context.Context, o squidmesh.DeliveryObservatio
 	s.deliveries = append(s.deliveries, o)
 }
 
-func (s *seen) ObserveFire(_ context.Context, f squidmesh.Fire) {
+func (s *seen) ObserveFire(_ context.Context, f flow.Fire) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fires = append(s.fires, f)
@@ -134,7 +136,7 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 	id := play(t, rt)
 	all := observer.of(t, id)
 
-	var kinds []squidmesh.AuditKind
+	var kinds []flow.AuditKind
 	var about []string
 	before := squidmesh.RunStatus("")
 	for _, o := range all {
@@ -151,9 +153,9 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 		require.Nil(t, o.Entry.Data)
 		require.Nil(t, o.Data.Metadata)
 	}
-	require.Equal(t, []squidmesh.AuditKind{
-		squidmesh.AuditStarted, squidmesh.AuditClaimed, squidmesh.AuditRetried, squidmesh.AuditClaimed, squidmesh.AuditSucceeded,
-		squidmesh.AuditApproved, squidmesh.AuditClaimed, squidmesh.AuditSucceeded,
+	require.Equal(t, []flow.AuditKind{
+		flow.AuditStarted, flow.AuditClaimed, flow.AuditRetried, flow.AuditClaimed, flow.AuditSucceeded,
+		flow.AuditApproved, flow.AuditClaimed, flow.AuditSucceeded,
 	}, kinds)
 	require.Equal(t, []string{"0", "first 1", "first 1", "first 2", "first 2", "ask 1", "say 1", "say 1"}, about)
 
@@ -195,7 +197,7 @@ func TestObserver_HearsWhatARunIsAReplayOf(t *testing.T) {
 	_, err = rt.CancelRun(t.Context(), replay.ID, squidmesh.CancelParams{})
 	require.NoError(t, err)
 	started := observer.of(t, replay.ID)[0]
-	require.Equal(t, squidmesh.AuditStarted, started.Entry.Kind)
+	require.Equal(t, flow.AuditStarted, started.Entry.Kind)
 	require.Equal(t, source, started.Run.ReplayedFrom)
 	require.Zero(t, observer.of(t, source)[0].Run.ReplayedFrom)
 }
@@ -208,14 +210,14 @@ func TestObserver_HearsOfDeliveriesWithoutWork(t *testing.T) {
 	rt := startObserved(t, &squidmesh.Config[*sql.Tx]{Observer: observer})
 	id := play(t, rt)
 	first := observer.delivered(t, func(o squidmesh.DeliveryObservation) bool { return o.Delivery.RunID == id.String() })
-	require.Equal(t, squidmesh.Done, first.Outcome.Kind)
+	require.Equal(t, flow.OutcomeDone, first.Outcome.Kind)
 	require.Positive(t, first.Took)
 	require.NotEmpty(t, first.Delivery.Job)
 
-	_, err := rt.Perform(t.Context(), squidmesh.Delivery{Version: 1, Kind: squidmesh.DeliverStep, RunID: id.String(), Step: "first", Attempt: 1, Job: "again"})
+	_, err := rt.Perform(t.Context(), driver.Delivery{Version: 1, Kind: driver.DeliverStep, RunID: id.String(), Step: "first", Attempt: 1, Job: "again"})
 	require.NoError(t, err)
 	again := observer.delivered(t, func(o squidmesh.DeliveryObservation) bool { return o.Delivery.Job == "again" })
-	require.Equal(t, squidmesh.Outcome{Kind: squidmesh.Done, Reason: "stale"}, again.Outcome)
+	require.Equal(t, flow.Outcome{Kind: flow.OutcomeDone, Reason: "stale"}, again.Outcome)
 }
 
 func TestObserver_HearsOfFires(t *testing.T) {
@@ -232,23 +234,23 @@ func TestObserver_HearsOfFires(t *testing.T) {
 	}}})
 	fire, err := rt.FireTrigger(t.Context(), "nightly", "night", squidmesh.TriggerParams{Actor: "ann", Comment: "a secret"})
 	require.NoError(t, err)
-	var fires []squidmesh.Fire
+	var fires []flow.Fire
 	require.Eventually(t, func() bool {
 		observer.mu.Lock()
 		defer observer.mu.Unlock()
 		fires = slices.Clone(observer.fires)
 		return len(fires) == 2
 	}, time.Minute, time.Millisecond)
-	slices.SortFunc(fires, func(a, b squidmesh.Fire) int { return strings.Compare(string(a.State), string(b.State)) }) // they may overtake
-	require.Equal(t, squidmesh.FirePending, fires[0].State)
-	require.Equal(t, squidmesh.FireStarted, fires[1].State)
+	slices.SortFunc(fires, func(a, b flow.Fire) int { return strings.Compare(string(a.State), string(b.State)) }) // they may overtake
+	require.Equal(t, flow.FirePending, fires[0].State)
+	require.Equal(t, flow.FireStarted, fires[1].State)
 	require.Equal(t, fire.SignalID, fires[1].SignalID)
 	for _, f := range fires {
 		require.Equal(t, "ann", f.Actor)
 		require.Equal(t, "comment: a [redacted]", f.Comment)
 	}
 	require.Equal(t, "a secret", fire.Comment, "whoever said it may read it")
-	received := observer.delivered(t, func(o squidmesh.DeliveryObservation) bool { return o.Delivery.Kind == squidmesh.DeliverCron })
+	received := observer.delivered(t, func(o squidmesh.DeliveryObservation) bool { return o.Delivery.Kind == driver.DeliverCron })
 	require.Equal(t, "fire_started", received.Outcome.Reason)
 	started := observer.of(t, fires[1].RunID)[0]
 	require.Equal(t, fires[1].RunID, started.Run.ID)
@@ -298,19 +300,19 @@ func (l *logLines) about(t *testing.T, message string) []map[string]any {
 
 // refusingExecutor refuses the jobs of one step.
 type refusingExecutor struct {
-	squidmesh.Executor[*sql.Tx]
+	driver.Executor[*sql.Tx]
 	step string
 }
 
-func (r refusingExecutor) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (r refusingExecutor) EnqueueStep(ctx context.Context, tx *sql.Tx, job driver.StepJob) (driver.JobMetadata, error) {
 	if job.Step == r.step {
-		return squidmesh.Metadata{}, errors.New("queue is full")
+		return driver.JobMetadata{}, errors.New("queue is full")
 	}
-	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
+	return driver.JobMetadata{JobID: "1", Queue: job.Queue}, nil
 }
 
-func (refusingExecutor) EnqueueCompensation(_ context.Context, _ *sql.Tx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
-	return squidmesh.Metadata{JobID: "1", Queue: job.Queue}, nil
+func (refusingExecutor) EnqueueCompensation(_ context.Context, _ *sql.Tx, job driver.CompensationJob) (driver.JobMetadata, error) {
+	return driver.JobMetadata{JobID: "1", Queue: job.Queue}, nil
 }
 
 // Whatever is logged about a run says which run, workflow, step, attempt and job it is about, under the same keys.
@@ -335,11 +337,11 @@ func TestLog_EveryLineAboutARunSaysWhichAttemptAndJob(t *testing.T) {
 	require.NoError(t, err)
 	says("saying", id, "say", 1, in.Steps[2].Do.JobID)
 
-	outcome, err := rt.Perform(t.Context(), squidmesh.Delivery{
-		Version: 1, Kind: squidmesh.DeliverStep, RunID: "gone", Workflow: "flaky", Step: "first", Attempt: 7, Job: "77",
+	outcome, err := rt.Perform(t.Context(), driver.Delivery{
+		Version: 1, Kind: driver.DeliverStep, RunID: "gone", Workflow: "flaky", Step: "first", Attempt: 7, Job: "77",
 	})
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.Drop, outcome.Kind)
+	require.Equal(t, flow.OutcomeDrop, outcome.Kind)
 	dropped := log.about(t, "squidmesh: delivery dropped")
 	require.Len(t, dropped, 1)
 	require.Equal(t, "gone", dropped[0]["run"])
@@ -370,8 +372,8 @@ func TestLog_ARefusedJobSaysWhoseItIs(t *testing.T) {
 	require.NoError(t, rt.Start(t.Context()))
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "two"})
 	require.NoError(t, err)
-	_, err = rt.Perform(t.Context(), squidmesh.Delivery{
-		Version: 1, Kind: squidmesh.DeliverStep, RunID: run.ID.String(), Step: "one", Attempt: 1, Job: "1",
+	_, err = rt.Perform(t.Context(), driver.Delivery{
+		Version: 1, Kind: driver.DeliverStep, RunID: run.ID.String(), Step: "one", Attempt: 1, Job: "1",
 	})
 	require.NoError(t, err)
 	require.NoError(t, rt.Stop(t.Context()))

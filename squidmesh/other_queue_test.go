@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func TestOtherQueue(t *testing.T) {
@@ -36,7 +38,7 @@ func narrow(executed *int) squidmesh.Workflow {
 }
 
 // inNarrow starts a run and delivers what comes of it, the step and its undo, after each has gone through deliver.
-func inNarrow[TTx any](b *cronBench[TTx], deliver func(rt *squidmesh.Runtime[TTx], own squidmesh.Delivery, executed *int)) {
+func inNarrow[TTx any](b *cronBench[TTx], deliver func(rt *squidmesh.Runtime[TTx], own driver.Delivery, executed *int)) {
 	queue, executed := &keptQueue[TTx]{}, 0
 	rt := b.process(queue, narrow(&executed))
 	run, err := rt.StartRun(b.Context(), squidmesh.StartParams{Workflow: "narrow"})
@@ -49,32 +51,32 @@ func inNarrow[TTx any](b *cronBench[TTx], deliver func(rt *squidmesh.Runtime[TTx
 	}
 	inspected, err := rt.InspectRun(b.Context(), run.ID, nil)
 	require.NoError(b, err)
-	require.Equal(b, squidmesh.StepCompleted, inspected.Steps[0].Undo.Status)
+	require.Equal(b, flow.StepCompleted, inspected.Steps[0].Undo.Status)
 }
 
 func forgedJobStaysOut[TTx any](b *cronBench[TTx]) {
-	inNarrow(b, func(rt *squidmesh.Runtime[TTx], own squidmesh.Delivery, executed *int) {
+	inNarrow(b, func(rt *squidmesh.Runtime[TTx], own driver.Delivery, executed *int) {
 		before := *executed
 		forged := own
 		forged.Job, forged.Queue = uuid.NewString(), "wide"
 		for _, scope := range []string{own.Scope, ""} {
 			forged.Scope = scope
-			require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done, Reason: squidmesh.OutcomeOtherQueue}, b.deliver(rt, forged))
+			require.Equal(b, flow.Outcome{Kind: flow.OutcomeDone, Reason: flow.DeliveryOtherQueue}, b.deliver(rt, forged))
 			require.Equal(b, before, *executed)
 		}
-		require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, own))
+		require.Equal(b, flow.Outcome{Kind: flow.OutcomeDone}, b.deliver(rt, own))
 	})
 }
 
 // movedJobIsExecuted: and so is one of which the queue does not say by which queue it came, and another job in the right queue.
 func movedJobIsExecuted[TTx any](b *cronBench[TTx]) {
 	moved := false
-	inNarrow(b, func(rt *squidmesh.Runtime[TTx], own squidmesh.Delivery, _ *int) {
+	inNarrow(b, func(rt *squidmesh.Runtime[TTx], own driver.Delivery, _ *int) {
 		if moved = !moved; moved {
 			own.Queue = "wide"
 		} else {
 			own.Job = "another one"
 		}
-		require.Equal(b, squidmesh.Outcome{Kind: squidmesh.Done}, b.deliver(rt, own))
+		require.Equal(b, flow.Outcome{Kind: flow.OutcomeDone}, b.deliver(rt, own))
 	})
 }

@@ -6,7 +6,26 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
+
+const (
+	// soonest is the longest of these pauses. After them queues are woken.
+	soonest = 500 * time.Millisecond
+
+	// noted is how long it may take a queue to note that a delivery comes again.
+	noted = 20 * time.Millisecond
+)
+
+// wakeElsewhere wakes all queues after a pause, so that processes fetch at once. Each polls at its own beat, and without this the one that
+// polls first after such a pause was seen to be the same wrong one dozens of times in a row.
+func (rt *Runtime[TTx]) wakeElsewhere(pause time.Duration) {
+	for _, queue := range rt.Queues() {
+		rt.pacer.expect(flow.StepState{Queue: queue}, pause+noted)
+	}
+}
 
 // Perform takes a delivery from the queue and does what it asks for. It may be called with the same delivery any number of
 // times, from any process: one call executes, the others are told that there is nothing to do.
@@ -14,9 +33,9 @@ import (
 // The outcome is the answer to the queue: the delivery is done, comes again at a time, or is given up, with a reason. What a step
 // returns is none of the queue's business; it is recorded with the run. An error means that the infrastructure failed and that the
 // delivery should come again: nothing was claimed, or another worker will take the step over. Cancelling ctx gives an unfinished step back.
-func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error) {
+func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	if err := outsideTx(ctx); err != nil {
-		return Outcome{}, err
+		return flow.Outcome{}, err
 	}
 	svc := rt.join()
 	if svc != nil {
@@ -26,7 +45,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 	outcome, err := rt.perform(ctx, svc, d)
 	// What leaves here goes to observers, and into the queue's rows: no text of the database's or the executor's goes along unseen.
 	outcome.Detail, err = rt.redact.short(outcome.Detail), rt.redact.delivery(err)
-	if outcome.Kind == Again && (outcome.After <= soonest || outcome.Reason == OutcomeForeign) {
+	if outcome.Kind == flow.OutcomeAgain && (outcome.After <= soonest || outcome.Reason == flow.DeliveryForeign) {
 		rt.wakeElsewhere(outcome.After)
 	}
 	rt.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
@@ -34,48 +53,48 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d Delivery) (Outcome, error
 }
 
 // perform is Perform for a service that waits for it; nil for none.
-func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (Outcome, error) {
-	if err := d.validate(); err != nil {
-		return rt.drop(d, OutcomeBadDelivery, err), nil
+func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Delivery) (flow.Outcome, error) {
+	if err := d.Validate(); err != nil {
+		return rt.drop(d, flow.DeliveryBad, err), nil
 	}
 	if svc == nil {
-		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeNotStarted}, nil
+		return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Second, Reason: flow.DeliveryNotStarted}, nil
 	}
 	switch foreign, err := rt.foreign(ctx, d); {
 	case err != nil:
-		return Outcome{}, err
+		return flow.Outcome{}, err
 	case foreign:
 		return rt.sendBack(d), nil
 	}
-	if d.Kind == DeliverCron {
+	if d.Kind == driver.DeliverCron {
 		return rt.performCron(ctx, d)
 	}
-	id, key := uuid.MustParse(d.RunID), deliveredStep(d)
+	id, key := uuid.MustParse(d.RunID), driver.DeliveredStep(d)
 	worker, ok := svc.holder()
 	if !ok {
-		return Outcome{Kind: Again, After: time.Second, Reason: OutcomeWorkerLost}, nil
+		return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Second, Reason: flow.DeliveryWorkerLost}, nil
 	}
 	work, cancel := svc.work(ctx)
 	defer cancel()
 
-	event := Event(Compensated{})
+	event := flow.Event(flow.Compensated{})
 	if d.Step != "" {
-		event = Claimed{Attempted: Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}, Job: d.Job, Queue: d.Queue}
+		event = flow.Claimed{Attempted: flow.Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}, Job: d.Job, Queue: d.Queue}
 	}
 	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return rt.drop(d, OutcomeUnknownRun, err), nil
+		return rt.drop(d, flow.DeliveryUnknownRun, err), nil
 	case errors.Is(err, ErrUnreadable):
 		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(aboutDelivery(d), "error", err)...)
-		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomePayloadUnreadable}, nil
+		return flow.Outcome{Kind: flow.OutcomeAgain, After: 30 * time.Second, Reason: flow.DeliveryPayloadUnreadable}, nil
 	case errors.Is(err, ErrUnknownShape):
-		return Outcome{Kind: Again, After: 30 * time.Second, Reason: OutcomeDefinitionUnknown}, nil
+		return flow.Outcome{Kind: flow.OutcomeAgain, After: 30 * time.Second, Reason: flow.DeliveryDefinitionUnknown}, nil
 	case err != nil:
-		return Outcome{}, err
+		return flow.Outcome{}, err
 	}
 	outcome := c.Outcome
-	if claimed, ok := event.(Claimed); ok && outcome.Reason == OutcomeFunctionStuck {
+	if claimed, ok := event.(flow.Claimed); ok && outcome.Reason == flow.DeliveryFunctionStuck {
 		rt.abandoned.refused(functionKey{c.run.Workflow, claimed.StepKey})
 	}
 	until := time.Now().Add(rt.config.TimeSlice)
@@ -84,13 +103,13 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d Delivery) (
 	}
 	for c.Claim != nil {
 		if c, err = rt.attempt(ctx, work, svc, d.Job, c, goOn); err != nil {
-			return Outcome{}, err
+			return flow.Outcome{}, err
 		}
 	}
 	return outcome, nil
 }
 
-func (rt *Runtime[TTx]) drop(d Delivery, reason string, err error) Outcome {
+func (rt *Runtime[TTx]) drop(d driver.Delivery, reason string, err error) flow.Outcome {
 	rt.logger.Warn("squidmesh: delivery dropped", append(aboutDelivery(d), "reason", reason, "error", err)...)
-	return Outcome{Kind: Drop, Reason: reason, Detail: err.Error()}
+	return flow.Outcome{Kind: flow.OutcomeDrop, Reason: reason, Detail: err.Error()}
 }

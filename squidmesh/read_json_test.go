@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Whatever a read returns has a name in JSON for each of its fields, in the style of the payloads.
@@ -79,7 +80,7 @@ func TestReads_LeaveOutWhatIsNotThere(t *testing.T) {
 	require.NoError(t, err)
 	report, err := rt.CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
-	for _, value := range []any{run, inspection, explanation, page, empty, report, squidmesh.TriggerInspection{}, squidmesh.Fire{}, squidmesh.Worker{}} {
+	for _, value := range []any{run, inspection, explanation, page, empty, report, squidmesh.TriggerInspection{}, flow.Fire{}, flow.Worker{}} {
 		data, err := json.Marshal(value)
 		require.NoError(t, err)
 		if !reflect.ValueOf(value).IsZero() { // of those only what must be there is written, if as zero

@@ -14,19 +14,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/check"
 	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
-
-// heartbeat is the default of [Config.Heartbeat].
-const heartbeat = time.Second
 
 // Config is what a [Runtime] is made of.
 type Config[TTx any] struct {
 	// Store keeps the runs. Required.
-	Store Store[TTx]
+	Store driver.Store[TTx]
 
 	// Executor hands work to the queue. Required.
-	Executor Executor[TTx]
+	Executor driver.Executor[TTx]
 
 	// Workflows are the definitions that this process can start and execute. Required, at least one.
 	Workflows []Workflow
@@ -105,7 +105,7 @@ func (e *ConfigError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (*ConfigError) errorCode() string { return "invalid_config" }
+func (*ConfigError) ErrorCode() string { return "invalid_config" }
 
 func (e *ConfigError) Unwrap() []error { return e.Problems }
 
@@ -116,10 +116,10 @@ func (e *ConfigError) Unwrap() []error { return e.Problems }
 // the caller's context lets it, and a few times after errors that may pass: give it a context that ends. What a Tx method does goes over the
 // caller's transaction, where nothing can be tried again: the context is its only bound.
 type Runtime[TTx any] struct {
-	store    Store[TTx]
-	stored   Store[TTx] // the same without the codec: what stands in the database
-	executor Executor[TTx]
-	traits   StoreTraits
+	store    driver.Store[TTx]
+	stored   driver.Store[TTx] // the same without the codec: what stands in the database
+	executor driver.Executor[TTx]
+	traits   driver.StoreTraits
 	registry *registry
 	config   Config[TTx]
 	redact   redactor
@@ -127,7 +127,7 @@ type Runtime[TTx any] struct {
 
 	scope   scope
 	specs   specCache
-	carrier carrier
+	carrier runMemories
 	group   group
 	beside  chan struct{} // has a place for each batch that ticks commit beside their first ones
 	atLock  atomic.Bool   // a member of a shared commit waits for a lock by itself
@@ -166,7 +166,7 @@ func (c *Config[TTx]) check() []error {
 	if err := c.Retention.check(); err != nil {
 		problems = append(problems, err)
 	}
-	if err := checkLine("Name", c.Name, maxProcess); err != nil {
+	if err := check.Line("Name", c.Name, maxProcess); err != nil {
 		problems = append(problems, err)
 	}
 	if c.TimeSlice < 0 {
@@ -203,7 +203,7 @@ func (c *Config[TTx]) fill() {
 	c.MaxOutput = cmp.Or(c.MaxOutput, 256<<10)
 	c.MaxAbandoned = cmp.Or(c.MaxAbandoned, maxAbandoned)
 	if c.Heartbeat == 0 && c.Store != nil {
-		c.Heartbeat = min(heartbeat, c.Store.Traits().Lease/4)
+		c.Heartbeat = min(flow.DefaultHeartbeat, c.Store.Traits().Lease/4)
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Name == "" {
@@ -226,7 +226,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		var ce *ConfigError
 		errors.As(err, &ce)
 		problems = append(problems, ce.Problems...)
-	} else if v, ok := c.Executor.(Validator); ok {
+	} else if v, ok := c.Executor.(driver.Validator); ok {
 		for _, name := range slices.Sorted(maps.Keys(reg.specs)) {
 			for _, message := range v.ValidateSpec(reg.specs[name]) {
 				problems = append(problems, &InputError{Field: fmt.Sprintf("Workflows: workflow %q", name), Code: "refused_by_executor", Detail: message})
@@ -242,7 +242,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		store: sealedStore[TTx]{stored, sealer{c.Codec, c.RequireSealed}}, stored: stored, executor: c.Executor, traits: traits, registry: reg,
 		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
 	}
-	if _, ok := c.Executor.(Waker); ok {
+	if _, ok := c.Executor.(driver.Waker); ok {
 		rt.waker.notify = rt.notifyQueues
 	}
 	rt.abandoned.most, rt.abandoned.logger = c.MaxAbandoned, rt.logger
@@ -250,8 +250,8 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	rt.group.most = max(rt.traits.SideBySide, 1)
 	rt.beside = make(chan struct{}, rt.group.most-1)
 	rt.pacer.later = rt.waker.later
-	if _, ok := c.Executor.(Prober[TTx]); ok && !c.ManualTick {
-		rt.pacer.look = rt.lookAfter
+	if _, ok := c.Executor.(driver.Prober[TTx]); ok && !c.ManualTick {
+		rt.pacer.look = rt.redeliverLate
 	}
 	return rt, nil
 }
@@ -269,8 +269,8 @@ func (rt *Runtime[TTx]) Workflows() []*Spec {
 func (rt *Runtime[TTx]) Queues() []string {
 	seen := map[string]bool{rt.config.Queue: true}
 	for _, spec := range rt.registry.specs {
-		for i := range spec.steps {
-			if q := spec.steps[i].Policy.Queue; q != "" {
+		for i := range spec.Steps() {
+			if q := spec.Steps()[i].Policy.Queue; q != "" {
 				seen[q] = true
 			}
 		}
@@ -292,5 +292,5 @@ func (rt *Runtime[TTx]) notifyQueues(queues []string) {
 
 func (rt *Runtime[TTx]) wakeQueues(ctx context.Context, queues []string) (err error) {
 	defer rt.catchExecutor(&err)
-	return rt.executor.(Waker).Wake(ctx, rt.store.Notify, queues)
+	return rt.executor.(driver.Waker).Wake(ctx, rt.store.Notify, queues)
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
@@ -25,23 +27,23 @@ import (
 type keptQueue[TTx any] struct {
 	mu   sync.Mutex
 	jobs int
-	kept []squidmesh.Delivery
+	kept []driver.Delivery
 }
 
-func (q *keptQueue[TTx]) keep(d squidmesh.Delivery, queue string) (squidmesh.Metadata, error) {
+func (q *keptQueue[TTx]) keep(d driver.Delivery, queue string) (driver.JobMetadata, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.jobs++
 	d.Job, d.Queue = strconv.Itoa(q.jobs), queue
 	q.kept = append(q.kept, d)
-	return squidmesh.Metadata{JobID: d.Job, Queue: queue}, nil
+	return driver.JobMetadata{JobID: d.Job, Queue: queue}, nil
 }
 
-func (q *keptQueue[TTx]) EnqueueStep(_ context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (q *keptQueue[TTx]) EnqueueStep(_ context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
 	return q.keep(job.Delivery(), job.Queue)
 }
 
-func (q *keptQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []squidmesh.StepJob) (all []squidmesh.Metadata, err error) {
+func (q *keptQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []driver.StepJob) (all []driver.JobMetadata, err error) {
 	for _, job := range jobs {
 		m, _ := q.keep(job.Delivery(), job.Queue)
 		all = append(all, m)
@@ -49,16 +51,16 @@ func (q *keptQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []squidmesh
 	return all, nil
 }
 
-func (q *keptQueue[TTx]) EnqueueCompensation(_ context.Context, _ TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+func (q *keptQueue[TTx]) EnqueueCompensation(_ context.Context, _ TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return q.keep(job.Delivery(), job.Queue)
 }
 
-func (q *keptQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+func (q *keptQueue[TTx]) EnqueueCron(_ context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	return q.keep(job.Delivery(), job.Queue)
 }
 
 // take is the only delivery since it was called last.
-func (q *keptQueue[TTx]) take(t testing.TB) squidmesh.Delivery {
+func (q *keptQueue[TTx]) take(t testing.TB) driver.Delivery {
 	t.Helper()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -83,7 +85,7 @@ func TestScope(t *testing.T) {
 	onBothStores(t, scopeTests[pgx.Tx](), scopeTests[*sql.Tx]())
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
-		runCronTests(t, scopeTests[*memstore.Tx](), func(b *cronBench[*memstore.Tx]) squidmesh.Store[*memstore.Tx] {
+		runCronTests(t, scopeTests[*memstore.Tx](), func(b *cronBench[*memstore.Tx]) driver.Store[*memstore.Tx] {
 			b.check = func(*invariants.Options) ([]invariants.Violation, error) { return nil, nil }
 			return memstore.New(&memstore.Options{Clock: b.clock})
 		})
@@ -100,22 +102,22 @@ func scopeTests[TTx any]() map[string]func(*cronBench[TTx]) {
 }
 
 // walk takes a run from its window to the end of its undo. Each delivery goes through fn, which says what is delivered first.
-func walk[TTx any](b *cronBench[TTx], fn func(rt *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Delivery) {
+func walk[TTx any](b *cronBench[TTx], fn func(rt *squidmesh.Runtime[TTx], d driver.Delivery) driver.Delivery) {
 	queue := &keptQueue[TTx]{}
 	rt := b.process(queue, saga())
 	b.at("2026-03-02T07:00:00Z")
 	require.NoError(b, rt.TickCron(b.Context()))
-	for _, kind := range []squidmesh.DeliveryKind{squidmesh.DeliverCron, squidmesh.DeliverStep, squidmesh.DeliverCompensation} {
+	for _, kind := range []driver.DeliveryKind{driver.DeliverCron, driver.DeliverStep, driver.DeliverCompensation} {
 		d := queue.take(b)
 		require.Equal(b, kind, d.Kind)
-		require.Equal(b, squidmesh.Done, b.deliver(rt, fn(rt, d)).Kind)
+		require.Equal(b, flow.OutcomeDone, b.deliver(rt, fn(rt, d)).Kind)
 	}
 	runs := b.runs(rt)
 	require.Len(b, runs, 1)
 	require.Equal(b, squidmesh.RunFailed, runs[0].Status)
 	run, err := rt.InspectRun(b.Context(), runs[0].ID, nil)
 	require.NoError(b, err)
-	require.Equal(b, squidmesh.StepCompleted, run.Steps[0].Undo.Status)
+	require.Equal(b, flow.StepCompleted, run.Steps[0].Undo.Status)
 }
 
 // scope is what the store calls itself.
@@ -131,7 +133,7 @@ func (b *cronBench[TTx]) scope() (scope string) {
 func everyJobNamesItsStore[TTx any](b *cronBench[TTx]) {
 	own := b.scope()
 	require.NotEmpty(b, own)
-	walk(b, func(_ *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Delivery {
+	walk(b, func(_ *squidmesh.Runtime[TTx], d driver.Delivery) driver.Delivery {
 		require.Equal(b, own, d.Scope)
 		return d
 	})
@@ -139,15 +141,15 @@ func everyJobNamesItsStore[TTx any](b *cronBench[TTx]) {
 
 // foreignIsSentBack: never dropped, whatever it names, and after pauses that grow up to a bound.
 func foreignIsSentBack[TTx any](b *cronBench[TTx]) {
-	walk(b, func(rt *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Delivery {
+	walk(b, func(rt *squidmesh.Runtime[TTx], d driver.Delivery) driver.Delivery {
 		theirs := d
 		theirs.Scope, theirs.Job = "elsewhere", "of another run"
 		before := time.Duration(0)
 		for n := range 12 {
 			theirs.SentBack = n
 			outcome := b.deliver(rt, theirs)
-			require.Equal(b, squidmesh.Again, outcome.Kind)
-			require.Equal(b, squidmesh.OutcomeForeign, outcome.Reason)
+			require.Equal(b, flow.OutcomeAgain, outcome.Kind)
+			require.Equal(b, flow.DeliveryForeign, outcome.Reason)
 			require.LessOrEqual(b, outcome.After, 45*time.Second)
 			if n == 0 {
 				require.LessOrEqual(b, outcome.After, 300*time.Millisecond, "its own program should get it soon")
@@ -161,13 +163,13 @@ func foreignIsSentBack[TTx any](b *cronBench[TTx]) {
 		theirs.SentBack = 1 << 40
 		require.Positive(b, b.deliver(rt, theirs).After)
 		theirs.Job = ""
-		require.Equal(b, squidmesh.OutcomeForeign, b.deliver(rt, theirs).Reason, "of a queue that does not tell the job")
-		if d.Kind != squidmesh.DeliverCron {
+		require.Equal(b, flow.DeliveryForeign, b.deliver(rt, theirs).Reason, "of a queue that does not tell the job")
+		if d.Kind != driver.DeliverCron {
 			theirs.Job, theirs.RunID = d.Job, uuid.NewString()
-			require.Equal(b, squidmesh.OutcomeForeign, b.deliver(rt, theirs).Reason, "of a run that is not here")
+			require.Equal(b, flow.DeliveryForeign, b.deliver(rt, theirs).Reason, "of a run that is not here")
 			for _, scope := range []string{d.Scope, ""} {
 				theirs.Scope = scope
-				require.Equal(b, squidmesh.OutcomeUnknownRun, b.deliver(rt, theirs).Reason, "of a run that was deleted")
+				require.Equal(b, flow.DeliveryUnknownRun, b.deliver(rt, theirs).Reason, "of a run that was deleted")
 			}
 		}
 		return d
@@ -176,9 +178,9 @@ func foreignIsSentBack[TTx any](b *cronBench[TTx]) {
 
 // renamedStoreKnowsItsJobs: as does one that was restored under another name. Jobs from before names were written name none.
 func renamedStoreKnowsItsJobs[TTx any](b *cronBench[TTx]) {
-	walk(b, func(rt *squidmesh.Runtime[TTx], d squidmesh.Delivery) squidmesh.Delivery {
+	walk(b, func(rt *squidmesh.Runtime[TTx], d driver.Delivery) driver.Delivery {
 		d.Scope = "the_old_name"
-		if d.Kind == squidmesh.DeliverStep {
+		if d.Kind == driver.DeliverStep {
 			d.Scope = ""
 		}
 		return d
@@ -194,9 +196,9 @@ func foreignIsLoggedOnce[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, err)
 	require.NoError(b, rt.Start(b.Context()))
 	for range 100 {
-		d := squidmesh.StepJob{RunID: uuid.New(), Step: "act", Attempt: 1, Schedule: squidmesh.Schedule{Scope: "elsewhere"}}.Delivery()
+		d := driver.StepJob{RunID: uuid.New(), Step: "act", Attempt: 1, Schedule: driver.Schedule{Scope: "elsewhere"}}.Delivery()
 		d.Queue = "common"
-		require.Equal(b, squidmesh.OutcomeForeign, b.deliver(rt, d).Reason)
+		require.Equal(b, flow.DeliveryForeign, b.deliver(rt, d).Reason)
 	}
 	require.NoError(b, rt.Stop(b.Context()))
 	require.Equal(b, 1, strings.Count(log.String(), "\n"), log.String())

@@ -113,7 +113,8 @@ func (rt *Runtime[TTx]) watch(ctx context.Context) (context.Context, *watch) {
 	return w.ctx, w
 }
 
-func (w *watch) pause()  { w.timer.Stop() }
+func (w *watch) pause() { w.timer.Stop() }
+
 func (w *watch) resume() { w.timer.Reset(w.patience) }
 
 // end says of an error whether the watch caused it.

@@ -10,16 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
 // mute is a store with connections that die in silence: so many transactions, and so many prunes, get no answer. Listings may be slow.
 type mute struct {
-	squidmesh.Store[*memstore.Tx]
+	driver.Store[*memstore.Tx]
 	silent, prunes, slow atomic.Int64
 }
 
-func (m *mute) Find(ctx context.Context, tx *memstore.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+func (m *mute) Find(ctx context.Context, tx *memstore.Tx, q driver.RunQuery) ([]squidmesh.Run, error) {
 	select {
 	case <-time.After(time.Duration(m.slow.Load())):
 	case <-ctx.Done():
@@ -36,7 +37,7 @@ func (m *mute) InTx(ctx context.Context, fn func(ctx context.Context, tx *memsto
 	return m.Store.InTx(ctx, fn)
 }
 
-func (m *mute) Prune(ctx context.Context, tx *memstore.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+func (m *mute) Prune(ctx context.Context, tx *memstore.Tx, q driver.PruneQuery) (squidmesh.Pruned, error) {
 	if m.prunes.Add(-1) >= 0 {
 		<-ctx.Done()
 		return squidmesh.Pruned{}, ctx.Err()
@@ -120,7 +121,7 @@ func TestSilence_OfAPrune(t *testing.T) {
 		require.NoError(t, c.rt.Start(t.Context()))
 		run, err := c.rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "single", Payload: word{"hello"}})
 		require.NoError(t, err)
-		_, err = c.rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "only", Attempt: 1}.Delivery())
+		_, err = c.rt.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "only", Attempt: 1}.Delivery())
 		require.NoError(t, err)
 		time.Sleep(2 * time.Hour) // of the bubble's clock
 		page, err := c.rt.ListRuns(t.Context(), squidmesh.ListParams{})

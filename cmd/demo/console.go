@@ -203,8 +203,8 @@ func (n *night[TTx]) explain(ctx context.Context, run squidmesh.Run) error {
 	for _, st := range (outcome{Run: in}).reported().Steps {
 		_, _ = fmt.Fprintf(n.std.out, "    %s\n", steps([]reportedStep{st}))
 	}
-	words := make([]string, len(ex.Actions))
-	for i, a := range ex.Actions {
+	words := make([]string, len(ex.Commands))
+	for i, a := range ex.Commands {
 		words[i] = string(a)
 	}
 	_, _ = fmt.Fprintf(n.std.out, "  what would work now: %s\n", strings.Join(words, ", "))

@@ -20,7 +20,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/cmd/demo/internal/shop"
 	"github.com/squidmesh/squidmesh-go/migrations"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
@@ -29,7 +29,7 @@ import (
 type database[TTx any] struct {
 	kind    string // SQLite or PostgreSQL
 	place   string // for people
-	store   squidmesh.Store[TTx]
+	store   driver.Store[TTx]
 	driver  riverdriver.Driver[TTx]
 	sql     shop.SQL[TTx]
 	suffix  string // tells ledgers of different databases apart

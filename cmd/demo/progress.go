@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // progress prints a line for what happens to runs that a person would want to know. It is the runtime's observer: it takes
@@ -73,17 +74,17 @@ func (p *progress[TTx]) news(o squidmesh.Observation) (what, detail string) {
 		return string(o.Run.Status), p.ending(o.Run)
 	}
 	switch o.Entry.Kind {
-	case squidmesh.AuditRetried:
+	case flow.AuditRetried:
 		return "retrying", p.retry(o, data)
-	case squidmesh.AuditLost:
+	case flow.AuditLost:
 		return "taken over", fmt.Sprintf("%s: its worker died in attempt %d", o.Entry.Name, o.Entry.Attempt)
-	case squidmesh.AuditReleased:
+	case flow.AuditReleased:
 		return "given back", fmt.Sprintf("%s, attempt %d", o.Entry.Name, o.Entry.Attempt)
-	case squidmesh.AuditUndoFailed:
+	case flow.AuditUndoFailed:
 		return "stuck", fmt.Sprintf("undo of %s: %s", o.Entry.Name, oneLine(data.Error.Message))
 	}
 	for _, r := range data.Reached {
-		if r.Status == squidmesh.StepPaused {
+		if r.Status == flow.StepPaused {
 			detail := fmt.Sprintf("%s: %s", r.Step, p.question(o.Run.ID))
 			if !p.night.options.headless() {
 				detail += fmt.Sprintf("   (approve %[1]s NOTE, or reject %[1]s NOTE)", orderOf(o.Run))
@@ -110,7 +111,7 @@ func (p *progress[TTx]) ending(run squidmesh.Run) string {
 	if run.Status == squidmesh.RunCompleted {
 		n := 0
 		for _, st := range in.Steps {
-			if st.Kind != squidmesh.KindBlock && st.Status == string(squidmesh.StepCompleted) {
+			if st.Kind != flow.KindBlock && st.Status == string(flow.StepCompleted) {
 				n++
 			}
 		}
@@ -121,13 +122,13 @@ func (p *progress[TTx]) ending(run squidmesh.Run) string {
 
 // undoneSteps are the steps that were taken back, in the order in which they were.
 func undoneSteps(in *squidmesh.Inspection) []string {
-	var undos []squidmesh.StepState
+	var undos []flow.StepState
 	for _, st := range in.Steps {
-		if st.Undo != nil && st.Undo.Status == squidmesh.StepCompleted {
+		if st.Undo != nil && st.Undo.Status == flow.StepCompleted {
 			undos = append(undos, *st.Undo)
 		}
 	}
-	slices.SortFunc(undos, func(a, b squidmesh.StepState) int { return a.DoneSeq - b.DoneSeq })
+	slices.SortFunc(undos, func(a, b flow.StepState) int { return a.DoneSeq - b.DoneSeq })
 	names := make([]string, len(undos))
 	for i, u := range undos {
 		names[i] = u.Name
@@ -136,7 +137,7 @@ func undoneSteps(in *squidmesh.Inspection) []string {
 }
 
 // retry tells when a step is tried again, and why.
-func (p *progress[TTx]) retry(o squidmesh.Observation, data squidmesh.AuditData) string {
+func (p *progress[TTx]) retry(o squidmesh.Observation, data flow.AuditData) string {
 	s := fmt.Sprintf("%s failed in attempt %d", o.Entry.Name, o.Entry.Attempt)
 	for _, r := range data.Reached {
 		if r.Step == o.Entry.Name && r.DueAt != nil {

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // reported is a line of the report.
@@ -77,7 +78,7 @@ func (o outcome) reported() reported {
 		r.Reason = reason(o.Run.Run)
 	}
 	for _, st := range o.Run.Steps {
-		if st.Do == nil || st.Kind == squidmesh.KindBlock || st.Status == squidmesh.InspectSkipped {
+		if st.Do == nil || st.Kind == flow.KindBlock || st.Status == squidmesh.InspectSkipped {
 			continue
 		}
 		step := reportedStep{Name: st.Name, Status: st.Status, Attempts: st.Do.Attempt}
@@ -119,7 +120,7 @@ func steps(all []reportedStep) string {
 		if st.Attempts > 1 {
 			words[i] += fmt.Sprintf("×%d", st.Attempts)
 		}
-		if st.Status != string(squidmesh.StepCompleted) {
+		if st.Status != string(flow.StepCompleted) {
 			words[i] += "!" + st.Status
 		}
 		if st.Undo != "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // errChecks says that the night did not end as it must. The report has said how.
@@ -118,7 +119,7 @@ func (n *night[TTx]) decide(ctx context.Context, id squidmesh.RunID, decision st
 	if err != nil {
 		return err
 	}
-	if ex.Code != squidmesh.ReasonWaitingApproval {
+	if ex.Code != flow.ReasonWaitingApproval {
 		if ex.Status == squidmesh.RunPaused {
 			return fmt.Errorf("needs a person: %s", ex.Sentence)
 		}

@@ -15,14 +15,14 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 
 	"github.com/squidmesh/squidmesh-go/migrations"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
 // site is a database, empty but for the tables, as a contender sees it. Contenders close it.
 type site[TTx any] struct {
-	store    squidmesh.Store[TTx]
+	store    driver.Store[TTx]
 	driver   riverdriver.Driver[TTx]
 	inTx     func(ctx context.Context, fn func(tx TTx) error) error
 	complete func(ctx context.Context, tx TTx, job *river.Job[linkArgs]) error

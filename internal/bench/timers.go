@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // measureTimers measures how late the step after a durable wait is called. Of each delay it keeps a few waits going at a time.
@@ -59,7 +60,7 @@ func (l *lab) lateness(ctx context.Context, delay time.Duration, runs int, lose 
 			all.end(data)
 		}),
 		observe: func(o squidmesh.Observation) {
-			if o.Entry.Kind == squidmesh.AuditStarted && len(o.Jobs) == 1 {
+			if o.Entry.Kind == flow.AuditStarted && len(o.Jobs) == 1 {
 				mu.Lock()
 				due[o.Run.ID] = o.Jobs[0].ScheduledAt.Add(-l.clock)
 				mu.Unlock()

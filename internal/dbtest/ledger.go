@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // LedgerSteps is how many steps a run of a [Ledger] has.
@@ -23,14 +25,14 @@ type Ledger[TTx any] struct {
 	// InTx runs what a commit does; that of the store unless it is set.
 	InTx func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 
-	store    squidmesh.Store[TTx]
+	store    driver.Store[TTx]
 	spec     *squidmesh.Spec
 	runnable map[squidmesh.StepKey]bool
 }
 
 // Account is one run: its snapshot and how far it is.
 type Account struct {
-	snap squidmesh.Snapshot
+	snap flow.Snapshot
 	at   int
 }
 
@@ -39,7 +41,7 @@ func (a *Account) step() squidmesh.StepKey {
 }
 
 // NewLedger makes one without runs.
-func NewLedger[TTx any](tb testing.TB, store squidmesh.Store[TTx]) *Ledger[TTx] {
+func NewLedger[TTx any](tb testing.TB, store driver.Store[TTx]) *Ledger[TTx] {
 	tb.Helper()
 	w := squidmesh.Workflow{
 		Name: "line", Triggers: []squidmesh.Trigger{squidmesh.Manual("manual", squidmesh.Payload[struct {
@@ -72,8 +74,8 @@ func (l *Ledger[TTx]) inTx(tb testing.TB, fn func(ctx context.Context, tx TTx) e
 }
 
 // decide advances a run's snapshot.
-func (l *Ledger[TTx]) decide(a *Account, e squidmesh.Event, now time.Time) (squidmesh.Transition, error) {
-	t, err := squidmesh.Decide(l.spec, a.snap, e, now)
+func (l *Ledger[TTx]) decide(a *Account, e flow.Event, now time.Time) (flow.Transition, error) {
+	t, err := flow.Decide(l.spec, a.snap, e, now)
 	if err == nil && t.Empty() {
 		err = fmt.Errorf("%T changes nothing: %+v", e, t.Outcome)
 	}
@@ -81,8 +83,8 @@ func (l *Ledger[TTx]) decide(a *Account, e squidmesh.Event, now time.Time) (squi
 	return t, err
 }
 
-func (l *Ledger[TTx]) attempted(a *Account) squidmesh.Attempted {
-	return squidmesh.Attempted{
+func (l *Ledger[TTx]) attempted(a *Account) flow.Attempted {
+	return flow.Attempted{
 		StepKey: a.step(), Attempt: 1, Worker: 1, Runnable: l.runnable,
 		Hold: squidmesh.StepKey{Name: "step0", Phase: squidmesh.PhaseDo},
 	}
@@ -95,7 +97,7 @@ func (l *Ledger[TTx]) Start(tb testing.TB, n int) []*Account {
 	for i := range runs {
 		runs[i] = &Account{}
 		l.inTx(tb, func(ctx context.Context, tx TTx) error {
-			locked, err := l.store.Lock(ctx, tx, squidmesh.LockQuery{})
+			locked, err := l.store.Lock(ctx, tx, driver.LockQuery{})
 			if err != nil {
 				return err
 			}
@@ -104,25 +106,25 @@ func (l *Ledger[TTx]) Start(tb testing.TB, n int) []*Account {
 				return err
 			}
 			payload := json.RawMessage(`{"data":` + string(ledgerOutput) + `}`)
-			t, err := l.decide(runs[i], squidmesh.Started{ID: id, Trigger: "manual", Payload: payload}, locked.Now)
+			t, err := l.decide(runs[i], flow.Started{ID: id, Trigger: "manual", Payload: payload}, locked.Now)
 			if err != nil {
 				return err
 			}
 			if _, err := l.store.InsertRun(ctx, tx, t.Run); err != nil {
 				return err
 			}
-			return l.store.Apply(ctx, tx, []squidmesh.Transition{t})
+			return l.store.Apply(ctx, tx, []flow.Transition{t})
 		})
 	}
-	l.commit(tb, runs, func(a *Account) squidmesh.Event { return squidmesh.Claimed{Attempted: l.attempted(a)} })
+	l.commit(tb, runs, func(a *Account) flow.Event { return flow.Claimed{Attempted: l.attempted(a)} })
 	return runs
 }
 
 // Advance completes the current step of each run and continues with the next.
 func (l *Ledger[TTx]) Advance(tb testing.TB, runs []*Account) {
 	tb.Helper()
-	l.commit(tb, runs, func(a *Account) squidmesh.Event {
-		return squidmesh.Succeeded{Attempted: l.attempted(a), Output: ledgerOutput}
+	l.commit(tb, runs, func(a *Account) flow.Event {
+		return flow.Succeeded{Attempted: l.attempted(a), Output: ledgerOutput}
 	})
 	for _, a := range runs {
 		a.at++
@@ -130,18 +132,18 @@ func (l *Ledger[TTx]) Advance(tb testing.TB, runs []*Account) {
 }
 
 // commit is what a group commit does: one lock, a decision for each run, one apply.
-func (l *Ledger[TTx]) commit(tb testing.TB, runs []*Account, event func(*Account) squidmesh.Event) {
+func (l *Ledger[TTx]) commit(tb testing.TB, runs []*Account, event func(*Account) flow.Event) {
 	tb.Helper()
 	ids := make([]squidmesh.RunID, len(runs))
 	for i, a := range runs {
 		ids[i] = a.snap.Run.ID
 	}
 	l.inTx(tb, func(ctx context.Context, tx TTx) error {
-		locked, err := l.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: ids, SkipLocked: true})
+		locked, err := l.store.Lock(ctx, tx, driver.LockQuery{Runs: ids, SkipLocked: true})
 		if err != nil {
 			return err
 		}
-		ts := make([]squidmesh.Transition, len(runs))
+		ts := make([]flow.Transition, len(runs))
 		for i, a := range runs {
 			if ts[i], err = l.decide(a, event(a), locked.Now); err != nil {
 				return err

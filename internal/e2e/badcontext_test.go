@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // calls are all methods of a runtime that take a context, with arguments that are no reason to refuse them. Those with a
@@ -102,7 +103,7 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 			return of(err, v)
 		},
 		"Perform": func(ctx context.Context, _ TTx) error {
-			v, err := rt.Perform(ctx, squidmesh.Delivery{})
+			v, err := rt.Perform(ctx, driver.Delivery{})
 			return of(err, v)
 		},
 		"Start": func(ctx context.Context, _ TTx) error { return rt.Start(ctx) },

@@ -17,6 +17,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // refusal is the error that a bad input must lead to: a sentinel, an InputError with field and code, or a PayloadError whose first
@@ -162,7 +164,7 @@ func (b *badBench[TTx]) rows() map[string]int {
 	return counts
 }
 
-func runBadInputs[TTx any](t *testing.T, store squidmesh.Store[TTx], b *badBench[TTx]) {
+func runBadInputs[TTx any](t *testing.T, store driver.Store[TTx], b *badBench[TTx]) {
 	b.prepare()
 	var err error
 	b.elsewhere, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: riveradapter.New(b.client), Workflows: []squidmesh.Workflow{note()}})
@@ -443,7 +445,7 @@ func badReads[TTx any]() []badInput[TTx] {
 
 func badTriggers[TTx any]() []badInput[TTx] {
 	var rows []badInput[TTx]
-	for name, key := range map[string]squidmesh.TriggerKey{
+	for name, key := range map[string]flow.TriggerKey{
 		"unknown workflow": {Workflow: "other", Trigger: "nightly"},
 		"unknown trigger":  {Workflow: "parcel", Trigger: "daily"},
 		"by hand":          {Workflow: "parcel", Trigger: "by_hand"},
@@ -531,7 +533,7 @@ func badDeliveries[TTx any]() []badInput[TTx] {
 	var rows []badInput[TTx]
 	parse := func(name, text, field, code string) {
 		rows = append(rows, badInput[TTx]{"delivery/" + name, func(context.Context, *badBench[TTx]) error {
-			_, err := squidmesh.ParseDelivery([]byte(text))
+			_, err := driver.ParseDelivery([]byte(text))
 			return err
 		}, refusal{field: field, code: code}})
 	}
@@ -555,27 +557,27 @@ func badDeliveries[TTx any]() []badInput[TTx] {
 	parse("cron without trigger", `{"v":1,"kind":"cron","workflow":"parcel"}`, "delivery.trigger", "bad_name")
 	parse("signal", `{"v":1,"kind":"cron","workflow":"parcel","trigger":"nightly","signal_id":"a\nb"}`, "delivery.signal_id", "invalid_text")
 
-	perform := func(name, reason string, d squidmesh.Delivery) {
+	perform := func(name, reason string, d driver.Delivery) {
 		d.Version = 1
 		rows = append(rows, badInput[TTx]{"perform/" + name, func(ctx context.Context, b *badBench[TTx]) error {
 			outcome, err := b.Perform(ctx, d)
 			if err != nil {
 				return err
 			}
-			require.Equal(b.t, squidmesh.Drop, outcome.Kind)
+			require.Equal(b.t, flow.OutcomeDrop, outcome.Kind)
 			return &squidmesh.InputError{Field: "outcome", Code: outcome.Reason, Detail: outcome.Detail}
 		}, refusal{field: "outcome", code: reason}})
 	}
-	perform("nothing", squidmesh.OutcomeBadDelivery, squidmesh.Delivery{})
-	perform("unknown run", squidmesh.OutcomeUnknownRun, squidmesh.Delivery{Kind: squidmesh.DeliverStep, RunID: id, Step: "review", Attempt: 1})
-	perform("NUL in a step", squidmesh.OutcomeBadDelivery, squidmesh.Delivery{Kind: squidmesh.DeliverStep, RunID: id, Step: "a\x00", Attempt: 1})
-	perform("trigger by hand", squidmesh.OutcomeRefused, squidmesh.Delivery{Kind: squidmesh.DeliverCron, Workflow: "parcel", Trigger: "by_hand"})
-	perform("signal with NUL", squidmesh.OutcomeBadDelivery, squidmesh.Delivery{
-		Kind: squidmesh.DeliverCron, Workflow: "parcel", Trigger: "nightly", SignalID: "\x00",
+	perform("nothing", flow.DeliveryBad, driver.Delivery{})
+	perform("unknown run", flow.DeliveryUnknownRun, driver.Delivery{Kind: driver.DeliverStep, RunID: id, Step: "review", Attempt: 1})
+	perform("NUL in a step", flow.DeliveryBad, driver.Delivery{Kind: driver.DeliverStep, RunID: id, Step: "a\x00", Attempt: 1})
+	perform("trigger by hand", flow.DeliveryRefused, driver.Delivery{Kind: driver.DeliverCron, Workflow: "parcel", Trigger: "by_hand"})
+	perform("signal with NUL", flow.DeliveryBad, driver.Delivery{
+		Kind: driver.DeliverCron, Workflow: "parcel", Trigger: "nightly", SignalID: "\x00",
 	})
-	perform("window backwards", squidmesh.OutcomeBadDelivery, squidmesh.Delivery{
-		Kind: squidmesh.DeliverCron, Workflow: "parcel", Trigger: "nightly",
-		IntendedWindow: &squidmesh.Window{StartAt: time.Unix(2e9, 0), EndAt: time.Unix(1e9, 0)},
+	perform("window backwards", flow.DeliveryBad, driver.Delivery{
+		Kind: driver.DeliverCron, Workflow: "parcel", Trigger: "nightly",
+		IntendedWindow: &driver.Window{StartAt: time.Unix(2e9, 0), EndAt: time.Unix(1e9, 0)},
 	})
 	return rows
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -26,7 +28,7 @@ type cutting struct {
 	batches atomic.Int64
 }
 
-func (c *cutting) EnqueueBatch(ctx context.Context, tx pgx.Tx, batch squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+func (c *cutting) EnqueueBatch(ctx context.Context, tx pgx.Tx, batch driver.Batch) (driver.BatchMetadata, error) {
 	answer, err := c.Executor.EnqueueBatch(ctx, tx, batch)
 	if len(batch.Steps) > 1 && c.batches.Add(1) == 1 {
 		c.proxy.Arm(c.side)
@@ -72,7 +74,7 @@ func TestTick_ReadsBackABatchWhoseCommitIsCut(t *testing.T) {
 			ticking.Store = pgstore.New(pool, &pgstore.Options{Clock: func(at time.Time) time.Time { return at.Add(5 * time.Second) }})
 			ticking.Executor, ticking.ManualTick = executor, true
 			ticking.Observer = squidmesh.ObserverFunc(func(_ context.Context, o squidmesh.Observation) {
-				if o.Entry.Kind == squidmesh.AuditRedelivered {
+				if o.Entry.Kind == flow.AuditRedelivered {
 					told.Add(1)
 				}
 			})

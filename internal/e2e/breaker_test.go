@@ -19,6 +19,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -137,7 +138,7 @@ func TestBreaker_CostsLittleMoreThanItLasts(t *testing.T) {
 			require.EventuallyWithT(t, func(c *assert.CollectT) {
 				ex, err := p.ExplainRun(t.Context(), id)
 				require.NoError(c, err)
-				require.Equal(c, squidmesh.ReasonDeliveryRefused, ex.Code, ex.Sentence)
+				require.Equal(c, flow.ReasonDeliveryRefused, ex.Code, ex.Sentence)
 				require.Contains(c, ex.Sentence, "Step work is due, and its delivery did not get here: "+says+". It is tried again within ")
 			}, lasts, 20*time.Millisecond)
 			awaitStatus(t, p, id, squidmesh.RunCompleted)
@@ -147,7 +148,7 @@ func TestBreaker_CostsLittleMoreThanItLasts(t *testing.T) {
 			in, err := p.InspectRun(t.Context(), id, &squidmesh.InspectOptions{History: true})
 			require.NoError(t, err)
 			for _, e := range in.Audit {
-				require.NotEqual(t, squidmesh.AuditRedelivered, e.Kind, "it was the same job all the time")
+				require.NotEqual(t, flow.AuditRedelivered, e.Kind, "it was the same job all the time")
 			}
 		})
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // canaries are the secrets of a test, each used in one place, so that what leaks tells where.
@@ -94,7 +95,7 @@ func (e everyone) Observe(ctx context.Context, o squidmesh.Observation) {
 	e.Telemetry.Observe(ctx, o)
 }
 
-func (e everyone) ObserveFire(ctx context.Context, f squidmesh.Fire) {
+func (e everyone) ObserveFire(ctx context.Context, f flow.Fire) {
 	_ = json.NewEncoder(e.told).Encode(f)
 	e.Telemetry.ObserveFire(ctx, f)
 }
@@ -145,7 +146,7 @@ func leaked(t *testing.T, config *squidmesh.Config[pgx.Tx]) (rows, outside []str
 	require.NoError(t, err)
 	require.JSONEq(t, `{"secret":"canary-payload"}`, string(in.Run.Payload))
 	require.JSONEq(t, `{"token":"canary-tx_output"}`, string(in.Steps[1].Output))
-	require.Equal(t, squidmesh.StepCompleted, in.Steps[0].Undo.Status)
+	require.Equal(t, flow.StepCompleted, in.Steps[0].Undo.Status)
 
 	require.Eventually(t, func() bool { return strings.Contains(fmt.Sprint(spans.GetSpans()), "run leaky") }, time.Minute, time.Millisecond)
 	var metrics metricdata.ResourceMetrics

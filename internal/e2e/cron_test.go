@@ -16,6 +16,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -96,17 +98,17 @@ func (s *seconds) trigger() squidmesh.TriggerInspection {
 func (s *seconds) requireEachOnce() {
 	s.Helper()
 	require.NoError(s, s.desk.PauseTrigger(s.Context(), "second", "each", squidmesh.TriggerParams{}))
-	var fires []squidmesh.Fire
+	var fires []flow.Fire
 	require.Eventually(s, func() bool {
 		fires = s.trigger().Fires
-		return !slices.ContainsFunc(fires, func(f squidmesh.Fire) bool {
-			return f.State == squidmesh.FirePending || f.RunStatus != "" && !f.RunStatus.Terminal()
+		return !slices.ContainsFunc(fires, func(f flow.Fire) bool {
+			return f.State == flow.FirePending || f.RunStatus != "" && !f.RunStatus.Terminal()
 		})
 	}, 2*time.Minute, 20*time.Millisecond)
 	want := map[time.Time]squidmesh.RunID{}
 	for i, f := range fires {
 		require.Equal(s, s.from.Add(time.Duration(i)*time.Second), f.WindowAt)
-		require.Equal(s, squidmesh.FireStarted, f.State, f.Reason)
+		require.Equal(s, flow.FireStarted, f.State, f.Reason)
 		require.Equal(s, squidmesh.RunCompleted, f.RunStatus)
 		want[f.WindowAt] = f.RunID
 	}
@@ -139,7 +141,7 @@ func TestCron_SeveralProcessesFireEachWindowOnce(t *testing.T) {
 
 // dying is a process that kills itself at one moment in the life of a window.
 type dying struct {
-	squidmesh.Store[pgx.Tx]
+	driver.Store[pgx.Tx]
 	at string
 }
 
@@ -158,24 +160,24 @@ func (d dying) pass(moment string) {
 	}
 }
 
-func (d dying) SaveCron(ctx context.Context, tx pgx.Tx, change squidmesh.CronChange) ([]squidmesh.Fire, error) {
+func (d dying) SaveCron(ctx context.Context, tx pgx.Tx, change driver.CronChange) ([]flow.Fire, error) {
 	fires, err := d.Store.SaveCron(ctx, tx, change)
 	if len(change.Fires) > 0 && err == nil {
-		d.pass(map[squidmesh.FireState]string{squidmesh.FirePending: beforeFire, squidmesh.FireStarted: beforeRun}[change.Fires[0].State])
+		d.pass(map[flow.FireState]string{flow.FirePending: beforeFire, flow.FireStarted: beforeRun}[change.Fires[0].State])
 	}
 	return fires, err
 }
 
 func (dying) Observe(context.Context, squidmesh.Observation) {}
 
-func (d dying) ObserveFire(_ context.Context, f squidmesh.Fire) {
-	d.pass(map[squidmesh.FireState]string{squidmesh.FirePending: afterFire, squidmesh.FireStarted: afterRun}[f.State])
+func (d dying) ObserveFire(_ context.Context, f flow.Fire) {
+	d.pass(map[flow.FireState]string{flow.FirePending: afterFire, flow.FireStarted: afterRun}[f.State])
 }
 
 // A process dies with a window half fired. Another one starts the window's run, once, and goes on with the next windows.
 func TestCron_ProcessDiesWithAWindow(t *testing.T) {
-	for moment, left := range map[string]squidmesh.FireState{
-		beforeFire: "", afterFire: squidmesh.FirePending, beforeRun: squidmesh.FirePending, afterRun: squidmesh.FireStarted,
+	for moment, left := range map[string]flow.FireState{
+		beforeFire: "", afterFire: flow.FirePending, beforeRun: flow.FirePending, afterRun: flow.FireStarted,
 	} {
 		t.Run(moment, func(t *testing.T) {
 			if os.Getenv(childEnv) == t.Name() {
@@ -191,7 +193,7 @@ func TestCron_ProcessDiesWithAWindow(t *testing.T) {
 			s := newSeconds(t)
 			dieAsChild(t, dbtest.Schema(s.pool))
 			fires := s.trigger().Fires
-			require.Equal(t, left != "", slices.ContainsFunc(fires, func(f squidmesh.Fire) bool { return f.State == left }), fires)
+			require.Equal(t, left != "", slices.ContainsFunc(fires, func(f flow.Fire) bool { return f.State == left }), fires)
 			s.start()
 			s.await(s.from.Add(2 * time.Second))
 			s.requireEachOnce()

@@ -12,6 +12,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -62,9 +64,9 @@ func (c *commits) called(step string) {
 
 func (c *commits) perform(run squidmesh.RunID, step string, attempt int) {
 	c.Helper()
-	outcome, err := c.Perform(c.Context(), squidmesh.StepJob{RunID: run, Step: step, Attempt: attempt}.Delivery())
+	outcome, err := c.Perform(c.Context(), driver.StepJob{RunID: run, Step: step, Attempt: attempt}.Delivery())
 	require.NoError(c, err)
-	require.Equal(c, squidmesh.Done, outcome.Kind)
+	require.Equal(c, flow.OutcomeDone, outcome.Kind)
 }
 
 // A connection breaks at a COMMIT, before the server has it or before its answer comes back. Nobody can tell which, so its fate is read
@@ -124,7 +126,7 @@ func TestPerform_ThatCannotBeRecordedIsNotDone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = c.direct.Exec(t.Context(), "alter table squidmesh_event rename to squidmesh_event_away")
 	require.NoError(t, err)
-	_, err = c.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "func", Attempt: 1}.Delivery())
+	_, err = c.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "func", Attempt: 1}.Delivery())
 	require.ErrorContains(t, err, "42P01")
 	require.Empty(t, c.calls, "nothing was claimed")
 

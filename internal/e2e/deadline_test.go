@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func TestDeadlines_Postgres(t *testing.T) {
@@ -59,16 +60,16 @@ func runDeadlines[TTx any](t *testing.T, p program[TTx]) {
 		require.NoError(t, err)
 		return run.ID
 	}
-	inspect := func(id squidmesh.RunID) (steps map[string]squidmesh.StepInspection, kinds map[squidmesh.AuditKind]int) {
+	inspect := func(id squidmesh.RunID) (steps map[string]squidmesh.StepInspection, kinds map[flow.AuditKind]int) {
 		in, err := p.InspectRun(t.Context(), id, &squidmesh.InspectOptions{History: true})
 		require.NoError(t, err)
-		steps, kinds = map[string]squidmesh.StepInspection{}, map[squidmesh.AuditKind]int{}
+		steps, kinds = map[string]squidmesh.StepInspection{}, map[flow.AuditKind]int{}
 		for _, st := range in.Steps {
 			steps[st.Name] = st
 		}
 		for _, e := range in.Audit {
 			kinds[e.Kind]++
-			if e.Kind == squidmesh.AuditExpired {
+			if e.Kind == flow.AuditExpired {
 				require.False(t, e.At.Before(steps[e.Name].Do.StartedAt.Add(50*time.Millisecond)), "%s expired early", e.Name)
 			}
 		}
@@ -80,10 +81,10 @@ func runDeadlines[TTx any](t *testing.T, p program[TTx]) {
 	steps, kinds := inspect(asked)
 	require.Equal(t, "failed", steps["gate"].Status)
 	require.Equal(t, squidmesh.CodeDecisionExpired, steps["gate"].Error.Code)
-	require.Equal(t, squidmesh.StepCompleted, steps["first"].Undo.Status)
+	require.Equal(t, flow.StepCompleted, steps["first"].Undo.Status)
 	require.Equal(t, "skipped", steps["last"].Status)
-	require.Equal(t, 1, kinds[squidmesh.AuditExpired])
-	require.Equal(t, 1, kinds[squidmesh.AuditUndone])
+	require.Equal(t, 1, kinds[flow.AuditExpired])
+	require.Equal(t, 1, kinds[flow.AuditUndone])
 
 	require.Eventually(t, func() bool {
 		_, err := p.ApproveRun(t.Context(), reminded, squidmesh.Decision{Actor: "ann", Step: "patient"})
@@ -94,5 +95,5 @@ func runDeadlines[TTx any](t *testing.T, p program[TTx]) {
 	require.JSONEq(t, `{"gate":"decision_expired"}`, string(steps["remind"].Output))
 	require.JSONEq(t, `{"review":"decision_expired"}`, string(steps["again"].Output))
 	require.Equal(t, "completed", steps["patient"].Status)
-	require.Equal(t, 2, kinds[squidmesh.AuditExpired])
+	require.Equal(t, 2, kinds[flow.AuditExpired])
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // latin1 is a pool on a database that lacks most characters.
@@ -87,7 +88,7 @@ func TestDatabaseThatLacksCharacters(t *testing.T) {
 		run := startNamed(t, p, name)
 		require.Eventually(t, func() bool {
 			ex, err := p.ExplainRun(t.Context(), run)
-			return err == nil && ex.Code == squidmesh.ReasonCompensationFailed
+			return err == nil && ex.Code == flow.ReasonCompensationFailed
 		}, time.Minute, 10*time.Millisecond)
 		_, err := p.AcceptUndo(t.Context(), run, squidmesh.Decision{Actor: "ann"})
 		require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // listening is a queue that notes how it was called, and what of one step.
@@ -18,12 +19,12 @@ type listening struct {
 	calls *[]string
 }
 
-func (l listening) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (l listening) EnqueueStep(ctx context.Context, tx *sql.Tx, job driver.StepJob) (driver.JobMetadata, error) {
 	*l.calls = append(*l.calls, fmt.Sprintf("step %s #%d on %s at %d", job.Step, job.Attempt, job.Queue, job.Priority))
 	return l.noQueue.EnqueueStep(ctx, tx, job)
 }
 
-func (l listening) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (l listening) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	*l.calls = append(*l.calls, fmt.Sprintf("%d steps", len(jobs)))
 	return l.noQueue.EnqueueSteps(ctx, tx, jobs)
 }
@@ -31,9 +32,9 @@ func (l listening) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmes
 // taking is one that takes everything at once.
 type taking struct{ listening }
 
-func (t taking) EnqueueBatch(_ context.Context, _ *sql.Tx, batch squidmesh.Batch) (squidmesh.BatchMetadata, error) {
+func (t taking) EnqueueBatch(_ context.Context, _ *sql.Tx, batch driver.Batch) (driver.BatchMetadata, error) {
 	*t.calls = append(*t.calls, fmt.Sprintf("batch of %d steps", len(batch.Steps)))
-	return squidmesh.BatchMetadata{Steps: make([]squidmesh.Metadata, len(batch.Steps))}, nil
+	return driver.BatchMetadata{Steps: make([]driver.JobMetadata, len(batch.Steps))}, nil
 }
 
 // One step goes through EnqueueStep, several through EnqueueSteps, and none through neither; all go through EnqueueBatch where there is
@@ -44,7 +45,7 @@ func TestEnqueue_GoesThroughTheRightMethod(t *testing.T) {
 	gate := squidmesh.Workflow{Name: "gate", Triggers: byHand, Steps: []squidmesh.Step{{Name: "gate", Do: squidmesh.Pause()}}}
 	urgent := note()
 	urgent.Steps[0].Queue, urgent.Steps[0].Priority = "urgent", 3
-	calls := func(executor squidmesh.Executor[*sql.Tx], calls *[]string) []string {
+	calls := func(executor driver.Executor[*sql.Tx], calls *[]string) []string {
 		rt, err := squidmesh.New(&squidmesh.Config[*sql.Tx]{
 			Store: dbtest.SQLite(t, nil), Executor: executor, Workflows: []squidmesh.Workflow{urgent, fork(), gate},
 		})

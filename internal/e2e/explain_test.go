@@ -13,6 +13,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -30,7 +32,7 @@ func requireExplained(t *testing.T, p program[pgx.Tx], id squidmesh.RunID, code 
 	require.Equal(t, sentence, ex.Sentence)
 	require.Equal(t, squidmesh.RunPending, ex.Status)
 	require.Equal(t, []squidmesh.Reason{ex.Reason}, ex.Steps)
-	require.Equal(t, []squidmesh.RunAction{squidmesh.ActionCancel}, ex.Actions)
+	require.Equal(t, []flow.Command{flow.CommandCancel}, ex.Commands)
 	require.Len(t, ex.Evidence.Steps, 1)
 	return ex
 }
@@ -52,15 +54,15 @@ func TestExplainRun_WhoseQueueIsPaused(t *testing.T) {
 	<-events // now it fetches no more
 
 	id := startNamed(t, p, "note")
-	ex := requireExplained(t, p, id, squidmesh.ReasonQueuePaused, "Step note is due and queue squidmesh is paused.")
+	ex := requireExplained(t, p, id, flow.ReasonQueuePaused, "Step note is due and queue squidmesh is paused.")
 	job := ex.Evidence.Jobs[ex.Evidence.Steps[0].JobID]
-	require.Equal(t, squidmesh.JobState{State: "available", Queue: "squidmesh", Deliverable: true, Paused: true}, job)
+	require.Equal(t, flow.JobState{State: "available", Queue: "squidmesh", Deliverable: true, Paused: true}, job)
 
 	require.NoError(t, p.client.QueueResume(t.Context(), "squidmesh", nil))
 	awaitStatus(t, p, id, squidmesh.RunCompleted)
 	ex, err := p.ExplainRun(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.ReasonCompleted, ex.Code)
+	require.Equal(t, flow.ReasonCompleted, ex.Code)
 }
 
 func TestExplainRun_WhoseQueueNobodyWorks(t *testing.T) {
@@ -68,17 +70,17 @@ func TestExplainRun_WhoseQueueNobodyWorks(t *testing.T) {
 
 	p, _ := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{quiet()}})
 	id := startNamed(t, p, "quiet")
-	requireExplained(t, p, id, squidmesh.ReasonQueuedNoWorker, "Step work is due and waits in queue quiet, which no process works.")
+	requireExplained(t, p, id, flow.ReasonQueuedNoWorker, "Step work is due and waits in queue quiet, which no process works.")
 
 	p.stop(t)
-	requireExplained(t, p, id, squidmesh.ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it.")
+	requireExplained(t, p, id, flow.ReasonQueuedNoWorker, "Step work is due, and no process is there to execute it.")
 }
 
 // A process that cannot ask the queue, as one without a River client, explains what the rows tell.
 func TestExplainRun_WhoseQueueCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.Postgres(t, dbtest.River)
-	config := func(ex squidmesh.Executor[pgx.Tx]) *squidmesh.Config[pgx.Tx] {
+	config := func(ex driver.Executor[pgx.Tx]) *squidmesh.Config[pgx.Tx] {
 		return &squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: ex, Workflows: []squidmesh.Workflow{quiet()}}
 	}
 	id := startWithoutWorking(t, config(nil), riverpgxv5.New(pool))
@@ -86,7 +88,7 @@ func TestExplainRun_WhoseQueueCannotBeAsked(t *testing.T) {
 	require.NoError(t, err)
 	ex, err := rt.ExplainRun(t.Context(), id)
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.ReasonQueuedNoWorker, ex.Code)
+	require.Equal(t, flow.ReasonQueuedNoWorker, ex.Code)
 	require.Equal(t, "work", ex.Step)
 }
 
@@ -103,7 +105,7 @@ func TestExplainRun_WhoseJobWasDiscarded(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, tag.RowsAffected())
 	const discarded = "Step work is due and will not be delivered: its job is discarded. The next tick of a worker sends another."
-	ex := requireExplained(t, p, id, squidmesh.ReasonJobDiscarded, discarded)
+	ex := requireExplained(t, p, id, flow.ReasonJobDiscarded, discarded)
 	lost := ex.Evidence.Steps[0].JobID
 
 	require.Eventually(t, func() bool { // a second after it was due
@@ -111,9 +113,9 @@ func TestExplainRun_WhoseJobWasDiscarded(t *testing.T) {
 			return false
 		}
 		ex, err := p.ExplainRun(t.Context(), id)
-		return err == nil && ex.Code != squidmesh.ReasonJobDiscarded
+		return err == nil && ex.Code != flow.ReasonJobDiscarded
 	}, time.Minute, 50*time.Millisecond)
-	ex = requireExplained(t, p, id, squidmesh.ReasonQueuedNoWorker, "Step work is due and waits in queue quiet, which no process works.")
+	ex = requireExplained(t, p, id, flow.ReasonQueuedNoWorker, "Step work is due and waits in queue quiet, which no process works.")
 	require.NotEqual(t, lost, ex.Evidence.Steps[0].JobID)
 }
 
@@ -146,11 +148,11 @@ func TestExplainRun_BehindOthers(t *testing.T) {
 
 	ex, err := p.ExplainRun(t.Context(), ids[0])
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.ReasonRunning, ex.Code)
+	require.Equal(t, flow.ReasonRunning, ex.Code)
 	require.Len(t, ex.Evidence.Workers, 1)
-	requireExplained(t, p, ids[workers], squidmesh.ReasonQueued, "Step work is due and waits in queue squidmesh for a worker.")
-	requireExplained(t, p, ids[workers+1], squidmesh.ReasonQueuedBehind, "Step work is due and waits in queue squidmesh behind another one.")
-	requireExplained(t, p, ids[workers+2], squidmesh.ReasonQueuedBehind, "Step work is due and waits in queue squidmesh behind 2 others.")
+	requireExplained(t, p, ids[workers], flow.ReasonQueued, "Step work is due and waits in queue squidmesh for a worker.")
+	requireExplained(t, p, ids[workers+1], flow.ReasonQueuedBehind, "Step work is due and waits in queue squidmesh behind another one.")
+	requireExplained(t, p, ids[workers+2], flow.ReasonQueuedBehind, "Step work is due and waits in queue squidmesh behind 2 others.")
 
 	close(release)
 	for _, id := range ids {
@@ -174,11 +176,11 @@ func TestExplainRun_WhoseFunctionIsGone(t *testing.T) {
 	}, riverpgxv5.New(pool))
 
 	p := deploy(squidmesh.Step{Name: "invoice", Do: nothing()})
-	requireExplained(t, p, id, squidmesh.ReasonFunctionUnknown, "Step charge is due, and no living process has the function sale/charge.")
+	requireExplained(t, p, id, flow.ReasonFunctionUnknown, "Step charge is due, and no living process has the function sale/charge.")
 	p.stop(t)
 
 	p = deploy(squidmesh.Step{Name: "charge", Do: squidmesh.EffectTx(func(context.Context, pgx.Tx, struct{}) error { return nil })})
-	requireExplained(t, p, id, squidmesh.ReasonFunctionIncompatible,
+	requireExplained(t, p, id, flow.ReasonFunctionIncompatible,
 		"Step charge is due, and the function sale/charge does not fit the run any more: it is func_tx and was func (on till).")
 	p.stop(t)
 

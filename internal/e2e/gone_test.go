@@ -15,6 +15,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -188,10 +189,10 @@ func requireSentAgain[TTx any](t *testing.T, p program[TTx], run squidmesh.RunID
 	require.Equal(t, squidmesh.RunCompleted, ended.Status)
 	in, err := p.InspectRun(t.Context(), run, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
-	var kinds []squidmesh.AuditKind
+	var kinds []flow.AuditKind
 	for _, entry := range in.Audit {
 		kinds = append(kinds, entry.Kind)
 	}
-	require.Equal(t, []squidmesh.AuditKind{squidmesh.AuditStarted, squidmesh.AuditRedelivered, squidmesh.AuditSucceeded}, kinds)
+	require.Equal(t, []flow.AuditKind{flow.AuditStarted, flow.AuditRedelivered, flow.AuditSucceeded}, kinds)
 	require.Equal(t, 1, in.Steps[0].Do.Attempt)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -28,7 +30,7 @@ func TestPerform_HeldRunsLeaveConnectionsToOthers(t *testing.T) {
 	require.NoError(t, rt.Start(t.Context()))
 	t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
 	perform := func(id squidmesh.RunID) error {
-		_, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: id, Step: "only", Attempt: 1}.Delivery())
+		_, err := rt.Perform(t.Context(), driver.StepJob{RunID: id, Step: "only", Attempt: 1}.Delivery())
 		return err
 	}
 	start := func() squidmesh.RunID {
@@ -58,7 +60,7 @@ func TestPerform_HeldRunsLeaveConnectionsToOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Runs, held+5)
 
-	outcome, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: squidmesh.RunID{1}, Step: "only", Attempt: 1}.Delivery())
+	outcome, err := rt.Perform(t.Context(), driver.StepJob{RunID: squidmesh.RunID{1}, Step: "only", Attempt: 1}.Delivery())
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.Drop, outcome.Kind)
+	require.Equal(t, flow.OutcomeDrop, outcome.Kind)
 }

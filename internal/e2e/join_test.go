@@ -15,6 +15,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -108,7 +109,7 @@ func (j *join) run(ctx context.Context) error {
 	var group errgroup.Group
 	for i := range j.siblings {
 		group.Go(func() error {
-			_, err := j.runtimes[i%2].Perform(ctx, squidmesh.StepJob{RunID: run.ID, Step: fmt.Sprintf("s%d", i), Attempt: 1}.Delivery())
+			_, err := j.runtimes[i%2].Perform(ctx, driver.StepJob{RunID: run.ID, Step: fmt.Sprintf("s%d", i), Attempt: 1}.Delivery())
 			return err
 		})
 	}
@@ -128,22 +129,22 @@ func (j *join) run(ctx context.Context) error {
 // noQueue is an executor whose jobs nobody delivers.
 type noQueue[TTx any] struct{}
 
-func (noQueue[TTx]) EnqueueStep(_ context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
-	return squidmesh.Metadata{JobID: "none", Queue: job.Queue}, nil
+func (noQueue[TTx]) EnqueueStep(_ context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
+	return driver.JobMetadata{JobID: "none", Queue: job.Queue}, nil
 }
 
-func (noQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
-	all := make([]squidmesh.Metadata, len(jobs))
+func (noQueue[TTx]) EnqueueSteps(_ context.Context, _ TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
+	all := make([]driver.JobMetadata, len(jobs))
 	for i, job := range jobs {
-		all[i] = squidmesh.Metadata{JobID: "none", Queue: job.Queue}
+		all[i] = driver.JobMetadata{JobID: "none", Queue: job.Queue}
 	}
 	return all, nil
 }
 
-func (noQueue[TTx]) EnqueueCompensation(context.Context, TTx, squidmesh.CompensationJob) (squidmesh.Metadata, error) {
-	return squidmesh.Metadata{JobID: "none"}, nil
+func (noQueue[TTx]) EnqueueCompensation(context.Context, TTx, driver.CompensationJob) (driver.JobMetadata, error) {
+	return driver.JobMetadata{JobID: "none"}, nil
 }
 
-func (noQueue[TTx]) EnqueueCron(context.Context, TTx, squidmesh.CronJob) (squidmesh.Metadata, error) {
-	return squidmesh.Metadata{JobID: "none"}, nil
+func (noQueue[TTx]) EnqueueCron(context.Context, TTx, driver.CronJob) (driver.JobMetadata, error) {
+	return driver.JobMetadata{JobID: "none"}, nil
 }

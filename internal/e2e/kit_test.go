@@ -11,6 +11,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
@@ -20,7 +21,7 @@ func TestKit_Postgres(t *testing.T) {
 	t.Parallel()
 
 	crashOnStore(t,
-		func(t testing.TB, clock func(time.Time) time.Time) squidmesh.Store[pgx.Tx] {
+		func(t testing.TB, clock func(time.Time) time.Time) driver.Store[pgx.Tx] {
 			return pgstore.New(dbtest.Postgres(t), &pgstore.Options{Clock: clock})
 		},
 		func(ctx context.Context, tx pgx.Tx, statement string) error {
@@ -37,7 +38,7 @@ func TestKit_SQLite(t *testing.T) {
 	t.Parallel()
 
 	crashOnStore(t,
-		func(t testing.TB, clock func(time.Time) time.Time) squidmesh.Store[*sql.Tx] {
+		func(t testing.TB, clock func(time.Time) time.Time) driver.Store[*sql.Tx] {
 			return dbtest.SQLite(t, &sqlitestore.Options{Clock: clock})
 		},
 		func(ctx context.Context, tx *sql.Tx, statement string) error {
@@ -52,7 +53,7 @@ func TestKit_SQLite(t *testing.T) {
 
 // crashOnStore crashes a saga everywhere on a real database: its steps write to a table of the program's own.
 func crashOnStore[TTx any](
-	t *testing.T, open func(testing.TB, func(time.Time) time.Time) squidmesh.Store[TTx],
+	t *testing.T, open func(testing.TB, func(time.Time) time.Time) driver.Store[TTx],
 	exec func(context.Context, TTx, string) error, count func(context.Context, TTx, string) (int, error),
 ) {
 	t.Helper()
@@ -75,7 +76,7 @@ func crashOnStore[TTx any](
 	squidmeshtest.CrashEverywhere(t, func(t testing.TB) (*squidmeshtest.Kit[TTx], func() any) {
 		kit := squidmeshtest.NewOn(t, squidmeshtest.Options[TTx]{
 			Config: squidmesh.Config[TTx]{Workflows: []squidmesh.Workflow{booking}},
-			Open:   func(clock func(time.Time) time.Time) squidmesh.Store[TTx] { return open(t, clock) },
+			Open:   func(clock func(time.Time) time.Time) driver.Store[TTx] { return open(t, clock) },
 		})
 		kit.InTx(func(ctx context.Context, tx TTx) error { return exec(ctx, tx, "create table seat (what text)") })
 		return kit, func() any {

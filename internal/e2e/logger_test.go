@@ -14,6 +14,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // What a step logs, by its own function or as a Log step, says which attempt of which run it was.
@@ -35,7 +36,7 @@ func TestLogger_HasTheAttemptOnEachLine(t *testing.T) {
 	require.NoError(t, rt.Start(t.Context()))
 	run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "talk"})
 	require.NoError(t, err)
-	_, err = rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "speak", Attempt: 1}.Delivery())
+	_, err = rt.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "speak", Attempt: 1}.Delivery())
 	require.NoError(t, err)
 	require.NoError(t, rt.Stop(t.Context())) // nobody writes any more
 
@@ -61,14 +62,14 @@ type sullen struct {
 	refuse atomic.Bool
 }
 
-func (s *sullen) EnqueueStep(ctx context.Context, tx *sql.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (s *sullen) EnqueueStep(ctx context.Context, tx *sql.Tx, job driver.StepJob) (driver.JobMetadata, error) {
 	if s.refuse.Load() {
-		return squidmesh.Metadata{}, errQueue
+		return driver.JobMetadata{}, errQueue
 	}
 	return s.noQueue.EnqueueStep(ctx, tx, job)
 }
 
-func (s *sullen) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (s *sullen) EnqueueSteps(ctx context.Context, tx *sql.Tx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	if s.refuse.Load() {
 		return nil, errQueue
 	}
@@ -108,7 +109,7 @@ func TestLogger_HasALineForEachTroubleOfATick(t *testing.T) {
 	queue.refuse.Store(true)
 	waiting := map[string]bool{}
 	for _, id := range runs {
-		_, err = rt.Perform(t.Context(), squidmesh.StepJob{RunID: id, Step: "one", Attempt: 1}.Delivery())
+		_, err = rt.Perform(t.Context(), driver.StepJob{RunID: id, Step: "one", Attempt: 1}.Delivery())
 		require.NoError(t, err)
 		waiting[id.String()] = true
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // A deploy that gives the program another queue leaves deliveries in the old one, which nobody works any more. They are sent through the new
@@ -59,7 +60,7 @@ func TestQueue_ThatNobodyUsesAnyMoreIsLeft(t *testing.T) {
 
 	report, err := deskOn(t, pool, config("orders")).CheckDeploy(t.Context(), nil)
 	require.NoError(t, err)
-	require.Equal(t, 4, report.Counts[squidmesh.OutlookContinues])
+	require.Equal(t, 4, report.Counts[flow.ProspectContinues])
 	require.Contains(t, report.String(), "deliveries stand in queue squidmesh, which this program does not use: work it until it is empty")
 
 	began := time.Now()

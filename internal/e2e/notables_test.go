@@ -15,6 +15,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -49,7 +50,7 @@ func TestNoTables_SQLite(t *testing.T) {
 }
 
 // looking is a runtime whose River looks for its tables in a schema.
-func looking[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riverdriver.Driver[TTx], schema string) *squidmesh.Runtime[TTx] {
+func looking[TTx any](t *testing.T, store driver.Store[TTx], driver riverdriver.Driver[TTx], schema string) *squidmesh.Runtime[TTx] {
 	t.Helper()
 	client, err := river.NewClient(driver, &river.Config{Schema: schema})
 	require.NoError(t, err)
@@ -60,7 +61,7 @@ func looking[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riverdriv
 	return rt
 }
 
-func requireNoTables[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riverdriver.Driver[TTx], schema, says string) {
+func requireNoTables[TTx any](t *testing.T, store driver.Store[TTx], driver riverdriver.Driver[TTx], schema, says string) {
 	t.Helper()
 	rt := looking(t, store, driver, schema)
 	err := rt.Start(t.Context())
@@ -75,7 +76,7 @@ func requireNoTables[TTx any](t *testing.T, store squidmesh.Store[TTx], driver r
 	require.ErrorContains(t, err, says)
 }
 
-func requireTables[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riverdriver.Driver[TTx], schema string) {
+func requireTables[TTx any](t *testing.T, store driver.Store[TTx], driver riverdriver.Driver[TTx], schema string) {
 	t.Helper()
 	rt := looking(t, store, driver, schema)
 	require.NoError(t, rt.Start(t.Context()))

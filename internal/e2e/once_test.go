@@ -12,6 +12,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -39,8 +41,8 @@ func TestPerform_OneOfManyDeliveriesExecutes(t *testing.T) {
 		var group errgroup.Group
 		for i := range deliveries {
 			group.Go(func() error {
-				outcome, err := runtimes[i%2].Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "act", Attempt: 1}.Delivery())
-				if outcome.Kind != squidmesh.Done {
+				outcome, err := runtimes[i%2].Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "act", Attempt: 1}.Delivery())
+				if outcome.Kind != flow.OutcomeDone {
 					t.Errorf("delivery %d is answered with %+v", i, outcome)
 				}
 				return err
@@ -76,7 +78,7 @@ func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
 	}
 	run, err := runtimes[0].StartRun(t.Context(), squidmesh.StartParams{Workflow: "gates"})
 	require.NoError(t, err)
-	_, err = runtimes[0].Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: "first", Attempt: 1}.Delivery())
+	_, err = runtimes[0].Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: "first", Attempt: 1}.Delivery())
 	require.NoError(t, err)
 	_, err = runtimes[1].UnblockRun(t.Context(), run.ID, squidmesh.Decision{Actor: "ann"})
 	require.NoError(t, err)
@@ -86,7 +88,7 @@ func TestUnblock_AfterAnotherProcessDidIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	decided := 0
 	for _, entry := range in.Audit {
-		if entry.Kind == squidmesh.AuditUnblocked {
+		if entry.Kind == flow.AuditUnblocked {
 			decided++
 		}
 	}

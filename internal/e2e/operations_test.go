@@ -21,6 +21,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -36,11 +38,11 @@ func fork() squidmesh.Workflow {
 }
 
 // refusing inserts all jobs and says then that it could not, as a queue does whose last insert fails.
-type refusing[TTx any] struct{ squidmesh.Executor[TTx] }
+type refusing[TTx any] struct{ driver.Executor[TTx] }
 
 var errQueue = errors.New("queue is full")
 
-func (r refusing[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (r refusing[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	if _, err := r.Executor.EnqueueSteps(ctx, tx, jobs); err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func TestObserver_HearsOfJobs(t *testing.T) {
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return len(observed.of(run.ID)) > 0 }, time.Minute, time.Millisecond)
 		started := observed.of(run.ID)[0]
-		require.Equal(t, squidmesh.AuditStarted, started.Entry.Kind)
+		require.Equal(t, flow.AuditStarted, started.Entry.Kind)
 		require.Equal(t, 1, started.Entry.Seq)
 		require.Len(t, started.Jobs, 1)
 		job := started.Jobs[0]
@@ -352,13 +354,13 @@ func TestProgram_InASchemaThatIsOnNoSearchPath(t *testing.T) {
 	awaitStatus(t, p, again.ID, squidmesh.RunCancelled)
 
 	// Each drawing of the run names its steps and their statuses.
-	steps := make([]squidmesh.StepState, 0, len(in.Steps))
+	steps := make([]flow.StepState, 0, len(in.Steps))
 	for _, st := range in.Steps {
 		if st.Do != nil {
 			steps = append(steps, *st.Do)
 		}
 	}
-	for _, drawing := range []string{squidmesh.MermaidRun(in.Spec, in.Run, steps), squidmesh.DOTRun(in.Spec, in.Run, steps)} {
+	for _, drawing := range []string{flow.MermaidRun(in.Spec, in.Run, steps), flow.DOTRun(in.Spec, in.Run, steps)} {
 		require.True(t, strings.Contains(drawing, "book") && strings.Contains(drawing, "completed"), drawing)
 	}
 }

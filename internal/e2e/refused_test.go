@@ -15,6 +15,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
@@ -62,7 +64,7 @@ func TestRefusedStartTx_IsTheCallersToRollBack(t *testing.T) {
 // forgetful is a queue that says nothing of the last of several jobs.
 type forgetful[TTx any] struct{ noQueue[TTx] }
 
-func (f forgetful[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
+func (f forgetful[TTx]) EnqueueSteps(ctx context.Context, tx TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	return f.noQueue.EnqueueSteps(ctx, tx, jobs[1:])
 }
 
@@ -84,8 +86,8 @@ func TestExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
 // curt is a queue that takes everything at once and says nothing of it.
 type curt struct{ noQueue[*sql.Tx] }
 
-func (curt) EnqueueBatch(context.Context, *sql.Tx, squidmesh.Batch) (squidmesh.BatchMetadata, error) {
-	return squidmesh.BatchMetadata{}, nil
+func (curt) EnqueueBatch(context.Context, *sql.Tx, driver.Batch) (driver.BatchMetadata, error) {
+	return driver.BatchMetadata{}, nil
 }
 
 func TestBatchExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
@@ -117,7 +119,7 @@ func TestBatchExecutorThatAnswersTooLittle_IsRefused(t *testing.T) {
 // panicking is a queue with a mistake in it.
 type panicking[TTx any] struct{ noQueue[TTx] }
 
-func (panicking[TTx]) EnqueueStep(context.Context, TTx, squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (panicking[TTx]) EnqueueStep(context.Context, TTx, driver.StepJob) (driver.JobMetadata, error) {
 	panic("no such queue")
 }
 
@@ -144,11 +146,11 @@ type bewildered[TTx any] struct {
 	woken chan struct{} // has room for one
 }
 
-func (bewildered[TTx]) ProbeJobs(context.Context, TTx, time.Time, []string) (map[string]squidmesh.JobState, error) {
+func (bewildered[TTx]) ProbeJobs(context.Context, TTx, time.Time, []string) (map[string]flow.JobState, error) {
 	panic("no such job")
 }
 
-func (b bewildered[TTx]) Wake(context.Context, squidmesh.NotifyFunc, []string) error {
+func (b bewildered[TTx]) Wake(context.Context, driver.NotifyFunc, []string) error {
 	select {
 	case b.woken <- struct{}{}:
 	default: // one more wake-up than the test waits for
@@ -201,10 +203,10 @@ type breaking struct {
 	broken atomic.Bool
 }
 
-func (b *breaking) EnqueueStep(ctx context.Context, tx pgx.Tx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+func (b *breaking) EnqueueStep(ctx context.Context, tx pgx.Tx, job driver.StepJob) (driver.JobMetadata, error) {
 	if b.broken.Load() {
 		_, err := tx.Exec(ctx, "select 1/0")
-		return squidmesh.Metadata{}, errors.Join(errQueue, err)
+		return driver.JobMetadata{}, errors.Join(errQueue, err)
 	}
 	return b.noQueue.EnqueueStep(ctx, tx, job)
 }
@@ -241,7 +243,7 @@ func TestStep_WhoseSuccessorsJobBreaksTheTransactionIsKept(t *testing.T) {
 			run, err := rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "two"})
 			require.NoError(t, err)
 			deliver := func(step string) *squidmesh.Inspection {
-				_, err := rt.Perform(t.Context(), squidmesh.StepJob{RunID: run.ID, Step: step, Attempt: 1}.Delivery())
+				_, err := rt.Perform(t.Context(), driver.StepJob{RunID: run.ID, Step: step, Attempt: 1}.Delivery())
 				require.NoError(t, err)
 				in, err := rt.InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
 				require.NoError(t, err)

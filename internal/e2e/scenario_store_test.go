@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
@@ -18,7 +18,7 @@ import (
 func TestScenarios_Postgres(t *testing.T) {
 	t.Parallel()
 
-	runOnStore(t, "postgres", func(t testing.TB, clock func(time.Time) time.Time) squidmesh.Store[pgx.Tx] {
+	runOnStore(t, "postgres", func(t testing.TB, clock func(time.Time) time.Time) driver.Store[pgx.Tx] {
 		return pgstore.New(dbtest.Postgres(t), &pgstore.Options{Clock: clock})
 	})
 }
@@ -26,19 +26,19 @@ func TestScenarios_Postgres(t *testing.T) {
 func TestScenarios_SQLite(t *testing.T) {
 	t.Parallel()
 
-	runOnStore(t, "sqlite", func(t testing.TB, clock func(time.Time) time.Time) squidmesh.Store[*sql.Tx] {
+	runOnStore(t, "sqlite", func(t testing.TB, clock func(time.Time) time.Time) driver.Store[*sql.Tx] {
 		return dbtest.SQLite(t, &sqlitestore.Options{Clock: clock})
 	})
 }
 
 // runOnStore runs all scripts on runtimes over a store: they print what they print on the core.
-func runOnStore[TTx any](t *testing.T, dialect string, open func(testing.TB, func(time.Time) time.Time) squidmesh.Store[TTx]) {
+func runOnStore[TTx any](t *testing.T, dialect string, open func(testing.TB, func(time.Time) time.Time) driver.Store[TTx]) {
 	t.Helper()
 	squidmeshtest.RunScenarios(t, scenarios, squidmeshtest.ScenarioOptions{
 		Driver: "store", Update: *update && dialect == "sqlite",
 		New: func(t testing.TB, plays *squidmeshtest.Plays, config squidmeshtest.DriverConfig) squidmeshtest.Driver {
 			driver, err := squidmeshtest.NewStoreDriver(plays, config, workflows[TTx](plays), variants[TTx](plays),
-				func(clock func(time.Time) time.Time) squidmesh.Store[TTx] { return open(t, clock) })
+				func(clock func(time.Time) time.Time) driver.Store[TTx] { return open(t, clock) })
 			require.NoError(t, err)
 			return driver
 		},

@@ -16,6 +16,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -59,7 +61,7 @@ func measure() squidmesh.Workflow {
 
 // explainSealed asks a program that lacks a key why runs stand still that were written with it: before a step that reads the payload,
 // before one that reads an output, and before an undo. A process that has the key does not say so.
-func explainSealed[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riverdriver.Driver[TTx]) {
+func explainSealed[TTx any](t *testing.T, store driver.Store[TTx], driver riverdriver.Driver[TTx]) {
 	t.Helper()
 	ctx := t.Context()
 	ours, err := squidmesh.NewKeyring("ours", map[string][]byte{"ours": bytes.Repeat([]byte{1}, 32)})
@@ -107,17 +109,17 @@ func explainSealed[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riv
 		} {
 			ex, err := wrong.ExplainRun(ctx, id)
 			require.NoError(t, err)
-			require.Equal(t, squidmesh.ReasonPayloadUnreadable, ex.Code, "%s: %s", name, ex.Sentence)
+			require.Equal(t, flow.ReasonPayloadUnreadable, ex.Code, "%s: %s", name, ex.Sentence)
 			require.Equal(t, want.Sentence+` is due, and its input is sealed with key "ours", which this process cannot open: `+
 				`give that key to the Codec of the workers, or cancel the run.`, ex.Sentence)
 			require.Equal(t, want.Step, ex.Step)
 			require.Equal(t, want.Phase, ex.Phase)
-			require.Contains(t, ex.Actions, squidmesh.ActionCancel)
+			require.Contains(t, ex.Commands, flow.CommandCancel)
 
 			ex, err = office(ours).ExplainRun(ctx, id)
 			require.NoError(t, err)
 			require.Equal(t, want.Step, ex.Step)
-			require.NotEqual(t, squidmesh.ReasonPayloadUnreadable, ex.Code)
+			require.NotEqual(t, flow.ReasonPayloadUnreadable, ex.Code)
 		}
 		wrong.stop(t)
 	}
@@ -126,9 +128,9 @@ func explainSealed[TTx any](t *testing.T, store squidmesh.Store[TTx], driver riv
 	require.NoError(t, err)
 	ex, err := plain.ExplainRun(ctx, fresh)
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.ReasonCancelled, ex.Code)
-	require.Empty(t, ex.Actions, "the payload of a replay cannot be opened")
+	require.Equal(t, flow.ReasonCancelled, ex.Code)
+	require.Empty(t, ex.Commands, "the payload of a replay cannot be opened")
 	ex, err = office(ours).ExplainRun(ctx, fresh)
 	require.NoError(t, err)
-	require.Equal(t, []squidmesh.RunAction{squidmesh.ActionReplay}, ex.Actions)
+	require.Equal(t, []flow.Command{flow.CommandReplay}, ex.Commands)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // A body works under settings of its own, in a schema of a tenant and as a role that may do nothing else; what the runtime writes after it
@@ -105,7 +106,7 @@ func TestFuncTx_WhoseEndTheDatabaseRefuses(t *testing.T) {
 	run = startNamed(t, p, "saga")
 	require.Eventually(t, func() bool {
 		ex, err := p.ExplainRun(t.Context(), run)
-		return err == nil && ex.Code == squidmesh.ReasonCompensationFailed
+		return err == nil && ex.Code == flow.ReasonCompensationFailed
 	}, time.Minute, 10*time.Millisecond)
 	require.EqualValues(t, 2, undos.Load())
 	_, err = p.AcceptUndo(t.Context(), run, squidmesh.Decision{Actor: "ann"})

@@ -14,6 +14,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -22,12 +24,12 @@ type shared struct {
 	*testing.T
 	pool   *pgxpool.Pool
 	wanted squidmesh.Workflow
-	back   chan squidmesh.Outcome // what the other program answered
+	back   chan flow.Outcome // what the other program answered
 }
 
 func newShared(t *testing.T) *shared {
 	return &shared{
-		T: t, pool: dbtest.Postgres(t, dbtest.River), back: make(chan squidmesh.Outcome, 1000),
+		T: t, pool: dbtest.Postgres(t, dbtest.River), back: make(chan flow.Outcome, 1000),
 		wanted: squidmesh.Workflow{
 			Name: "wanted", Triggers: []squidmesh.Trigger{byHand[0], squidmesh.Cron("yearly", "@yearly", "", squidmesh.Contract{})},
 			Steps: []squidmesh.Step{{Name: "work", Do: nothing()}},
@@ -76,7 +78,7 @@ func (s *shared) sentBack(reason string) time.Duration {
 	s.Helper()
 	select {
 	case outcome := <-s.back:
-		require.Equal(s, squidmesh.Again, outcome.Kind, outcome)
+		require.Equal(s, flow.OutcomeAgain, outcome.Kind, outcome)
 		require.Equal(s, reason, outcome.Reason)
 		return outcome.After
 	case <-time.After(time.Minute):
@@ -135,7 +137,7 @@ func TestShared_StepComesAgainSoonWhileALivingProcessHasItsFunction(t *testing.T
 	s.requireSoon("function_unknown")
 	require.Eventually(t, func() bool { // while it is not being fetched
 		ex, err := other.ExplainRun(t.Context(), id)
-		return err == nil && ex.Code == squidmesh.ReasonQueued && !ex.Until.IsZero() &&
+		return err == nil && ex.Code == flow.ReasonQueued && !ex.Until.IsZero() &&
 			ex.Sentence == "Step work is due; its delivery was sent back, and comes again in queue squidmesh; wanted has the function wanted/work."
 	}, time.Minute, 10*time.Millisecond)
 	awaitStatus(t, s.startRight(), id, squidmesh.RunCompleted)
@@ -162,7 +164,7 @@ func TestShared_CronJobOfTheProgramsOwnWaitsForALivingProcessThatKnowsItsTrigger
 			t.Parallel()
 			s := newShared(t)
 			other := s.startOther()
-			job := squidmesh.CronJob{Schedule: squidmesh.Schedule{Queue: "squidmesh", Priority: 1}, Workflow: "wanted", Trigger: "yearly", SignalID: "ours"}
+			job := driver.CronJob{Schedule: driver.Schedule{Queue: "squidmesh", Priority: 1}, Workflow: "wanted", Trigger: "yearly", SignalID: "ours"}
 			if ahead > 0 {
 				job.DueAt = time.Now().Add(ahead)
 			}

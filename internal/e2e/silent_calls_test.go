@@ -23,6 +23,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/wirecut"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -80,13 +82,13 @@ func newCallers(t *testing.T) *callers {
 }
 
 // run starts a run and waits until the action can be taken.
-func (c *callers) run(t *testing.T, workflow string, action squidmesh.RunAction) squidmesh.RunID {
+func (c *callers) run(t *testing.T, workflow string, action flow.Command) squidmesh.RunID {
 	t.Helper()
 	run := startNamed(t, c.program, workflow)
 	require.Eventually(t, func() bool {
 		ex, err := c.program.ExplainRun(t.Context(), run)
 		require.NoError(t, err)
-		return action == "" || slices.Contains(ex.Actions, action)
+		return action == "" || slices.Contains(ex.Commands, action)
 	}, time.Minute, 10*time.Millisecond)
 	return run
 }
@@ -113,7 +115,7 @@ func (c *callers) callee(t *testing.T) callee {
 // silentCall is a public call of the runtime that goes to the database by itself, and what there has to be before.
 type silentCall struct {
 	workflow string // of a run that it is about
-	action   squidmesh.RunAction
+	action   flow.Command
 	started  bool
 	again    int // how often a caller has to call again, at most
 	call     func(ctx context.Context, c callee, run squidmesh.RunID) error
@@ -126,31 +128,31 @@ var silentCalls = map[string]silentCall{
 		_, err := c.StartRun(ctx, squidmesh.StartParams{Workflow: "line"})
 		return err
 	}},
-	"ReplayRun": {workflow: "line", action: squidmesh.ActionReplay, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"ReplayRun": {workflow: "line", action: flow.CommandReplay, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.ReplayRun(ctx, run, squidmesh.ReplayParams{})
 		return err
 	}},
-	"CancelRun": {workflow: "pause", action: squidmesh.ActionUnblock, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"CancelRun": {workflow: "pause", action: flow.CommandUnblock, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.CancelRun(ctx, run, squidmesh.CancelParams{})
 		return err
 	}},
-	"UnblockRun": {workflow: "pause", action: squidmesh.ActionUnblock, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"UnblockRun": {workflow: "pause", action: flow.CommandUnblock, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.UnblockRun(ctx, run, decided())
 		return err
 	}},
-	"ApproveRun": {workflow: "approve", action: squidmesh.ActionApprove, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"ApproveRun": {workflow: "approve", action: flow.CommandApprove, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.ApproveRun(ctx, run, decided())
 		return err
 	}},
-	"RejectRun": {workflow: "approve", action: squidmesh.ActionReject, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"RejectRun": {workflow: "approve", action: flow.CommandReject, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.RejectRun(ctx, run, decided())
 		return err
 	}},
-	"RetryUndo": {workflow: "undo", action: squidmesh.ActionRetryUndo, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"RetryUndo": {workflow: "undo", action: flow.CommandRetryUndo, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.RetryUndo(ctx, run, decided())
 		return err
 	}},
-	"AcceptUndo": {workflow: "undo", action: squidmesh.ActionAcceptUndo, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"AcceptUndo": {workflow: "undo", action: flow.CommandAcceptUndo, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		_, err := c.AcceptUndo(ctx, run, decided())
 		return err
 	}},
@@ -162,7 +164,7 @@ var silentCalls = map[string]silentCall{
 		_, err := c.ExplainRun(ctx, run)
 		return err
 	}},
-	"Output": {workflow: "line", action: squidmesh.ActionReplay, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
+	"Output": {workflow: "line", action: flow.CommandReplay, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
 		var answer struct{ Answer int }
 		return c.Output(ctx, run, "one", &answer)
 	}},
@@ -206,7 +208,7 @@ var silentCalls = map[string]silentCall{
 	}},
 	"Start": {call: func(ctx context.Context, c callee, _ squidmesh.RunID) error { return c.Start(ctx) }},
 	"Perform": {workflow: "far", started: true, call: func(ctx context.Context, c callee, run squidmesh.RunID) error {
-		_, err := c.Perform(ctx, squidmesh.StepJob{RunID: run, Step: "one", Attempt: 1}.Delivery())
+		_, err := c.Perform(ctx, driver.StepJob{RunID: run, Step: "one", Attempt: 1}.Delivery())
 		return err
 	}},
 	"Tick": {started: true, again: 3, call: func(ctx context.Context, c callee, _ squidmesh.RunID) error { return c.Tick(ctx) }},
@@ -279,7 +281,7 @@ func TestCommit_OfATriggerThatIsCutTakesEffectOnce(t *testing.T) {
 			fire, err := callee.FireTrigger(t.Context(), "line", "yearly", by)
 			require.NoError(t, err)
 			require.Equal(t, "ann", fire.Actor)
-			require.Eventually(t, func() bool { return triggers().Fires[0].State == squidmesh.FireStarted }, time.Minute, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return triggers().Fires[0].State == flow.FireStarted }, time.Minute, 10*time.Millisecond)
 			require.Len(t, triggers().Fires, 1)
 			require.Equal(t, fire.Key, triggers().Fires[0].Key)
 
@@ -298,7 +300,7 @@ func TestAwaitRun_OutlivesAnOutage(t *testing.T) {
 
 	made := newCallers(t)
 	callee := made.callee(t)
-	run := made.run(t, "pause", squidmesh.ActionUnblock)
+	run := made.run(t, "pause", flow.CommandUnblock)
 	ended := make(chan squidmesh.RunStatus, 1)
 	go func() {
 		run, err := callee.AwaitRun(t.Context(), run)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -66,14 +68,14 @@ func newStops(t *testing.T) *stops {
 	run, err := s.runtimes[0].StartRun(t.Context(), squidmesh.StartParams{Workflow: "stops"})
 	require.NoError(t, err)
 	s.run = run.ID
-	s.perform(0, squidmesh.StepJob{RunID: s.run, Step: "first", Attempt: 1}.Delivery()) // goes on with "here"
+	s.perform(0, driver.StepJob{RunID: s.run, Step: "first", Attempt: 1}.Delivery()) // goes on with "here"
 	require.Equal(t, "here", <-s.begun)
-	s.perform(1, squidmesh.StepJob{RunID: s.run, Step: "there", Attempt: 1}.Delivery())
+	s.perform(1, driver.StepJob{RunID: s.run, Step: "there", Attempt: 1}.Delivery())
 	require.Equal(t, "there", <-s.begun)
 	return s
 }
 
-func (s *stops) perform(process int, d squidmesh.Delivery) {
+func (s *stops) perform(process int, d driver.Delivery) {
 	go func() {
 		_, err := s.runtimes[process].Perform(context.WithoutCancel(s.Context()), d)
 		s.ended <- err
@@ -105,18 +107,18 @@ func TestCancel_ReachesTheOtherProcess(t *testing.T) {
 	s.requireStopped(since)
 
 	// What had completed is undone, once, however often that is asked for.
-	asked := squidmesh.CompensationJob{RunID: s.run}.Delivery()
+	asked := driver.CompensationJob{RunID: s.run}.Delivery()
 	for range 2 {
 		s.perform(0, asked)
 		require.NoError(t, <-s.ended)
 	}
-	s.perform(1, squidmesh.CompensationJob{RunID: s.run, Step: "first", Attempt: 1}.Delivery())
+	s.perform(1, driver.CompensationJob{RunID: s.run, Step: "first", Attempt: 1}.Delivery())
 	require.NoError(t, <-s.ended)
 	in, err := s.runtimes[0].InspectRun(ctx, s.run, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
 	require.Equal(t, squidmesh.RunCancelled, in.Run.Status)
 	for _, e := range in.Audit {
-		require.NotEqual(t, squidmesh.AuditRedelivered, e.Kind, "the undo had its job")
+		require.NotEqual(t, flow.AuditRedelivered, e.Kind, "the undo had its job")
 	}
 	run, err = s.runtimes[0].CancelRun(ctx, s.run, params)
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -26,7 +27,7 @@ type strangers struct {
 
 	mu    sync.Mutex
 	calls map[string]int // of each run's function, by program
-	drops []squidmesh.Outcome
+	drops []flow.Outcome
 	sent  int // back, as foreign
 }
 
@@ -53,9 +54,9 @@ func (s *strangers) config(name string, pool *pgxpool.Pool) *squidmesh.Config[pg
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			switch {
-			case o.Outcome.Kind == squidmesh.Drop:
+			case o.Outcome.Kind == flow.OutcomeDrop:
 				s.drops = append(s.drops, o.Outcome)
-			case o.Outcome.Reason == squidmesh.OutcomeForeign:
+			case o.Outcome.Reason == flow.DeliveryForeign:
 				s.sent++
 			}
 		}),
@@ -147,7 +148,7 @@ func TestStrangers_DeliveriesWaitForTheirProgram(t *testing.T) {
 
 	ex, err := first.ExplainRun(t.Context(), ids[0])
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.ReasonQueuedNoWorker, ex.Code, ex.Sentence)
+	require.Equal(t, flow.ReasonQueuedNoWorker, ex.Code, ex.Sentence)
 
 	again := s.start(s.config("first", pool))
 	s.awaitAll(again, "first", ids)

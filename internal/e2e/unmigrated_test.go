@@ -13,6 +13,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -41,7 +42,7 @@ func TestUnmigrated_SQLite(t *testing.T) {
 }
 
 func meetUnmigrated[TTx any](
-	t *testing.T, store squidmesh.Store[TTx], migrator *migrations.Migrator, begin func(context.Context, func(TTx) error) error,
+	t *testing.T, store driver.Store[TTx], migrator *migrations.Migrator, begin func(context.Context, func(TTx) error) error,
 ) {
 	t.Helper()
 	parcel := squidmesh.Workflow{
@@ -101,7 +102,7 @@ func TestUnmigrated_TableOfTheProgram(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.Postgres(t)
 	kit := squidmeshtest.NewOn(t, squidmeshtest.Options[pgx.Tx]{
-		Open: func(clock func(time.Time) time.Time) squidmesh.Store[pgx.Tx] {
+		Open: func(clock func(time.Time) time.Time) driver.Store[pgx.Tx] {
 			return pgstore.New(pool, &pgstore.Options{Clock: clock})
 		},
 		Config: squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{{

@@ -12,6 +12,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -60,7 +62,7 @@ func newZombie(t *testing.T, step func(z *zombie, begun chan<- struct{}) squidme
 }
 
 func (z *zombie) perform(rt *squidmesh.Runtime[pgx.Tx], attempt int) error {
-	_, err := rt.Perform(context.WithoutCancel(z.Context()), squidmesh.StepJob{RunID: z.run, Step: "act", Attempt: attempt}.Delivery())
+	_, err := rt.Perform(context.WithoutCancel(z.Context()), driver.StepJob{RunID: z.run, Step: "act", Attempt: attempt}.Delivery())
 	return err
 }
 
@@ -136,8 +138,8 @@ func TestZombie_ThatWasTakenOverWritesNothing(t *testing.T) {
 			in := z.inspect()
 			require.Equal(t, squidmesh.RunCompleted, in.Run.Status)
 			require.Len(t, in.Attempts, 2)
-			require.Equal(t, squidmesh.AttemptLost, in.Attempts[0].Outcome)
-			require.Equal(t, squidmesh.AttemptSucceeded, in.Attempts[1].Outcome)
+			require.Equal(t, flow.AttemptLost, in.Attempts[0].Outcome)
+			require.Equal(t, flow.AttemptSucceeded, in.Attempts[1].Outcome)
 			if name == "FuncTx" {
 				require.Equal(t, []int{2}, z.marks())
 			}

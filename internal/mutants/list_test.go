@@ -71,7 +71,7 @@ var mutants = []mutant{
 	},
 	{
 		"undo is retried by the step's policy", "decide_step.go",
-		`retry := st.policy(row.Phase).Retry`,
+		`retry := st.PolicyOf(row.Phase).Retry`,
 		`retry := st.Policy.Retry`,
 	},
 	{
@@ -101,18 +101,18 @@ var mutants = []mutant{
 	},
 	{
 		"one loss too many", "decide.go",
-		`const maxLosses = 5`,
-		`const maxLosses = 6`,
+		`const DefaultMaxLosses = 5`,
+		`const DefaultMaxLosses = 6`,
 	},
 	{
 		"policies do not say how many losses", "decide_step.go",
-		`policy(row.Phase).MaxLosses, maxLosses)`,
-		`policy(row.Phase).MaxLosses&0, maxLosses)`,
+		`PolicyOf(row.Phase).MaxLosses, DefaultMaxLosses)`,
+		`PolicyOf(row.Phase).MaxLosses&0, DefaultMaxLosses)`,
 	},
 	{
 		"folds do not know the last loss of a policy", "fold.go",
-		`if phase == PhaseDo && slices.Contains(f.data.Failed, key.Name)`,
-		`if phase == PhaseDo && row.Losses == maxLosses`,
+		`if phase == PhaseDo && slices.Contains(f.Data.Failed, key.Name)`,
+		`if phase == PhaseDo && row.Losses == DefaultMaxLosses`,
 	},
 	{
 		"losses come back at once", "decide_step.go",
@@ -181,7 +181,7 @@ var mutants = []mutant{
 	},
 	{
 		"attempts expire with their deadline", "decide_expire.go",
-		`!d.now.Before(row.DeadlineAt.Add(expireAfter)):`,
+		`!d.now.Before(row.DeadlineAt.Add(ExpireAfter)):`,
 		`!d.now.Before(row.DeadlineAt):`,
 	},
 	{
@@ -196,9 +196,9 @@ var mutants = []mutant{
 	},
 	{
 		"an expired attempt counts as nothing", "decide_expire.go",
-		`	d.fail(d.spec.step(row.Name), row, Failed{Error: StepError{`,
+		`	d.fail(d.spec.Find(row.Name), row, Failed{Error: StepError{`,
 		`	row.Failures--
-	d.fail(d.spec.step(row.Name), row, Failed{Error: StepError{`,
+	d.fail(d.spec.Find(row.Name), row, Failed{Error: StepError{`,
 	},
 	{
 		"an expired attempt takes the holds of others", "decide_expire.go",
@@ -260,8 +260,8 @@ var mutants = []mutant{
 	},
 	{
 		"draining steps are not told to stop", "decide_route.go",
-		"func (d *decision) drain() {\n\tif d.run.Open > 0 {\n\t\td.t.Interrupt = true",
-		"func (d *decision) drain() {\n\tif d.run.Open > 0 {",
+		"func (d *ruling) drain() {\n\tif d.run.Open > 0 {\n\t\td.t.Interrupt = true",
+		"func (d *ruling) drain() {\n\tif d.run.Open > 0 {",
 	},
 
 	// Continuation.
@@ -330,8 +330,8 @@ var mutants = []mutant{
 	},
 	{
 		"undo begins while siblings live", "decide_route.go",
-		"func (d *decision) drain() {\n\tif d.run.Open > 0 {",
-		"func (d *decision) drain() {\n\tif d.run.Open > 1 {",
+		"func (d *ruling) drain() {\n\tif d.run.Open > 0 {",
+		"func (d *ruling) drain() {\n\tif d.run.Open > 1 {",
 	},
 	{
 		"undos go at once", "decide_undo.go",
@@ -407,7 +407,7 @@ var mutants = []mutant{
 	},
 	{
 		"far deliveries get a job at once", "decide_route.go",
-		`if !c.DueAt.After(d.now.Add(jobHorizon)) {`,
+		`if !c.DueAt.After(d.now.Add(JobHorizon)) {`,
 		`if true {`,
 	},
 	{
@@ -437,8 +437,8 @@ var mutants = []mutant{
 	},
 	{
 		"undo jobs go by the step's policy", "decide_route.go",
-		`policy := d.spec.step(row.Name).policy(row.Phase)`,
-		`policy := d.spec.step(row.Name).Policy`,
+		`policy := d.spec.Find(row.Name).PolicyOf(row.Phase)`,
+		`policy := d.spec.Find(row.Name).Policy`,
 	},
 	{
 		"closed rows are not listed", "decide_route.go",
@@ -465,7 +465,7 @@ var mutants = []mutant{
 	{
 		"successes read all siblings", "reads.go",
 		`range spec.dependents[name] {`,
-		`range spec.step(st.Block).Children {`,
+		`range spec.Find(st.Block).Children {`,
 	},
 	{
 		"reads forget that unknown routes fail", "reads.go",
@@ -509,7 +509,7 @@ var mutants = []mutant{
 	},
 	{
 		"the audit of a start leaves out the key", "decide_step.go",
-		`d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, callersKey(e.Key), e.SignalID`,
+		`d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, CallersKey(e.Key), e.SignalID`,
 		`d.data.Trigger, d.data.SignalID = e.Trigger, e.SignalID`,
 	},
 	{
@@ -528,53 +528,53 @@ var mutants = []mutant{
 		`case false:`,
 	},
 	{
-		"cancel is offered at the end", "explain_action.go",
-		"if !s.Run.Status.Terminal() {\n\t\ttry(ActionCancel",
-		"if true {\n\t\ttry(ActionCancel",
+		"cancel is offered at the end", "explain_command.go",
+		"if !s.Run.Status.Terminal() {\n\t\ttry(CommandCancel",
+		"if true {\n\t\ttry(CommandCancel",
 	},
 	{
-		"one failed undo of several cannot be named", "explain_action.go",
+		"one failed undo of several cannot be named", "explain_command.go",
 		`by := Decision{Actor: "explain", Step: row.Name}`,
 		`by := Decision{Actor: "explain"}`,
 	},
 	{
-		"blocks that drain are passed", "outlook.go",
-		`return begun && !row.Status.final() || f.drains(st)`,
-		`return begun && !row.Status.final()`,
+		"blocks that drain are passed", "prospect.go",
+		`return begun && !row.Status.Final() || f.drains(st)`,
+		`return begun && !row.Status.Final()`,
 	},
 	{
-		"what runs now is foreseen to wait", "outlook.go",
+		"what runs now is foreseen to wait", "prospect.go",
 		`return row.Status != StepRunning && !f.spec`,
 		`return row.Status != StepCompleted && !f.spec`,
 	},
 	{
-		"nobody foresees a rejection", "outlook.go",
+		"nobody foresees a rejection", "prospect.go",
 		`return []string{st.Next, st.OnError}`,
 		`return []string{st.Next}`,
 	},
 	{
-		"nobody foresees failures", "outlook.go",
+		"nobody foresees failures", "prospect.go",
 		`fails = true`,
 		`fails = fails || false`,
 	},
 	{
-		"nobody foresees undos", "outlook.go",
+		"nobody foresees undos", "prospect.go",
 		`f.needs[StepKey{st.Name, PhaseUndo}] = true`,
 		`_ = f.needs`,
 	},
 	{
-		"one route that waits is foreseen for all", "outlook.go",
+		"one route that waits is foreseen for all", "prospect.go",
 		"if !f.follow(target) {\n\t\t\tonward = false",
 		"if f.follow(target) {\n\t\t\tonward = true",
 	},
 	{
-		"undos are foreseen to wait once they have ended", "outlook.go",
-		`!st.HasUndo || undo.Status.final() ||`,
+		"undos are foreseen to wait once they have ended", "prospect.go",
+		`!st.HasUndo || undo.Status.Final() ||`,
 		`!st.HasUndo ||`,
 	},
 	{
-		"undos that are at work are foreseen to wait", "outlook.go",
+		"undos that are at work are foreseen to wait", "prospect.go",
 		`(!begun || undo.Status == StepScheduled)`,
-		`(!begun || !undo.Status.final())`,
+		`(!begun || !undo.Status.Final())`,
 	},
 }

@@ -35,36 +35,36 @@ var shellMutants = []shellMutant{
 	}, inPG, "TestStore/Lock_WaitsAndReadsTheClockAfterwards"},
 
 	{mutant{
-		"memory of a run is used at any version", "squidmesh/carry.go",
+		"memory of a run is used at any version", "squidmesh/commit_memory.go",
 		"if memory == nil || memory.version != run.Version || !memory.lastAt.Equal(run.LastAt) {",
 		"if memory == nil {",
 	}, inShell, "TestUnblock_AfterAnotherProcessDidIsRefused"},
 
 	// Lanes.
 	{mutant{
-		"a list that was full waits for the next tick", "squidmesh/lane.go",
+		"a list that was full waits for the next tick", "squidmesh/worker_lane.go",
 		"svc.goOn(l, report) && t.done > 0",
 		"svc.goOn(l, report) && t.done < 0",
 	}, inRuntime, "TestLane_GoesStraightOn"},
 	{mutant{
-		"lanes wait for each other", "squidmesh/service.go",
+		"lanes wait for each other", "squidmesh/worker_service.go",
 		"\t\t\tcare.Go(func() {",
 		"\t\t\tfunc(f func()) { f() }(func() {",
 	}, inRuntime, "TestLane_HoldsUpNoOther"},
 	{mutant{
-		"lanes hurry past what cannot be helped", "squidmesh/lane.go",
+		"lanes hurry past what cannot be helped", "squidmesh/worker_lane.go",
 		"svc.goOn(l, report) && t.done > 0",
 		"svc.goOn(l, report)",
 	}, inRuntime, "TestLane_DoesNotHurryPastWhatCannotBeHelped"},
 	{mutant{
-		"jobs are handed out in one transaction, however many they are", "squidmesh/sweep.go",
+		"jobs are handed out in one transaction, however many they are", "squidmesh/worker_sweep.go",
 		"slices.Chunk(rows, maxRetryBatch)",
 		"slices.Chunk(rows, sweepLimit)",
 	}, inRuntime, "TestLane_RetriesFarAwayJobByJob"},
 
 	// The fence.
 	{mutant{
-		"nobody asks whether the worker is lost", "squidmesh/write.go",
+		"nobody asks whether the worker is lost", "squidmesh/commit_write.go",
 		"WorkerLost: locked.WorkerLost}",
 		"WorkerLost: false}",
 	}, inShell, "TestZombie_ThatIsDeclaredLost"},
@@ -79,7 +79,7 @@ var shellMutants = []shellMutant{
 		"where id = ?);",
 	}, inSQLite, "TestStore/Lock_AnswersWhetherTheWorkerIsLost"},
 	{mutant{
-		"bodies commit without the fence", "squidmesh/execute.go",
+		"bodies commit without the fence", "squidmesh/perform_tx.go",
 		"case c.Empty():\n\t\t\t\treturn errStale\n",
 		"",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
@@ -131,22 +131,22 @@ var shellMutants = []shellMutant{
 		"where w.id = @worker\n",
 	}, inPG, "TestStore/Leases_ASilentOneIsLostForGood"},
 	{mutant{
-		"nobody takes over", "squidmesh/lane.go",
+		"nobody takes over", "squidmesh/worker_lane.go",
 		"return rt.takeOver(ctx, report.Orphans)",
 		"return tended{}",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
 	{mutant{
-		"who has lost the lease goes on", "squidmesh/service.go",
+		"who has lost the lease goes on", "squidmesh/worker_service.go",
 		"svc.worker.Store(0)\n\t\trt.live.cancelAll(ErrLeaseLost)",
 		"svc.worker.Store(0)",
 	}, inShell, "TestZombie_ThatComesBack"},
 	{mutant{
-		"who cannot prove the lease goes on", "squidmesh/service.go",
+		"who cannot prove the lease goes on", "squidmesh/worker_service.go",
 		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")\n\t\trt.live.cancelAll(ErrLeaseLost)",
 		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
 	}, inShell, "TestLease_ThatCannotBeProven"},
 	{mutant{
-		"heartbeats wait for the pool", "squidmesh/line.go",
+		"heartbeats wait for the pool", "squidmesh/worker_line.go",
 		`if l.own == nil || time.Now().Before(l.again) {`,
 		`if l != nil {`,
 	}, inShell, "TestLease_OutlivesAPoolThatBodiesExhaust"},
@@ -161,7 +161,7 @@ var shellMutants = []shellMutant{
 		"s.settings = settingsOf(0)",
 	}, inPG, "TestInTx_ASilentOneLosesItsLocks"},
 	{mutant{
-		"Stop leaves its steps to the lease", "squidmesh/service.go",
+		"Stop leaves its steps to the lease", "squidmesh/worker_service.go",
 		"rt.live.cancelAll(ErrReleased)\n",
 		"\n",
 	}, inRuntime, "TestStopReleases"},
@@ -169,21 +169,21 @@ var shellMutants = []shellMutant{
 	// COMMIT.
 	{mutant{
 		"a COMMIT that broke was refused", "squidmesh/pgstore/transaction.go",
-		`return fmt.Errorf("%w: %w", squidmesh.ErrCommitUnknown, err)`,
+		`return fmt.Errorf("%w: %w", flow.ErrCommitUnknown, err)`,
 		`return fmt.Errorf("commit: %w", err)`,
 	}, inPG, "TestInTx_ACommitWhoseConnectionWasCutIsUnknown"},
 	{mutant{
-		"a COMMIT that broke is repeated", "squidmesh/commit.go",
+		"a COMMIT that broke is repeated", "squidmesh/commit_doubt.go",
 		"case known && found:\n\t\t\treturn nil",
 		"case known && found:\n\t\t\treturn errNotCommitted",
 	}, inShell, "TestCommit"},
 	{mutant{
-		"a COMMIT that broke has taken effect", "squidmesh/commit.go",
+		"a COMMIT that broke has taken effect", "squidmesh/commit_doubt.go",
 		"case known:\n\t\t\treturn fmt.Errorf(\"%w: %v\", errNotCommitted, unknown) // text",
 		"case known:\n\t\t\treturn nil // text",
 	}, inShell, "TestCommit"},
 	{mutant{
-		"a start in doubt is inserted again", "squidmesh/write.go",
+		"a start in doubt is inserted again", "squidmesh/commit_write.go",
 		`r.folded.Run.Key == "" && r.members[0].doubtful == nil {`,
 		`r.folded.Run.Key == "" {`,
 	}, inShell, "TestStartRun_WhoseCommitIsStillInFlight"},
@@ -193,27 +193,27 @@ var shellMutants = []shellMutant{
 		"_ = p.send(ctx, last)",
 	}, inPG, "TestPipeline_RefusesAtCommit"},
 	{mutant{
-		"observers hear before the commit", "squidmesh/group.go",
+		"observers hear before the commit", "squidmesh/commit_shared.go",
 		"w, err = rt.write(ctx, tx, members, false, rt.enqueue)\n",
 		"if w, err = rt.write(ctx, tx, members, false, rt.enqueue); err == nil {\n\t\t\trt.settle(w)\n\t\t}\n",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
-		"observers hear nothing of bodies", "squidmesh/execute.go",
+		"observers hear nothing of bodies", "squidmesh/perform_tx.go",
 		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.settle(w)",
 		"fault.Hit(\"functx.after_commit\")\n\t\t\t_ = w",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
-		"one bad member fails its batch", "squidmesh/group.go",
+		"one bad member fails its batch", "squidmesh/commit_shared.go",
 		"s.own == nil {\n\t\t\t\ts.own = err",
 		"s.own == nil {\n\t\t\t\ts.err = err",
 	}, inShell, "TestCommit"},
 	{mutant{
-		"callers that go take their batch along", "squidmesh/group.go",
+		"callers that go take their batch along", "squidmesh/commit_shared.go",
 		"if len(batch) > 1 {\n\t\tctx =",
 		"if len(batch) > maxBatch {\n\t\tctx =",
 	}, inRuntime, "TestGroup_ACallerThatGoesDisturbsNobody"},
 	{mutant{
-		"a run that waits holds up all others", "squidmesh/group.go",
+		"a run that waits holds up all others", "squidmesh/commit_shared.go",
 		"rest = append(rest, s)\n\t\t\tcontinue",
 		"rest = append(rest, g.waiting[i:]...)\n\t\t\tbreak",
 	}, inRuntime, "TestGroup_EverybodysTurnComes"},
@@ -223,27 +223,27 @@ var shellMutants = []shellMutant{
 		"4",
 	}, inRuntime, "TestGroup_LeavesConnectionsToOthers"},
 	{mutant{
-		"who waits for a lock keeps a connection", "squidmesh/held.go",
+		"who waits for a lock keeps a connection", "squidmesh/commit_alone.go",
 		"case m.start != nil, !m.grouped():",
 		"case true:",
 	}, inShell, "TestPerform_HeldRuns"},
 	{mutant{
-		"steps that are claimed while all are told to stop are not told", "squidmesh/execute.go",
+		"steps that are claimed while all are told to stop are not told", "squidmesh/perform_execute.go",
 		"; cause != nil { // while",
 		"; cause == errStale { // while",
 	}, inRuntime, "TestGroup_StopWaits"},
 	{mutant{
-		"a batch that was not finished was committed", "squidmesh/group.go",
+		"a batch that was not finished was committed", "squidmesh/commit_shared.go",
 		"err := errUnfinished\n",
 		"var err error\n",
 	}, inRuntime, "TestGroup_Outlives"},
 	{mutant{
-		"a start whose fate is unknown was refused", "squidmesh/commit.go",
+		"a start whose fate is unknown was refused", "squidmesh/commit_alone.go",
 		"m.err == nil && m.doubtful != nil &&",
 		"m.err != nil && m.doubtful != nil &&",
 	}, inRuntime, "TestStartRun_WhoseFate"},
 	{mutant{
-		"callers that go leave their event behind", "squidmesh/group.go",
+		"callers that go leave their event behind", "squidmesh/commit_shared.go",
 		"g.waiting = slices.Delete(g.waiting, i, i+1)\n",
 		"",
 	}, inRuntime, "TestGroup_ACallerThatWaitsMayGo"},
@@ -255,12 +255,12 @@ var shellMutants = []shellMutant{
 
 	// The queue.
 	{mutant{
-		"enqueue in a transaction of its own", "squidmesh/enqueue.go",
+		"enqueue in a transaction of its own", "squidmesh/commit_enqueue.go",
 		"answer, err := rt.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
-		"var answer BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
+		"var answer driver.BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
 	}, inShell, "TestStartRunTx_RolledBackLeavesNothing_Postgres"},
 	{mutant{
-		"commit, then enqueue", "squidmesh/write.go",
+		"commit, then enqueue", "squidmesh/commit_write.go",
 		"if err := dispatch(ctx, tx, w); err != nil {\n\t\treturn nil, err\n\t}",
 		"_ = dispatch(ctx, tx, w)",
 	}, inShell, "TestStartRun_RefusedBatchLeavesNothing"},
@@ -270,17 +270,17 @@ var shellMutants = []shellMutant{
 		"return nil",
 	}, inAdapter, "TestWorker_AgainSnoozes"},
 	{mutant{
-		"steps are executed in any queue", "squidmesh/decide_step.go",
+		"steps are executed in any queue", "squidmesh/flow/decide_step.go",
 		"return e.Queue != \"\" && row.Queue != \"\" && e.Queue != row.Queue && e.Job != row.JobID",
 		"return false",
 	}, inCore, "TestOtherQueue"},
 	{mutant{
-		"deliveries of another store are taken for this one's", "squidmesh/scope.go",
+		"deliveries of another store are taken for this one's", "squidmesh/worker_scope.go",
 		"return job != d.Job, nil",
 		"return job == \"none\", nil",
 	}, inCore, "TestScope"},
 	{mutant{
-		"a renamed store does not know its deliveries", "squidmesh/scope.go",
+		"a renamed store does not know its deliveries", "squidmesh/worker_scope.go",
 		"return job != d.Job, nil",
 		"return job != \"none\", nil",
 	}, inCore, "TestScope"},
@@ -291,8 +291,8 @@ var shellMutants = []shellMutant{
 	}, inAdapter, "TestWorker_ErrorComesAgainSoon"},
 	{mutant{
 		"acknowledge before commit", "squidmesh/perform.go",
-		"case err != nil:\n\t\treturn Outcome{}, err\n\t}\n\toutcome := c.Outcome",
-		"case err != nil:\n\t\treturn Outcome{Kind: Done}, nil\n\t}\n\toutcome := c.Outcome",
+		"case err != nil:\n\t\treturn flow.Outcome{}, err\n\t}\n\toutcome := c.Outcome",
+		"case err != nil:\n\t\treturn flow.Outcome{Kind: flow.OutcomeDone}, nil\n\t}\n\toutcome := c.Outcome",
 	}, inShell, "TestPerform_ThatCannotBeRecorded"},
 	{mutant{
 		"jobs run out of attempts", "riveradapter/executor.go",
@@ -300,7 +300,7 @@ var shellMutants = []shellMutant{
 		"MaxAttempts: 25,",
 	}, inAdapter, "TestExecutor_JobIsTinyAndNeverRunsOut"},
 	{mutant{
-		"lost jobs are not sent again", "squidmesh/sweep.go",
+		"lost jobs are not sent again", "squidmesh/worker_sweep.go",
 		"found.lost = append(found.lost, row)",
 		"",
 	}, inShell, "TestJobThatIsGone_IsSentAgain"},
@@ -310,7 +310,7 @@ var shellMutants = []shellMutant{
 		"return true",
 	}, inAdapter, "TestDeliverable_RunningOnlyWhenJustHandedOut"},
 	{mutant{
-		"what middleware refused comes when River thinks fit", "squidmesh/sweep.go",
+		"what middleware refused comes when River thinks fit", "squidmesh/worker_sweep.go",
 		"found.retry = append(found.retry, row)",
 		"",
 	}, inShell, "TestBreaker_CostsLittleMoreThanItLasts"},
@@ -347,12 +347,12 @@ var shellMutants = []shellMutant{
 		"over = false\n",
 	}, inPG, "TestNested_NobodyTalksOverAConnectionThatIsInUse"},
 	{mutant{
-		"functions that exit succeed", "squidmesh/execute.go",
-		`result := returned{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,
-		`result := returned{}`,
+		"functions that exit succeed", "squidmesh/perform_execute.go",
+		`result := stepResult{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,
+		`result := stepResult{}`,
 	}, inRuntime, "TestHostileFunctions/goexit"},
 	{mutant{
-		"every attempt has a key of its own", "squidmesh/execute.go",
+		"every attempt has a key of its own", "squidmesh/perform_execute.go",
 		`IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,`,
 		`IdempotencyKey: fmt.Sprint(x.claim.Run, "-", x.claim.Name, x.claim.Attempt),`,
 	}, inRuntime, "TestInfo_TellsAnAttemptAboutItself"},
@@ -369,14 +369,14 @@ var shellMutants = []shellMutant{
 		"order by t.workflow, t.name;",
 	}, inPG, "TestStore/Cron_TriggersAreLocked"},
 	{mutant{
-		"nobody looks for who could take a delivery", "squidmesh/elsewhere.go",
-		"_, e.Elsewhere = around.taker(",
-		"_, _ = around.taker(",
+		"nobody looks for who could take a delivery", "squidmesh/commit_write.go",
+		"_, e.Elsewhere = around.Taker(",
+		"_, _ = around.Taker(",
 	}, inShell, "TestShared_Step"},
 	{mutant{
-		"nobody looks for who knows a trigger", "squidmesh/elsewhere.go",
-		"case around.knows(key, now):",
-		"case around.knows(key, now) && false:",
+		"nobody looks for who knows a trigger", "squidmesh/cron_perform.go",
+		"case around.Knows(key, now):",
+		"case around.Knows(key, now) && false:",
 	}, inShell, "TestShared_Fire"},
 	{mutant{
 		"cron jobs forget when they were due", "riveradapter/worker.go",
@@ -394,47 +394,47 @@ var shellMutants = []shellMutant{
 		"false",
 	}, "./riveradapter", "TestDueAt"},
 	{mutant{
-		"cron runs have no key", "squidmesh/perform_cron.go",
-		`Actor: "cron", Key: cronKey(d.Trigger, names[len(names)-1])}`,
+		"cron runs have no key", "squidmesh/cron_perform.go",
+		`Actor: "cron", Key: flow.CronKey(d.Trigger, names[len(names)-1])}`,
 		`Actor: "cron"}`,
 	}, inRuntime, "TestCron/sqlite/DeliveriesFromElsewhere"},
 	{mutant{
-		"cron deliveries without signal and window are each a run", "squidmesh/perform_cron.go",
+		"cron deliveries without signal and window are each a run", "squidmesh/cron_perform.go",
 		`case d.Job != "":`,
 		`case false:`,
 	}, inRuntime, "TestCron/sqlite/AJobWithoutAWindowStartsOneRun"},
 	{mutant{
-		"windows that have not come start runs", "squidmesh/perform_cron.go",
+		"windows that have not come start runs", "squidmesh/cron_perform.go",
 		"if window != nil && window.StartAt.After(now.Add(windowAhead)) {",
 		"if false {",
 	}, inRuntime, "TestCron/sqlite/AWindowThatHasNotComeStartsNothing"},
 	{mutant{
-		"deliveries from elsewhere overlap", "squidmesh/perform_cron.go",
+		"deliveries from elsewhere overlap", "squidmesh/cron_perform.go",
 		"if trigger.Overlap != OverlapAllow {",
 		"if false {",
 	}, inRuntime, "TestCron/sqlite/DeliveriesFromElsewhereGoByOverlap"},
 	{mutant{
-		"cron runs have keys that callers can choose", "squidmesh/perform_cron.go",
-		`return cronSpace + "cron:" +`,
+		"cron runs have keys that callers can choose", "squidmesh/flow/run_key.go",
+		`return CronSpace + "cron:" +`,
 		`return "cron:" +`,
 	}, inRuntime, "TestCron/sqlite/CallersKeysDoNotReachWindows"},
 	{mutant{
-		"a changed schedule drops what the old one owes", "squidmesh/fire.go",
+		"a changed schedule drops what the old one owes", "squidmesh/cron_fire.go",
 		"owed, row.NextAt = firesDue(row, old, now)",
 		"_, row.NextAt = row.fires(old, now)",
 	}, inRuntime, "TestCron/sqlite/AChangedScheduleOwesTheOldWindow"},
 	{mutant{
-		"a changed schedule counts real time anew", "squidmesh/schedule.go",
+		"a changed schedule counts real time anew", "internal/schedule/schedule.go",
 		"if s.every == 0 || old.every == 0 || nextAt.IsZero() {",
 		"if true {",
 	}, inRuntime, "TestCron/sqlite/SchedulesThatTakeTurnsFire"},
 	{mutant{
-		"the second to pause takes the place of the first", "squidmesh/trigger_operate.go",
+		"the second to pause takes the place of the first", "squidmesh/cron_operate.go",
 		"if err != nil || row.Paused == paused {",
 		"if err != nil {",
 	}, inRuntime, "TestCron/sqlite/WhoOperatesATriggerIsRecorded"},
 	{mutant{
-		"runs of fires by hand are cron's", "squidmesh/perform_cron.go",
+		"runs of fires by hand are cron's", "squidmesh/cron_perform.go",
 		"s.event.Actor = cmp.Or(f.Actor, s.event.Actor)",
 		"",
 	}, inRuntime, "TestCron/sqlite/AFireByHandSaysWhoAndWhy"},
@@ -444,27 +444,27 @@ var shellMutants = []shellMutant{
 		"update squidmesh_trigger as t set next_at = nullif(u.value ->> 7, 0), actor = null\n",
 	}, "./squidmesh/sqlitestore", "TestStore/Cron_TriggersAreOperated"},
 	{mutant{
-		"comments on fires are not sealed", "squidmesh/sealed.go",
+		"comments on fires are not sealed", "squidmesh/seal_store.go",
 		"if f.Comment, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
 		"if _, err = s.sealText(ctx, firePlace(*f), f.Comment); err != nil {",
 	}, inRuntime, "TestCodec_SealsWhatOperatorsSay"},
 	{mutant{
-		"old values are sealed without the lock", "squidmesh/seal.go",
-		"locked, err := store.Lock(ctx, tx, LockQuery{Runs: []RunID{id}})",
-		"locked, err := Locked{Runs: map[RunID]Run{id: {}}}, error(nil)",
+		"old values are sealed without the lock", "squidmesh/seal_runs.go",
+		"locked, err := store.Lock(ctx, tx, driver.LockQuery{Runs: []RunID{id}})",
+		"locked, err := driver.Locked{Runs: map[flow.RunID]flow.Run{id: {}}}, error(nil)",
 	}, inRuntime, "TestSealRuns_LocksOneRunBeforeItReads"},
 	{mutant{
-		"errors of old attempts stay in the clear", "squidmesh/seal.go",
+		"errors of old attempts stay in the clear", "squidmesh/seal_runs.go",
 		"if a.Error, err = s.failure(ctx, run.ID, a.Error); err != nil {",
 		"if _, err = s.failure(ctx, run.ID, a.Error); err != nil {",
 	}, inRuntime, "TestSealRuns/memory/SealsAllThatACodecWouldHaveSealed"},
 	{mutant{
-		"forgeries in the clear are sealed", "squidmesh/seal.go",
+		"forgeries in the clear are sealed", "squidmesh/seal_runs.go",
 		"Plain: !rt.config.RequireSealed,",
 		"Plain: true,",
 	}, inRuntime, "TestSealRuns/memory/TrustsNothingPlainWhereNoneIsToBe"},
 	{mutant{
-		"keys that are to be retired seal", "squidmesh/seal.go",
+		"keys that are to be retired seal", "squidmesh/seal_runs.go",
 		"if err == nil && slices.Contains(r.keys, id) {",
 		"if false {",
 	}, inRuntime, "TestSealRuns/memory/ChangesKeys"},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // crowd is how many runs may be active before clients stop starting more, so that a healed system can catch up.
@@ -186,7 +187,7 @@ func (c *client) cancel(ctx context.Context) error {
 	}
 	by := squidmesh.Decision{Actor: c.actor()}
 	after, err := c.rt.CancelRun(ctx, run.ID, squidmesh.CancelParams{Decision: by, Compensate: c.n(2) == 0})
-	if err == nil && after.Verdict == squidmesh.VerdictCancelled { // else it was on its way to another end
+	if err == nil && after.Verdict == flow.VerdictCancelled { // else it was on its way to another end
 		c.ledger.note(entry{Kind: noteCancelled, Run: run.ID.String(), Workflow: run.Workflow})
 	}
 	return err
@@ -223,7 +224,7 @@ func (c *client) decideAll(ctx context.Context) error {
 		return err
 	}
 	for _, step := range in.Steps {
-		if step.Undo != nil && step.Undo.Status == squidmesh.StepPaused {
+		if step.Undo != nil && step.Undo.Status == flow.StepPaused {
 			_, _ = c.rt.AcceptUndo(ctx, run.ID, squidmesh.Decision{Actor: c.actor(), Step: step.Name})
 		}
 	}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InsertRun implements squidmesh.Store. Whoever has the place is committed: there is one writer.
-func (s *Store) InsertRun(ctx context.Context, tx *Tx, row squidmesh.Run) (*squidmesh.Run, error) {
+// InsertRun implements driver.Store. Whoever has the place is committed: there is one writer.
+func (s *Store) InsertRun(ctx context.Context, tx *Tx, row flow.Run) (*flow.Run, error) {
 	if err := tx.writable(ctx); err != nil {
 		return nil, err
 	}
@@ -26,19 +27,19 @@ func (s *Store) InsertRun(ctx context.Context, tx *Tx, row squidmesh.Run) (*squi
 	return nil, nil
 }
 
-// FreeKey implements squidmesh.Store.
-func (s *Store) FreeKey(ctx context.Context, tx *Tx, id squidmesh.RunID) error {
+// FreeKey implements driver.Store.
+func (s *Store) FreeKey(ctx context.Context, tx *Tx, id flow.RunID) error {
 	if err := tx.writable(ctx); err != nil {
 		return err
 	}
-	if r := tx.state.runs[id]; r != nil && (r.row.Status == squidmesh.RunFailed || r.row.Status == squidmesh.RunCancelled) {
+	if r := tx.state.runs[id]; r != nil && (r.row.Status == flow.RunFailed || r.row.Status == flow.RunCancelled) {
 		tx.state.freeKey(r.row)
 	}
 	return nil
 }
 
-// Apply implements squidmesh.Store. Rows that should be there and are not, or versions that do not rise, are errors.
-func (s *Store) Apply(ctx context.Context, tx *Tx, ts []squidmesh.Transition) error {
+// Apply implements driver.Store. Rows that should be there and are not, or versions that do not rise, are errors.
+func (s *Store) Apply(ctx context.Context, tx *Tx, ts []flow.Transition) error {
 	if err := tx.writable(ctx); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (s *Store) Apply(ctx context.Context, tx *Tx, ts []squidmesh.Transition) er
 		}
 		if t.Untold {
 			for _, e := range t.Audit {
-				tx.state.untold[squidmesh.EntryKey{Run: e.Run, Seq: e.Seq}] = micros(e.At)
+				tx.state.untold[driver.EntryKey{Run: e.Run, Seq: e.Seq}] = micros(e.At)
 			}
 		}
 		for _, h := range t.Unheld {
@@ -67,7 +68,7 @@ func (s *Store) Apply(ctx context.Context, tx *Tx, ts []squidmesh.Transition) er
 }
 
 // change writes a transition's rows.
-func (s *state) change(t squidmesh.Transition) error {
+func (s *state) change(t flow.Transition) error {
 	r := s.edit(t.Run.ID)
 	switch {
 	case r == nil:
@@ -85,14 +86,14 @@ func (s *state) change(t squidmesh.Transition) error {
 		r.steps[c.StepKey] = c.StepState
 	}
 	for _, a := range t.Attempts {
-		if slices.ContainsFunc(r.attempts, func(o squidmesh.AttemptRecord) bool { return o.StepKey == a.StepKey && o.Attempt == a.Attempt }) {
+		if slices.ContainsFunc(r.attempts, func(o flow.AttemptRecord) bool { return o.StepKey == a.StepKey && o.Attempt == a.Attempt }) {
 			return fmt.Errorf("attempt %d of step %s is recorded", a.Attempt, a.Name)
 		}
 		a.StartedAt, a.EndedAt = micros(a.StartedAt), micros(a.EndedAt)
 		r.attempts = append(r.attempts, a)
 	}
 	for _, e := range t.Audit {
-		place, taken := slices.BinarySearchFunc(r.audit, e.Seq, func(o squidmesh.AuditEntry, seq int) int { return cmp.Compare(o.Seq, seq) })
+		place, taken := slices.BinarySearchFunc(r.audit, e.Seq, func(o flow.AuditEntry, seq int) int { return cmp.Compare(o.Seq, seq) })
 		if taken {
 			return fmt.Errorf("audit entry %d exists", e.Seq)
 		}
@@ -103,7 +104,7 @@ func (s *state) change(t squidmesh.Transition) error {
 }
 
 // mutable is the new row, but for what only the insert writes.
-func mutable(old, row squidmesh.Run) squidmesh.Run {
+func mutable(old, row flow.Run) flow.Run {
 	row.ID, row.Workflow, row.Trigger, row.Shape, row.Key, row.KeyHash = old.ID, old.Workflow, old.Trigger, old.Shape, old.Key, old.KeyHash
 	row.WindowAt, row.WindowEnd, row.ReceivedAt = old.WindowAt, old.WindowEnd, old.ReceivedAt
 	row.SignalID, row.ReplayedFrom = old.SignalID, old.ReplayedFrom

@@ -6,15 +6,16 @@ import (
 	"slices"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Triggers implements squidmesh.Store. A transaction that writes is the only one, so there is nothing to lock or to leave out.
-func (s *Store) Triggers(ctx context.Context, tx *Tx, q squidmesh.TriggerQuery) ([]squidmesh.TriggerState, error) {
+// Triggers implements driver.Store. A transaction that writes is the only one, so there is nothing to lock or to leave out.
+func (s *Store) Triggers(ctx context.Context, tx *Tx, q driver.TriggerQuery) ([]flow.TriggerState, error) {
 	if err := tx.usable(ctx); err != nil {
 		return nil, err
 	}
-	var rows []squidmesh.TriggerState
+	var rows []flow.TriggerState
 	for key, t := range tx.state.triggers {
 		switch {
 		case q.Keys != nil && !slices.Contains(q.Keys, key), q.Keys == nil && q.Workflow != "" && q.Workflow != key.Workflow:
@@ -23,7 +24,7 @@ func (s *Store) Triggers(ctx context.Context, tx *Tx, q squidmesh.TriggerQuery) 
 			rows = append(rows, t)
 		}
 	}
-	slices.SortFunc(rows, func(a, b squidmesh.TriggerState) int {
+	slices.SortFunc(rows, func(a, b flow.TriggerState) int {
 		byKey := cmp.Or(cmp.Compare(a.Workflow, b.Workflow), cmp.Compare(a.Trigger, b.Trigger))
 		if q.DueBy.IsZero() {
 			return byKey
@@ -37,21 +38,21 @@ func (s *Store) Triggers(ctx context.Context, tx *Tx, q squidmesh.TriggerQuery) 
 }
 
 // due reports whether a trigger has a window that is to be fired.
-func due(t squidmesh.TriggerState, now time.Time) bool {
+func due(t flow.TriggerState, now time.Time) bool {
 	return !t.Paused && !t.NextAt.IsZero() && !t.NextAt.After(now)
 }
 
 // late reports whether a fire is to be looked after.
-func late(f squidmesh.Fire, now time.Time) bool { return !f.LookAt.IsZero() && !f.LookAt.After(now) }
+func late(f flow.Fire, now time.Time) bool { return !f.LookAt.IsZero() && !f.LookAt.After(now) }
 
-// Fires implements squidmesh.Store.
-func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squidmesh.Fire, error) {
+// Fires implements driver.Store.
+func (s *Store) Fires(ctx context.Context, tx *Tx, q driver.FireQuery) ([]flow.Fire, error) {
 	if err := tx.usable(ctx); err != nil {
 		return nil, err
 	}
-	var all []squidmesh.Fire
+	var all []flow.Fire
 	for _, key := range q.Keys {
-		var fires []squidmesh.Fire
+		var fires []flow.Fire
 		for _, f := range tx.state.fires[key] {
 			if q.Commented && (f.Comment == "" || f.Key <= q.After) {
 				continue
@@ -68,19 +69,19 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 			fires = ahead(fires, q.Ahead)
 		}
 		if q.Newest > 0 {
-			slices.SortFunc(fires, func(a, b squidmesh.Fire) int {
+			slices.SortFunc(fires, func(a, b flow.Fire) int {
 				return cmp.Or(b.WindowAt.Compare(a.WindowAt), cmp.Compare(b.Key, a.Key))
 			})
 			fires = capped(fires, q.Newest)
 		}
 		if q.Commented {
-			slices.SortFunc(fires, func(a, b squidmesh.Fire) int { return cmp.Compare(a.Key, b.Key) })
+			slices.SortFunc(fires, func(a, b flow.Fire) int { return cmp.Compare(a.Key, b.Key) })
 			fires = capped(fires, q.Limit)
 		}
 		all = append(all, fires...)
 	}
 	if !q.LookBy.IsZero() {
-		slices.SortFunc(all, func(a, b squidmesh.Fire) int {
+		slices.SortFunc(all, func(a, b flow.Fire) int {
 			return cmp.Or(a.LookAt.Compare(b.LookAt), a.WindowAt.Compare(b.WindowAt), cmp.Compare(a.Key, b.Key))
 		})
 		all = capped(all, q.Limit)
@@ -89,11 +90,11 @@ func (s *Store) Fires(ctx context.Context, tx *Tx, q squidmesh.FireQuery) ([]squ
 }
 
 // ahead picks a fire whose run has not ended, and one that is queued for a window before that time.
-func ahead(fires []squidmesh.Fire, window time.Time) []squidmesh.Fire {
-	var picked []squidmesh.Fire
-	for _, is := range []func(f squidmesh.Fire) bool{
-		func(f squidmesh.Fire) bool { return f.RunStatus != "" && !f.RunStatus.Terminal() },
-		func(f squidmesh.Fire) bool { return f.State == squidmesh.FireQueued && f.WindowAt.Before(window) },
+func ahead(fires []flow.Fire, window time.Time) []flow.Fire {
+	var picked []flow.Fire
+	for _, is := range []func(f flow.Fire) bool{
+		func(f flow.Fire) bool { return f.RunStatus != "" && !f.RunStatus.Terminal() },
+		func(f flow.Fire) bool { return f.State == flow.FireQueued && f.WindowAt.Before(window) },
 	} {
 		if i := slices.IndexFunc(fires, is); i >= 0 {
 			picked = append(picked, fires[i])
@@ -102,8 +103,8 @@ func ahead(fires []squidmesh.Fire, window time.Time) []squidmesh.Fire {
 	return picked
 }
 
-// SaveCron implements squidmesh.Store.
-func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([]squidmesh.Fire, error) {
+// SaveCron implements driver.Store.
+func (s *Store) SaveCron(ctx context.Context, tx *Tx, c driver.CronChange) ([]flow.Fire, error) {
 	if err := tx.writable(ctx); err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 			triggers[t.TriggerKey] = row
 		}
 	}
-	var inserted []squidmesh.Fire
+	var inserted []flow.Fire
 	for _, f := range c.NewFires {
 		if tx.state.fired(f) {
 			continue
@@ -152,7 +153,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *Tx, c squidmesh.CronChange) ([
 }
 
 // fired reports whether the window of a fire, or its signal, has been fired.
-func (s *state) fired(f squidmesh.Fire) bool {
+func (s *state) fired(f flow.Fire) bool {
 	for _, other := range s.fires[f.TriggerKey] {
 		if other.Key == f.Key || other.SignalID == f.SignalID {
 			return true
@@ -161,7 +162,7 @@ func (s *state) fired(f squidmesh.Fire) bool {
 	return false
 }
 
-func (s *state) saveFire(f squidmesh.Fire) {
+func (s *state) saveFire(f flow.Fire) {
 	f.WindowAt, f.WindowEnd, f.FiredAt, f.LookAt = micros(f.WindowAt), micros(f.WindowEnd), micros(f.FiredAt), micros(f.LookAt)
 	f.RunStatus = ""
 	fires := cloned(s.fires[f.TriggerKey])
@@ -170,7 +171,7 @@ func (s *state) saveFire(f squidmesh.Fire) {
 }
 
 // cronDue says for a tick whether something is due.
-func (s *state) cronDue(keys []squidmesh.TriggerKey, report *squidmesh.WorkerReport) {
+func (s *state) cronDue(keys []flow.TriggerKey, report *driver.WorkerReport) {
 	for _, key := range keys {
 		if t, known := s.triggers[key]; known && due(t, report.Now) {
 			report.TriggersDue = true

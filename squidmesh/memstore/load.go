@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Lock implements squidmesh.Store. The transaction is the only one that writes, so there is nothing to wait for or to skip.
-func (s *Store) Lock(ctx context.Context, tx *Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
+// Lock implements driver.Store. The transaction is the only one that writes, so there is nothing to wait for or to skip.
+func (s *Store) Lock(ctx context.Context, tx *Tx, q driver.LockQuery) (driver.Locked, error) {
 	if err := tx.usable(ctx); err != nil {
-		return squidmesh.Locked{}, err
+		return driver.Locked{}, err
 	}
-	locked := squidmesh.Locked{Now: s.now(), Runs: map[squidmesh.RunID]squidmesh.Run{}}
+	locked := driver.Locked{Now: s.now(), Runs: map[flow.RunID]flow.Run{}}
 	for _, id := range q.Runs {
 		if r := tx.state.runs[id]; r != nil {
 			locked.Runs[id] = r.bare()
@@ -30,14 +31,14 @@ func (s *Store) Lock(ctx context.Context, tx *Tx, q squidmesh.LockQuery) (squidm
 	return locked, nil
 }
 
-// Load implements squidmesh.Store.
-func (s *Store) Load(ctx context.Context, tx *Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
+// Load implements driver.Store.
+func (s *Store) Load(ctx context.Context, tx *Tx, reads map[flow.RunID]flow.Reads) (map[flow.RunID]driver.Loaded, error) {
 	if err := tx.usable(ctx); err != nil {
 		return nil, err
 	}
-	all := make(map[squidmesh.RunID]squidmesh.Loaded, len(reads))
+	all := make(map[flow.RunID]driver.Loaded, len(reads))
 	for id, wanted := range reads {
-		loaded := squidmesh.Loaded{Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{}}
+		loaded := driver.Loaded{Steps: map[flow.StepKey]flow.StepState{}, Outputs: map[string]json.RawMessage{}}
 		if r := tx.state.runs[id]; r != nil {
 			r.load(wanted, &loaded)
 		}
@@ -46,7 +47,7 @@ func (s *Store) Load(ctx context.Context, tx *Tx, reads map[squidmesh.RunID]squi
 	return all, nil
 }
 
-func (r *run) load(wanted squidmesh.Reads, loaded *squidmesh.Loaded) {
+func (r *run) load(wanted flow.Reads, loaded *driver.Loaded) {
 	for key, step := range r.steps {
 		if wanted.All || slices.Contains(wanted.Steps, key) {
 			loaded.Steps[key] = step
@@ -62,12 +63,12 @@ func (r *run) load(wanted squidmesh.Reads, loaded *squidmesh.Loaded) {
 	}
 }
 
-// Find implements squidmesh.Store.
-func (s *Store) Find(ctx context.Context, tx *Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+// Find implements driver.Store.
+func (s *Store) Find(ctx context.Context, tx *Tx, q driver.RunQuery) ([]flow.Run, error) {
 	if err := tx.usable(ctx); err != nil {
 		return nil, err
 	}
-	var found []squidmesh.Run
+	var found []flow.Run
 	for _, r := range tx.state.runs {
 		if !selects(q, r.row) {
 			continue
@@ -78,14 +79,14 @@ func (s *Store) Find(ctx context.Context, tx *Tx, q squidmesh.RunQuery) ([]squid
 		}
 		found = append(found, row)
 	}
-	slices.SortFunc(found, func(a, b squidmesh.Run) int { return compareRuns(b, a.CreatedAt, a.ID) })
+	slices.SortFunc(found, func(a, b flow.Run) int { return compareRuns(b, a.CreatedAt, a.ID) })
 	if q.Limit > 0 && len(found) > q.Limit {
 		found = found[:q.Limit]
 	}
 	return found, nil
 }
 
-func selects(q squidmesh.RunQuery, row squidmesh.Run) bool {
+func selects(q driver.RunQuery, row flow.Run) bool {
 	return (q.IDs == nil || slices.Contains(q.IDs, row.ID)) &&
 		(q.Workflow == "" || q.Workflow == row.Workflow) &&
 		(len(q.Statuses) == 0 || slices.Contains(q.Statuses, row.Status)) &&
@@ -95,23 +96,23 @@ func selects(q squidmesh.RunQuery, row squidmesh.Run) bool {
 		(q.After == nil || compareRuns(row, q.After.CreatedAt, q.After.ID) < 0)
 }
 
-// History implements squidmesh.Store.
-func (s *Store) History(ctx context.Context, tx *Tx, id squidmesh.RunID) (squidmesh.History, error) {
+// History implements driver.Store.
+func (s *Store) History(ctx context.Context, tx *Tx, id flow.RunID) (driver.History, error) {
 	if err := tx.usable(ctx); err != nil {
-		return squidmesh.History{}, err
+		return driver.History{}, err
 	}
 	r := tx.state.runs[id]
 	if r == nil {
-		return squidmesh.History{}, nil
+		return driver.History{}, nil
 	}
-	attempts := slices.SortedStableFunc(slices.Values(r.attempts), func(a, b squidmesh.AttemptRecord) int {
+	attempts := slices.SortedStableFunc(slices.Values(r.attempts), func(a, b flow.AttemptRecord) int {
 		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Attempt, b.Attempt))
 	})
-	return squidmesh.History{Attempts: attempts, Audit: slices.Clone(r.audit)}, nil
+	return driver.History{Attempts: attempts, Audit: slices.Clone(r.audit)}, nil
 }
 
-// SaveSpecs implements squidmesh.Store. It notes whether or not it is asked to: one transaction writes at a time.
-func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*squidmesh.Spec, _ bool) (known bool, err error) {
+// SaveSpecs implements driver.Store. It notes whether or not it is asked to: one transaction writes at a time.
+func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*flow.Spec, _ bool) (known bool, err error) {
 	if err := tx.writable(ctx); err != nil {
 		return false, err
 	}
@@ -128,18 +129,18 @@ func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*squidmesh.Spec, 
 	return false, nil
 }
 
-// Specs implements squidmesh.Store.
-func (s *Store) Specs(ctx context.Context, tx *Tx, shapes []string) (map[string]*squidmesh.Spec, error) {
+// Specs implements driver.Store.
+func (s *Store) Specs(ctx context.Context, tx *Tx, shapes []string) (map[string]*flow.Spec, error) {
 	if err := tx.usable(ctx); err != nil {
 		return nil, err
 	}
-	found := map[string]*squidmesh.Spec{}
+	found := map[string]*flow.Spec{}
 	for _, shape := range shapes {
 		body := tx.state.specs[shape].body
 		if body == nil {
 			continue
 		}
-		spec := &squidmesh.Spec{}
+		spec := &flow.Spec{}
 		if err := json.Unmarshal(body, spec); err != nil {
 			return nil, fmt.Errorf("decode spec %s: %w", shape, err)
 		}

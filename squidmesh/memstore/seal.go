@@ -4,26 +4,27 @@ import (
 	"context"
 	"slices"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Unsealed implements squidmesh.Store.
-func (s *Store) Unsealed(ctx context.Context, tx *Tx, q squidmesh.UnsealedQuery) (squidmesh.UnsealedPage, error) {
+// Unsealed implements driver.Store.
+func (s *Store) Unsealed(ctx context.Context, tx *Tx, q driver.UnsealedQuery) (driver.UnsealedPage, error) {
 	if err := tx.usable(ctx); err != nil {
-		return squidmesh.UnsealedPage{}, err
+		return driver.UnsealedPage{}, err
 	}
-	page := squidmesh.UnsealedPage{Last: q.After}
-	var behind []squidmesh.RunID
+	page := driver.UnsealedPage{Last: q.After}
+	var behind []flow.RunID
 	for id := range tx.state.runs {
 		if slices.Compare(id[:], q.After[:]) > 0 {
 			behind = append(behind, id)
 		}
 	}
-	slices.SortFunc(behind, func(a, b squidmesh.RunID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(behind, func(a, b flow.RunID) int { return slices.Compare(a[:], b[:]) })
 	page.More = len(behind) >= q.Limit
 	for _, id := range capped(behind, q.Limit) {
 		r := tx.state.runs[id]
-		if q.Selects(r.row, squidmesh.History{Attempts: r.attempts, Audit: r.audit}) {
+		if q.Selects(r.row, driver.History{Attempts: r.attempts, Audit: r.audit}) {
 			page.Runs = append(page.Runs, id)
 		}
 		page.Last = id
@@ -31,8 +32,8 @@ func (s *Store) Unsealed(ctx context.Context, tx *Tx, q squidmesh.UnsealedQuery)
 	return page, nil
 }
 
-// SaveSealed implements squidmesh.Store.
-func (s *Store) SaveSealed(ctx context.Context, tx *Tx, v squidmesh.SealedValues) error {
+// SaveSealed implements driver.Store.
+func (s *Store) SaveSealed(ctx context.Context, tx *Tx, v driver.SealedValues) error {
 	if err := tx.writable(ctx); err != nil {
 		return err
 	}

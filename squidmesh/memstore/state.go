@@ -7,23 +7,24 @@ import (
 	"slices"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // state is the whole database at one moment. A committed one changes no more: a transaction works on a clone, whose values are
 // replaced, never changed.
 type state struct {
-	runs     map[squidmesh.RunID]*run
-	keys     map[runKey]squidmesh.RunID // but for those that were freed
-	specs    map[string]savedSpec       // by shape
+	runs     map[flow.RunID]*run
+	keys     map[runKey]flow.RunID // but for those that were freed
+	specs    map[string]savedSpec  // by shape
 	holds    holds
-	workers  map[squidmesh.WorkerID]squidmesh.Worker
-	steady   map[squidmesh.WorkerID]time.Time // since when a worker has renewed its lease without a gap
-	lastID   squidmesh.WorkerID
-	triggers map[squidmesh.TriggerKey]squidmesh.TriggerState
-	fires    map[squidmesh.TriggerKey]map[string]squidmesh.Fire // by their keys
-	untold   map[squidmesh.EntryKey]time.Time                   // when each was written
-	rows     map[string]any                                     // of the program's own
+	workers  map[flow.WorkerID]flow.Worker
+	steady   map[flow.WorkerID]time.Time // since when a worker has renewed its lease without a gap
+	lastID   flow.WorkerID
+	triggers map[flow.TriggerKey]flow.TriggerState
+	fires    map[flow.TriggerKey]map[string]flow.Fire // by their keys
+	untold   map[driver.EntryKey]time.Time            // when each was written
+	rows     map[string]any                           // of the program's own
 }
 
 // runKey is what a start is idempotent by.
@@ -37,10 +38,10 @@ type savedSpec struct {
 
 // run is everything that is stored of a run.
 type run struct {
-	row      squidmesh.Run
-	steps    map[squidmesh.StepKey]squidmesh.StepState
-	attempts []squidmesh.AttemptRecord
-	audit    []squidmesh.AuditEntry // by Seq
+	row      flow.Run
+	steps    map[flow.StepKey]flow.StepState
+	attempts []flow.AttemptRecord
+	audit    []flow.AuditEntry // by Seq
 }
 
 func (s *state) clone() *state {
@@ -59,7 +60,7 @@ func cloned[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // edit replaces a run by a copy that may be changed until the transaction's end; nil if there is no such run.
-func (s *state) edit(id squidmesh.RunID) *run {
+func (s *state) edit(id flow.RunID) *run {
 	old := s.runs[id]
 	if old == nil {
 		return nil
@@ -70,26 +71,26 @@ func (s *state) edit(id squidmesh.RunID) *run {
 }
 
 // freeKey takes the place that a run has by its key from it, if it has one.
-func (s *state) freeKey(row squidmesh.Run) {
+func (s *state) freeKey(row flow.Run) {
 	if key := (runKey{row.Workflow, row.Key}); s.keys[key] == row.ID {
 		delete(s.keys, key)
 	}
 }
 
 // insert adds the row of a new run.
-func (s *state) insert(row squidmesh.Run) {
+func (s *state) insert(row flow.Run) {
 	row.Payload = bytes.Clone(row.Payload)
 	if len(row.Payload) == 0 {
 		row.Payload = nil
 	}
-	s.runs[row.ID] = &run{row: normal(row), steps: map[squidmesh.StepKey]squidmesh.StepState{}}
+	s.runs[row.ID] = &run{row: normal(row), steps: map[flow.StepKey]flow.StepState{}}
 	if row.Key != "" {
 		s.keys[runKey{row.Workflow, row.Key}] = row.ID
 	}
 }
 
 // bare is the row without the payload, as it is locked.
-func (r *run) bare() squidmesh.Run {
+func (r *run) bare() flow.Run {
 	row := r.row
 	row.Payload = nil
 	return row
@@ -97,8 +98,8 @@ func (r *run) bare() squidmesh.Run {
 
 // output is the output of a completed step; nil if there is none.
 func (r *run) output(name string) json.RawMessage {
-	step, ok := r.steps[squidmesh.StepKey{Name: name, Phase: squidmesh.PhaseDo}]
-	if !ok || step.Status != squidmesh.StepCompleted {
+	step, ok := r.steps[flow.StepKey{Name: name, Phase: flow.PhaseDo}]
+	if !ok || step.Status != flow.StepCompleted {
 		return nil
 	}
 	for _, e := range r.audit {
@@ -110,7 +111,7 @@ func (r *run) output(name string) json.RawMessage {
 }
 
 // normal is a row with times as a database keeps them.
-func normal(row squidmesh.Run) squidmesh.Run {
+func normal(row flow.Run) flow.Run {
 	for _, at := range []*time.Time{&row.WindowAt, &row.WindowEnd, &row.ReceivedAt, &row.CreatedAt, &row.LastAt, &row.FinishedAt} {
 		*at = micros(*at)
 	}

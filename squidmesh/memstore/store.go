@@ -12,7 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // lease is that of a store on a server: workers that die on a store in memory are those of a test, which wants to see it.
@@ -25,14 +26,14 @@ type Options struct {
 	Clock func(system time.Time) time.Time
 }
 
-// Store is a squidmesh.Store in memory. It is safe for concurrent use.
+// Store is a driver.Store in memory. It is safe for concurrent use.
 type Store struct {
 	clock     func(time.Time) time.Time
 	writer    chan struct{} // holds a token while somebody writes
 	committed atomic.Pointer[state]
 }
 
-var _ squidmesh.Store[*Tx] = (*Store)(nil)
+var _ driver.Store[*Tx] = (*Store)(nil)
 
 // New makes an empty store. Options may be nil.
 func New(options *Options) *Store {
@@ -80,7 +81,7 @@ func (s *Store) Rows() map[string]any {
 	return rows
 }
 
-// InTx implements squidmesh.Store. It waits for whoever writes. A panic or runtime.Goexit in fn rolls back and goes on; the end of
+// InTx implements driver.Store. It waits for whoever writes. A panic or runtime.Goexit in fn rolls back and goes on; the end of
 // ctx rolls back too. There is no ErrCommitUnknown here.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	if ctx.Err() != nil {
@@ -104,7 +105,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx *Tx) e
 	return nil
 }
 
-// View implements squidmesh.Store.
+// View implements driver.Store.
 func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -114,14 +115,14 @@ func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) e
 	return fn(ctx, tx)
 }
 
-// Nested implements squidmesh.Store. A panic or runtime.Goexit in fn rolls back to the savepoint and goes on.
+// Nested implements driver.Store. A panic or runtime.Goexit in fn rolls back to the savepoint and goes on.
 func (s *Store) Nested(ctx context.Context, tx *Tx, fn func(ctx context.Context, tx *Tx) error) error {
 	if err := tx.writable(ctx); err != nil {
-		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
+		return fmt.Errorf("%w: set savepoint: %w", flow.ErrTxUnusable, err)
 	}
 	inner := &Tx{state: tx.state.clone()} // of its own, which fn may go on using if it was abandoned
 	if err := fn(ctx, inner); err != nil {
-		if !errors.Is(err, squidmesh.ErrAbandoned) {
+		if !errors.Is(err, driver.ErrAbandoned) {
 			inner.ended = true
 		}
 		return err
@@ -154,15 +155,15 @@ func (tx *Tx) writable(ctx context.Context) error {
 	return tx.usable(ctx)
 }
 
-// Traits implements squidmesh.Store.
-func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }, TxEnded: txEnded}
+// Traits implements driver.Store.
+func (s *Store) Traits() driver.StoreTraits {
+	return driver.StoreTraits{Dialect: "memory", Lease: lease, Transient: func(error) bool { return false }, TxEnded: txEnded}
 }
 
-// Scope implements squidmesh.Store.
+// Scope implements driver.Store.
 func (s *Store) Scope(context.Context, *Tx) (string, error) { return "memory", nil }
 
-// Notify implements squidmesh.Store: nobody listens.
+// Notify implements driver.Store: nobody listens.
 func (s *Store) Notify(context.Context, string, string) error { return nil }
 
 // now is the store's time.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -15,7 +15,7 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(*testing.T) squidmesh.Store[*memstore.Tx] { return memstore.New(nil) })
+	squidmeshtest.ExerciseStore(t, func(*testing.T) driver.Store[*memstore.Tx] { return memstore.New(nil) })
 }
 
 func TestTx_OwnRowsCommitAndRollBackWithTheTransaction(t *testing.T) {

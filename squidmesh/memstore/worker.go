@@ -6,21 +6,22 @@ import (
 	"slices"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // lost reports whether a worker was declared lost.
-func lost(w squidmesh.Worker) bool { return !w.LostAt.IsZero() }
+func lost(w flow.Worker) bool { return !w.LostAt.IsZero() }
 
-// Workers implements squidmesh.Store.
-func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
-	report := squidmesh.WorkerReport{Now: s.now()}
-	if tick.Roster {
-		report.Roster = capped(tx.state.roster(), tick.Limit)
+// Workers implements driver.Store.
+func (s *Store) Workers(ctx context.Context, tx *Tx, tick driver.WorkerTick) (driver.WorkerReport, error) {
+	report := driver.WorkerReport{Now: s.now()}
+	if tick.ListWorkers {
+		report.Workers = capped(tx.state.roster(), tick.Limit)
 		return report, tx.usable(ctx)
 	}
 	if err := tx.writable(ctx); err != nil {
-		return squidmesh.WorkerReport{}, err
+		return driver.WorkerReport{}, err
 	}
 	term := tick.Lease
 	if term <= 0 {
@@ -40,7 +41,7 @@ func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) 
 	}
 	if w, known := tx.state.workers[alive]; known && !lost(w) {
 		report.Alive = true
-		if tick.Only != squidmesh.TickLook {
+		if tick.Only != driver.TickLook {
 			if since := tx.state.steady[alive]; w.LeaseUntil.Before(report.Now.Add(term/2)) || since.After(report.Now) {
 				tx.state.steady[alive] = report.Now
 			}
@@ -48,7 +49,7 @@ func (s *Store) Workers(ctx context.Context, tx *Tx, tick squidmesh.WorkerTick) 
 			tx.state.workers[alive] = w
 		}
 	}
-	if tick.Only == squidmesh.TickLease {
+	if tick.Only == driver.TickLease {
 		return report, nil
 	}
 	if tick.Register != nil {
@@ -76,14 +77,14 @@ func (s *state) witnessed(now time.Time, term time.Duration) bool {
 }
 
 // roster lists the workers that are not lost, and those that are but hold something.
-func (s *state) roster() []squidmesh.Worker {
-	var roster []squidmesh.Worker
+func (s *state) roster() []flow.Worker {
+	var roster []flow.Worker
 	for _, w := range s.workers {
 		if !lost(w) || s.holds.by(w.ID) {
 			roster = append(roster, w)
 		}
 	}
-	slices.SortFunc(roster, func(a, b squidmesh.Worker) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(roster, func(a, b flow.Worker) int { return cmp.Compare(a.ID, b.ID) })
 	return roster
 }
 
@@ -98,10 +99,10 @@ func (s *state) forget(now time.Time) {
 }
 
 // holds are the deliveries that workers are at work on.
-type holds map[squidmesh.Hold]bool
+type holds map[flow.Hold]bool
 
 // by reports whether a worker holds something.
-func (all holds) by(id squidmesh.WorkerID) bool {
+func (all holds) by(id flow.WorkerID) bool {
 	for h := range all {
 		if h.Worker == id {
 			return true
@@ -111,23 +112,23 @@ func (all holds) by(id squidmesh.WorkerID) bool {
 }
 
 // care reports what needs care.
-func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report *squidmesh.WorkerReport) {
+func (s *state) care(alive flow.WorkerID, tick driver.WorkerTick, report *driver.WorkerReport) {
 	for h := range s.holds {
 		if lost(s.workers[h.Worker]) && compareHolds(h, tick.From.Orphans) > 0 {
 			report.Orphans = append(report.Orphans, h)
 		}
-		if r := s.runs[h.Run]; h.Worker == alive && r != nil && r.row.Verdict != squidmesh.VerdictNone && !slices.Contains(report.Verdicts, h.Run) {
+		if r := s.runs[h.Run]; h.Worker == alive && r != nil && r.row.Verdict != flow.VerdictNone && !slices.Contains(report.Verdicts, h.Run) {
 			report.Verdicts = append(report.Verdicts, h.Run)
 		}
 	}
 	slices.SortFunc(report.Orphans, compareHolds)
-	slices.SortFunc(report.Verdicts, func(a, b squidmesh.RunID) int { return slices.Compare(a[:], b[:]) })
+	slices.SortFunc(report.Verdicts, func(a, b flow.RunID) int { return slices.Compare(a[:], b[:]) })
 
 	soon, late := report.Now.Add(tick.DueWithin), report.Now.Add(-tick.Overdue)
 	for _, r := range s.runs {
 		for _, step := range r.steps {
 			switch {
-			case step.Status != squidmesh.StepScheduled || step.DueAt.IsZero():
+			case step.Status != flow.StepScheduled || step.DueAt.IsZero():
 			case step.JobID == "" && step.DueAt.Before(soon):
 				report.Jobless = append(report.Jobless, step)
 			case step.JobID != "" && tick.Overdue > 0 && step.DueAt.Before(late):
@@ -144,36 +145,36 @@ func (s *state) care(alive squidmesh.WorkerID, tick squidmesh.WorkerTick, report
 }
 
 // failed reports which of the blocks have failed.
-func (s *state) failed(blocks []squidmesh.BlockKey, report *squidmesh.WorkerReport) {
+func (s *state) failed(blocks []driver.BlockKey, report *driver.WorkerReport) {
 	for _, b := range blocks {
 		r := s.runs[b.Run]
-		if r != nil && r.steps[squidmesh.StepKey{Name: b.Name, Phase: squidmesh.PhaseDo}].Status == squidmesh.StepFailed {
+		if r != nil && r.steps[flow.StepKey{Name: b.Name, Phase: flow.PhaseDo}].Status == flow.StepFailed {
 			report.Failed = append(report.Failed, b)
 		}
 	}
-	slices.SortFunc(report.Failed, func(a, b squidmesh.BlockKey) int {
+	slices.SortFunc(report.Failed, func(a, b driver.BlockKey) int {
 		return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name))
 	})
 }
 
 // expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
-func (s *state) expired(tick squidmesh.WorkerTick, report *squidmesh.WorkerReport) {
+func (s *state) expired(tick driver.WorkerTick, report *driver.WorkerReport) {
 	type owner struct {
-		worker squidmesh.WorkerID
-		run    squidmesh.RunID
+		worker flow.WorkerID
+		run    flow.RunID
 	}
-	held := map[owner][]squidmesh.Hold{}
+	held := map[owner][]flow.Hold{}
 	for h := range s.holds {
 		held[owner{h.Worker, h.Run}] = append(held[owner{h.Worker, h.Run}], h)
 	}
-	var decisions, attempts []squidmesh.StepState
+	var decisions, attempts []flow.StepState
 	for _, r := range s.runs {
 		for _, step := range r.steps {
 			switch {
 			case step.DeadlineAt.IsZero():
-			case step.Status == squidmesh.StepPaused && !step.DeadlineAt.After(report.Now):
+			case step.Status == flow.StepPaused && !step.DeadlineAt.After(report.Now):
 				decisions = append(decisions, step)
-			case tick.Late > 0 && step.Status == squidmesh.StepRunning && !step.DeadlineAt.After(report.Now.Add(-tick.Late)) &&
+			case tick.Late > 0 && step.Status == flow.StepRunning && !step.DeadlineAt.After(report.Now.Add(-tick.Late)) &&
 				held[owner{step.Worker, step.Run}] != nil:
 				attempts = append(attempts, step)
 			}
@@ -188,34 +189,34 @@ func (s *state) expired(tick squidmesh.WorkerTick, report *squidmesh.WorkerRepor
 	slices.SortFunc(report.Held, compareHolds)
 }
 
-func compareHolds(a, b squidmesh.Hold) int {
+func compareHolds(a, b flow.Hold) int {
 	return cmp.Or(slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 }
 
 // page sorts a list of steps and cuts out what follows a place.
-func page(steps []squidmesh.StepState, from squidmesh.StepPlace, limit int) []squidmesh.StepState {
-	slices.SortFunc(steps, func(a, b squidmesh.StepState) int { return comparePlaces(place(a), place(b)) })
-	behind := slices.IndexFunc(steps, func(s squidmesh.StepState) bool { return comparePlaces(place(s), from) > 0 })
+func page(steps []flow.StepState, from driver.StepPosition, limit int) []flow.StepState {
+	slices.SortFunc(steps, func(a, b flow.StepState) int { return comparePlaces(place(a), place(b)) })
+	behind := slices.IndexFunc(steps, func(s flow.StepState) bool { return comparePlaces(place(s), from) > 0 })
 	if behind < 0 {
 		return nil
 	}
 	return capped(steps[behind:], limit)
 }
 
-func place(s squidmesh.StepState) squidmesh.StepPlace {
+func place(s flow.StepState) driver.StepPosition {
 	at := s.DueAt
-	if s.Status != squidmesh.StepScheduled {
+	if s.Status != flow.StepScheduled {
 		at = s.DeadlineAt
 	}
-	return squidmesh.StepPlace{At: at, Run: s.Run, StepKey: s.StepKey}
+	return driver.StepPosition{At: at, Run: s.Run, StepKey: s.StepKey}
 }
 
-func comparePlaces(a, b squidmesh.StepPlace) int {
+func comparePlaces(a, b driver.StepPosition) int {
 	return cmp.Or(a.At.Compare(b.At), slices.Compare(a.Run[:], b.Run[:]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase))
 }
 
 // compareRuns is the order of runs by their start.
-func compareRuns(row squidmesh.Run, at time.Time, id squidmesh.RunID) int {
+func compareRuns(row flow.Run, at time.Time, id flow.RunID) int {
 	return cmp.Or(row.CreatedAt.Compare(at), slices.Compare(row.ID[:], id[:]))
 }
 

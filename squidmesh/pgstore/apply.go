@@ -7,18 +7,18 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/squidmesh/squidmesh-go/internal/lever"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Apply implements squidmesh.Store in one round trip, or in that of the COMMIT: a statement per table that has rows, none for
+// Apply implements driver.Store in one round trip, or in that of the COMMIT: a statement per table that has rows, none for
 // the others. Rows that should be there and are not, or versions that do not rise, are errors (SQLSTATE 22012).
-func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []squidmesh.Transition) error {
+func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []flow.Transition) error {
 	var (
-		starts, runs   []squidmesh.Run
-		added, changed []squidmesh.StepState
-		attempts       []squidmesh.AttemptRecord
-		events, untold []squidmesh.AuditEntry
-		held, unheld   []squidmesh.Hold
+		starts, runs   []flow.Run
+		added, changed []flow.StepState
+		attempts       []flow.AttemptRecord
+		events, untold []flow.AuditEntry
+		held, unheld   []flow.Hold
 		goOn           []continued
 	)
 	for i := range ts {
@@ -71,8 +71,8 @@ func queue[Row any](batch *indexed, sql string, rows []Row, columns func([]Row) 
 
 // The order of the columns is that of the statements' unnest.
 
-func startColumns(runs []squidmesh.Run) []any {
-	type row = squidmesh.Run
+func startColumns(runs []flow.Run) []any {
+	type row = flow.Run
 	return []any{
 		column(runs, func(r *row) pgtype.UUID { return id(r.ID) }),
 		column(runs, func(r *row) string { return r.Workflow }),
@@ -100,8 +100,8 @@ func startColumns(runs []squidmesh.Run) []any {
 	}
 }
 
-func runColumns(runs []squidmesh.Run) []any {
-	type row = squidmesh.Run
+func runColumns(runs []flow.Run) []any {
+	type row = flow.Run
 	return []any{
 		column(runs, func(r *row) pgtype.UUID { return id(r.ID) }),
 		column(runs, func(r *row) string { return string(r.Status) }),
@@ -117,8 +117,8 @@ func runColumns(runs []squidmesh.Run) []any {
 	}
 }
 
-func stepColumns(steps []squidmesh.StepState) []any {
-	type row = squidmesh.StepState
+func stepColumns(steps []flow.StepState) []any {
+	type row = flow.StepState
 	return []any{
 		column(steps, func(r *row) pgtype.UUID { return id(r.Run) }),
 		column(steps, func(r *row) string { return r.Name }),
@@ -140,8 +140,8 @@ func stepColumns(steps []squidmesh.StepState) []any {
 	}
 }
 
-func attemptColumns(attempts []squidmesh.AttemptRecord) []any {
-	type row = squidmesh.AttemptRecord
+func attemptColumns(attempts []flow.AttemptRecord) []any {
+	type row = flow.AttemptRecord
 	return []any{
 		column(attempts, func(r *row) pgtype.UUID { return id(r.Run) }),
 		column(attempts, func(r *row) string { return r.Name }),
@@ -155,8 +155,8 @@ func attemptColumns(attempts []squidmesh.AttemptRecord) []any {
 	}
 }
 
-func eventColumns(events []squidmesh.AuditEntry) []any {
-	type row = squidmesh.AuditEntry
+func eventColumns(events []flow.AuditEntry) []any {
+	type row = flow.AuditEntry
 	return []any{
 		column(events, func(r *row) pgtype.UUID { return id(r.Run) }),
 		column(events, func(r *row) int { return r.Seq }),
@@ -171,8 +171,8 @@ func eventColumns(events []squidmesh.AuditEntry) []any {
 	}
 }
 
-func untoldColumns(entries []squidmesh.AuditEntry) []any {
-	type row = squidmesh.AuditEntry
+func untoldColumns(entries []flow.AuditEntry) []any {
+	type row = flow.AuditEntry
 	return []any{
 		column(entries, func(r *row) pgtype.UUID { return id(r.Run) }),
 		column(entries, func(r *row) int { return r.Seq }),
@@ -180,8 +180,8 @@ func untoldColumns(entries []squidmesh.AuditEntry) []any {
 	}
 }
 
-func holdColumns(holds []squidmesh.Hold) []any {
-	type row = squidmesh.Hold
+func holdColumns(holds []flow.Hold) []any {
+	type row = flow.Hold
 	return []any{
 		column(holds, func(r *row) int64 { return int64(r.Worker) }),
 		column(holds, func(r *row) pgtype.UUID { return id(r.Run) }),

@@ -54,5 +54,5 @@ func (b *beside) drain(ctx context.Context) error {
 	return nil
 }
 
-// Drain implements squidmesh.Drainer.
+// Drain implements driver.Drainer.
 func (s *Store) Drain(ctx context.Context) error { return s.beside.drain(ctx) }

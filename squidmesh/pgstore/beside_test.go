@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -27,9 +28,9 @@ func TestStore_DrainLeavesNothingBehind(t *testing.T) {
 	abandoned := func() {
 		t.Helper()
 		err := n.store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-			return n.store.Nested(ctx, tx, func(context.Context, pgx.Tx) error { return squidmesh.ErrAbandoned })
+			return n.store.Nested(ctx, tx, func(context.Context, pgx.Tx) error { return driver.ErrAbandoned })
 		})
-		require.ErrorIs(t, err, squidmesh.ErrTxUnusable)
+		require.ErrorIs(t, err, flow.ErrTxUnusable)
 	}
 	require.NoError(t, pgstore.New(n.pool, nil).Drain(t.Context()), "of a store that has done nothing")
 	for range 2 { // it can be used again

@@ -6,11 +6,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Triggers implements squidmesh.Store.
-func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q squidmesh.TriggerQuery) ([]squidmesh.TriggerState, error) {
+// Triggers implements driver.Store.
+func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q driver.TriggerQuery) ([]flow.TriggerState, error) {
 	statement, args := "Triggers", keyArgs(q.Keys)
 	switch {
 	case !q.DueBy.IsZero():
@@ -26,8 +27,8 @@ func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q squidmesh.TriggerQuer
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.TriggerState, error) {
-		var t squidmesh.TriggerState
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (flow.TriggerState, error) {
+		var t flow.TriggerState
 		var next, changed, pruned pgtype.Timestamptz
 		err := row.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, &next, &t.Paused, &changed,
 			&t.Actor, &t.Comment, &pruned)
@@ -36,8 +37,8 @@ func (s *Store) Triggers(ctx context.Context, tx pgx.Tx, q squidmesh.TriggerQuer
 	})
 }
 
-// Fires implements squidmesh.Store.
-func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]squidmesh.Fire, error) {
+// Fires implements driver.Store.
+func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q driver.FireQuery) ([]flow.Fire, error) {
 	statement, args := "NewestFires", keyArgs(q.Keys)
 	switch {
 	case q.SignalID != "":
@@ -51,7 +52,7 @@ func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]
 	default:
 		args["limit"] = q.Newest
 	}
-	var fires []squidmesh.Fire
+	var fires []flow.Fire
 	batch := &indexed{}
 	batch.add(s.sql(statement), args).Query(func(rows pgx.Rows) (err error) {
 		fires, err = pgx.CollectRows(rows, scanFire)
@@ -60,9 +61,9 @@ func (s *Store) Fires(ctx context.Context, tx pgx.Tx, q squidmesh.FireQuery) ([]
 	return fires, batch.send(ctx, tx)
 }
 
-func scanFire(row pgx.CollectableRow) (squidmesh.Fire, error) {
+func scanFire(row pgx.CollectableRow) (flow.Fire, error) {
 	var (
-		f                        squidmesh.Fire
+		f                        flow.Fire
 		run                      pgtype.UUID
 		from, until, fired, look pgtype.Timestamptz
 	)
@@ -72,11 +73,11 @@ func scanFire(row pgx.CollectableRow) (squidmesh.Fire, error) {
 	return f, err
 }
 
-// SaveCron implements squidmesh.Store.
-func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange) ([]squidmesh.Fire, error) {
+// SaveCron implements driver.Store.
+func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c driver.CronChange) ([]flow.Fire, error) {
 	type (
-		trigger = squidmesh.TriggerState
-		fire    = squidmesh.Fire
+		trigger = flow.TriggerState
+		fire    = flow.Fire
 	)
 	batch := &indexed{}
 	if r := c.Register; len(r) > 0 {
@@ -149,9 +150,9 @@ func (s *Store) SaveCron(ctx context.Context, tx pgx.Tx, c squidmesh.CronChange)
 	return inserted, nil
 }
 
-func keyArgs(keys []squidmesh.TriggerKey) pgx.NamedArgs {
+func keyArgs(keys []flow.TriggerKey) pgx.NamedArgs {
 	return pgx.NamedArgs{
-		"workflows": column(keys, func(k *squidmesh.TriggerKey) string { return k.Workflow }),
-		"triggers":  column(keys, func(k *squidmesh.TriggerKey) string { return k.Trigger }),
+		"workflows": column(keys, func(k *flow.TriggerKey) string { return k.Workflow }),
+		"triggers":  column(keys, func(k *flow.TriggerKey) string { return k.Trigger }),
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -67,7 +67,7 @@ func TestInTx_ACommitWhoseConnectionWasCutIsUnknown(t *testing.T) {
 			n.write(ctx, tx, "body")
 			return nil
 		})
-		require.ErrorIs(t, err, squidmesh.ErrCommitUnknown)
+		require.ErrorIs(t, err, flow.ErrCommitUnknown)
 		require.False(t, store.Traits().Transient(err))
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// Dedicate implements squidmesh.Dedicator: the connection is one more than the store's pool has, and comes from a pool of its own with the
+// ReserveConnection implements driver.ConnectionReserver: the connection is one more than the store's pool has, and comes from a pool of its own with the
 // same configuration, so that the program's hooks do to it what they do to the others.
-func (s *Store) Dedicate() squidmesh.Dedicated[pgx.Tx] {
+func (s *Store) ReserveConnection() driver.ReservedConnection[pgx.Tx] {
 	config := s.pool.Config()
 	config.MaxConns, config.MinConns, config.MinIdleConns = 1, 0, 0
 	// A ping before each use would double what a heartbeat costs, which finds out by itself.
@@ -32,7 +32,7 @@ type dedicated struct {
 	pool     *pgxpool.Pool // of one; nil until it is needed
 }
 
-// Open implements squidmesh.Dedicated.
+// Open implements driver.ReservedConnection.
 func (d *dedicated) Open(ctx context.Context) error {
 	conn, err := d.acquire(ctx)
 	if err != nil {
@@ -42,7 +42,7 @@ func (d *dedicated) Open(ctx context.Context) error {
 	return nil
 }
 
-// InTx implements squidmesh.Dedicated. BEGIN travels with the first statements. When ctx ends in the middle of one, pgx closes the
+// InTx implements driver.ReservedConnection. BEGIN travels with the first statements. When ctx ends in the middle of one, pgx closes the
 // connection, and the next call makes a new one.
 func (d *dedicated) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	conn, err := d.acquire(ctx)
@@ -82,7 +82,7 @@ func (d *dedicated) abandon() {
 	d.beside.do(func(<-chan struct{}) { pool.Close() })
 }
 
-// Close implements squidmesh.Dedicated.
+// Close implements driver.ReservedConnection.
 func (d *dedicated) Close() {
 	if d.pool == nil {
 		return

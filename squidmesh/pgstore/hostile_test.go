@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // talkers are bodies that go on talking over their transaction until that answers no more, whatever their context says.
@@ -101,7 +102,7 @@ func TestNested_NobodyTalksOverAConnectionThatIsInUse(t *testing.T) {
 	t.Parallel()
 
 	for name, talk := range talkers {
-		for _, result := range []error{nil, fmt.Errorf("%w: %w", squidmesh.ErrAbandoned, errMine)} {
+		for _, result := range []error{nil, fmt.Errorf("%w: %w", driver.ErrAbandoned, errMine)} {
 			if result == nil && name == "the connection itself" {
 				continue // which nobody sees once the body has returned
 			}
@@ -131,7 +132,7 @@ func TestNested_NobodyTalksOverAConnectionThatIsInUse(t *testing.T) {
 					require.ErrorIs(t, err, errMine)
 				}
 				if result != nil || err != nil { // else the goroutine had nothing on its way in that moment
-					require.ErrorIs(t, err, squidmesh.ErrTxUnusable)
+					require.ErrorIs(t, err, flow.ErrTxUnusable)
 					n.require()
 				}
 				select {
@@ -189,7 +190,7 @@ func TestNested_RowsLeftOpen(t *testing.T) {
 			n := newNotes(t)
 			nested, outer := n.nested(body)
 			require.ErrorContains(t, outer, "close its rows")
-			require.ErrorIs(t, nested, squidmesh.ErrTxUnusable)
+			require.ErrorIs(t, nested, flow.ErrTxUnusable)
 			require.False(t, n.store.Traits().Transient(nested))
 			n.require()
 			require.Zero(t, n.pool.Stat().AcquiredConns())

@@ -7,17 +7,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Load implements squidmesh.Store in one round trip, and in none if nothing is asked for.
-func (s *Store) Load(ctx context.Context, tx pgx.Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
-	all := make(map[squidmesh.RunID]squidmesh.Loaded, len(reads))
-	payloads := map[squidmesh.RunID]*json.RawMessage{}
+// Load implements driver.Store in one round trip, and in none if nothing is asked for.
+func (s *Store) Load(ctx context.Context, tx pgx.Tx, reads map[flow.RunID]flow.Reads) (map[flow.RunID]driver.Loaded, error) {
+	all := make(map[flow.RunID]driver.Loaded, len(reads))
+	payloads := map[flow.RunID]*json.RawMessage{}
 	batch := &indexed{}
 	for run, r := range reads {
-		loaded := squidmesh.Loaded{
-			Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{},
+		loaded := driver.Loaded{
+			Steps: map[flow.StepKey]flow.StepState{}, Outputs: map[string]json.RawMessage{},
 		}
 		payloads[run] = s.queueReads(batch, run, r, loaded)
 		all[run] = loaded
@@ -34,7 +35,7 @@ func (s *Store) Load(ctx context.Context, tx pgx.Tx, reads map[squidmesh.RunID]s
 }
 
 // queueReads queues what is to be read of one run. Steps and outputs go into loaded's maps, the payload where the answer points to.
-func (s *Store) queueReads(batch *indexed, run squidmesh.RunID, reads squidmesh.Reads, loaded squidmesh.Loaded) *json.RawMessage {
+func (s *Store) queueReads(batch *indexed, run flow.RunID, reads flow.Reads, loaded driver.Loaded) *json.RawMessage {
 	steps := func(rows pgx.Rows) error {
 		states, err := pgx.CollectRows(rows, scanStep)
 		for _, st := range states {
@@ -46,8 +47,8 @@ func (s *Store) queueReads(batch *indexed, run squidmesh.RunID, reads squidmesh.
 		batch.add(s.sql("Steps"), id(run)).Query(steps)
 	} else if len(reads.Steps) > 0 {
 		batch.add(s.sql("StepsNamed"), id(run),
-			column(reads.Steps, func(k *squidmesh.StepKey) string { return k.Name }),
-			column(reads.Steps, func(k *squidmesh.StepKey) string { return string(k.Phase) }),
+			column(reads.Steps, func(k *flow.StepKey) string { return k.Name }),
+			column(reads.Steps, func(k *flow.StepKey) string { return string(k.Phase) }),
 		).Query(steps)
 	}
 	if len(reads.Outputs) > 0 {
@@ -71,9 +72,9 @@ func (s *Store) queueReads(batch *indexed, run squidmesh.RunID, reads squidmesh.
 	return payload
 }
 
-// History implements squidmesh.Store.
-func (s *Store) History(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) (squidmesh.History, error) {
-	var history squidmesh.History
+// History implements driver.Store.
+func (s *Store) History(ctx context.Context, tx pgx.Tx, run flow.RunID) (driver.History, error) {
+	var history driver.History
 	batch := &indexed{}
 	batch.add(s.sql("Attempts"), id(run)).Query(func(rows pgx.Rows) (err error) {
 		history.Attempts, err = pgx.CollectRows(rows, scanAttempt)
@@ -84,14 +85,14 @@ func (s *Store) History(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) (sq
 		return err
 	})
 	if err := batch.send(ctx, tx); err != nil {
-		return squidmesh.History{}, err
+		return driver.History{}, err
 	}
 	return history, nil
 }
 
-func scanAttempt(row pgx.CollectableRow) (squidmesh.AttemptRecord, error) {
+func scanAttempt(row pgx.CollectableRow) (flow.AttemptRecord, error) {
 	var (
-		a              squidmesh.AttemptRecord
+		a              flow.AttemptRecord
 		started, ended pgtype.Timestamptz
 		failed         []byte
 	)
@@ -104,8 +105,8 @@ func scanAttempt(row pgx.CollectableRow) (squidmesh.AttemptRecord, error) {
 	return a, err
 }
 
-func scanEvent(row pgx.CollectableRow) (squidmesh.AuditEntry, error) {
-	var e squidmesh.AuditEntry
+func scanEvent(row pgx.CollectableRow) (flow.AuditEntry, error) {
+	var e flow.AuditEntry
 	var at pgtype.Timestamptz
 	err := row.Scan((*[16]byte)(&e.Run), &e.Seq, &e.Kind, &e.Name, &e.Phase, &e.Attempt, &at, &e.Actor,
 		(*[]byte)(&e.Data), (*[]byte)(&e.Output))

@@ -6,12 +6,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Lock implements squidmesh.Store in one round trip.
-func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
-	locked := squidmesh.Locked{Runs: make(map[squidmesh.RunID]squidmesh.Run, len(q.Runs))}
+// Lock implements driver.Store in one round trip.
+func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q driver.LockQuery) (driver.Locked, error) {
+	locked := driver.Locked{Runs: make(map[flow.RunID]flow.Run, len(q.Runs))}
 	batch := &indexed{}
 	if len(q.Runs) > 0 {
 		statement := s.sql("Lock")
@@ -34,7 +35,7 @@ func (s *Store) Lock(ctx context.Context, tx pgx.Tx, q squidmesh.LockQuery) (squ
 		return row.Scan(&at, &locked.WorkerLost)
 	})
 	if err := batch.send(ctx, tx); err != nil {
-		return squidmesh.Locked{}, err
+		return driver.Locked{}, err
 	}
 	locked.Now = s.now(at)
 	return locked, nil

@@ -8,7 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 const (
@@ -21,14 +22,14 @@ const (
 	unlimited = "set local idle_in_transaction_session_timeout to default"
 )
 
-// Nested implements squidmesh.Store. Ending the handle publishes nothing, and is ErrTransactionEnded if fn returns nil. The settings that
+// Nested implements driver.Store. Ending the handle publishes nothing, and is ErrTransactionEnded if fn returns nil. The settings that
 // fn made end with it, except those that our writes do not depend on, which end with the transaction if they were made by SET LOCAL. A
 // panic or runtime.Goexit in fn rolls back to the savepoint and goes on.
 func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Context, tx pgx.Tx) error) (err error) {
 	conn, owner := tx.Conn().PgConn(), ownerOf(tx)
 	before, err := begunWith(ctx, tx)
 	if err != nil {
-		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
+		return fmt.Errorf("%w: set savepoint: %w", flow.ErrTxUnusable, err)
 	}
 	handle := newLent(tx)
 	over := false // nothing is to be taken back, or nobody may talk over the connection any more
@@ -40,33 +41,33 @@ func (s *Store) Nested(ctx context.Context, tx pgx.Tx, fn func(ctx context.Conte
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		if _, failed := tx.Exec(ctx, rollbackTo); failed != nil {
-			err = errors.Join(err, fmt.Errorf("%w: roll back to savepoint: %w", squidmesh.ErrTxUnusable, failed))
+			err = errors.Join(err, fmt.Errorf("%w: roll back to savepoint: %w", flow.ErrTxUnusable, failed))
 		}
 	}()
 
 	err = fn(ctx, handle)
 	busy, open := handle.gate.close()
 	switch {
-	case busy, errors.Is(err, squidmesh.ErrAbandoned):
+	case busy, errors.Is(err, driver.ErrAbandoned):
 		over = true
 		owner.abandon()
-		return errors.Join(err, fmt.Errorf("%w: it was still in use when its function was over", squidmesh.ErrTxUnusable))
+		return errors.Join(err, fmt.Errorf("%w: it was still in use when its function was over", flow.ErrTxUnusable))
 	case open, conn.IsBusy():
 		over = true // the server is in the middle of an answer; whoever ends the transaction has to close the connection
-		return errors.Join(err, fmt.Errorf("%w: %w", squidmesh.ErrTxUnusable, errOpenRows))
+		return errors.Join(err, fmt.Errorf("%w: %w", flow.ErrTxUnusable, errOpenRows))
 	case endedAsSQL(conn):
 		owner.spoil()
-		return errors.Join(err, squidmesh.ErrTransactionEnded)
+		return errors.Join(err, flow.ErrTransactionEnded)
 	case err != nil:
 		return err
 	case handle.ended:
-		return squidmesh.ErrTransactionEnded
+		return flow.ErrTransactionEnded
 	}
 	if err := s.releaseTo(ctx, tx, before); err != nil {
 		var said *pgconn.PgError
 		if errors.As(err, &said) && said.Code == "3B001" { // it is gone: fn ended the transaction as SQL and began another
 			owner.spoil()
-			return fmt.Errorf("%w: %w", squidmesh.ErrTransactionEnded, err)
+			return fmt.Errorf("%w: %w", flow.ErrTransactionEnded, err)
 		}
 		return fmt.Errorf("release savepoint: %w", err) // most often fn went over the failure of a statement
 	}

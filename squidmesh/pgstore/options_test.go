@@ -16,7 +16,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/migrations"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -135,9 +136,9 @@ func requireWorksIn(t *testing.T, pool *pgxpool.Pool, schema string) {
 	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 		_, err := store.InsertRun(ctx, tx, run)
 		require.NoError(t, err)
-		_, err = store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{run.ID}, Worker: 1})
+		_, err = store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{run.ID}, Worker: 1})
 		require.NoError(t, err)
-		_, err = store.Workers(ctx, tx, squidmesh.WorkerTick{Register: &squidmesh.Worker{}, Limit: 1})
+		_, err = store.Workers(ctx, tx, driver.WorkerTick{Register: &flow.Worker{}, Limit: 1})
 		return err
 	}))
 	var n int
@@ -152,35 +153,35 @@ func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
 	pool := dbtest.Postgres(t)
 	var ahead time.Duration
 	store := pgstore.New(pool, &pgstore.Options{Clock: func(database time.Time) time.Time { return database.Add(ahead) }})
-	tick := func(tick squidmesh.WorkerTick) (report squidmesh.WorkerReport) {
+	tick := func(tick driver.WorkerTick) (report driver.WorkerReport) {
 		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) (err error) {
 			report, err = store.Workers(ctx, tx, tick)
 			return err
 		}))
 		return report
 	}
-	silent := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
-	other := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+	silent := tick(driver.WorkerTick{Register: &flow.Worker{}}).Registered
+	other := tick(driver.WorkerTick{Register: &flow.Worker{}}).Registered
 
 	ahead = time.Hour
 	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-		locked, err := store.Lock(ctx, tx, squidmesh.LockQuery{})
+		locked, err := store.Lock(ctx, tx, driver.LockQuery{})
 		require.WithinDuration(t, time.Now().Add(ahead), locked.Now, time.Minute)
 		return err
 	}))
-	report := tick(squidmesh.WorkerTick{Heartbeat: other})
+	report := tick(driver.WorkerTick{Heartbeat: other})
 	require.True(t, report.Alive)
 	require.WithinDuration(t, time.Now().Add(ahead), report.Now, time.Minute)
 	for range 3 { // for as long as a lease lasts it has to be there before it judges others
 		ahead += 3 * pgstore.DefaultLease / 8
-		require.True(t, tick(squidmesh.WorkerTick{Heartbeat: other}).Alive)
+		require.True(t, tick(driver.WorkerTick{Heartbeat: other}).Alive)
 	}
-	require.False(t, tick(squidmesh.WorkerTick{Heartbeat: silent}).Alive, "its lease of 4 s ended an hour ago")
+	require.False(t, tick(driver.WorkerTick{Heartbeat: silent}).Alive, "its lease of 4 s ended an hour ago")
 
 	ahead = 50 * time.Hour
-	third := tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{}}).Registered
+	third := tick(driver.WorkerTick{Register: &flow.Worker{}}).Registered
 	ahead += pgstore.DefaultLease
-	tick(squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: third})
+	tick(driver.WorkerTick{Only: driver.TickLook, Heartbeat: third})
 	var ids []int64
 	rows, err := pool.Query(t.Context(), "select id from squidmesh_worker where lost_at is null")
 	require.NoError(t, err)
@@ -192,9 +193,9 @@ func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
 	require.Zero(t, n, "a worker that was lost a day ago and holds nothing is forgotten")
 }
 
-func newRun(at time.Time) squidmesh.Run {
-	return squidmesh.Run{
-		ID: uuid.Must(uuid.NewV7()), Workflow: "w", Trigger: "manual", Shape: "s", CreatedAt: at, Status: squidmesh.RunRunning,
+func newRun(at time.Time) flow.Run {
+	return flow.Run{
+		ID: uuid.Must(uuid.NewV7()), Workflow: "w", Trigger: "manual", Shape: "s", CreatedAt: at, Status: flow.RunRunning,
 		Version: 1, Seq: 1, LastAt: at, Open: 1,
 	}
 }

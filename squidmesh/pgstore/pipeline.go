@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Pipeline implements squidmesh.Pipeliner: BEGIN travels with the first statements, what Apply writes with COMMIT.
+// Pipeline implements driver.Pipeliner: BEGIN travels with the first statements, what Apply writes with COMMIT.
 func (s *Store) Pipeline(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	// All of it is planned without sequential scans; see indexed.
 	conn, err := s.pool.Acquire(ctx)

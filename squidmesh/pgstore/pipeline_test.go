@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -25,7 +26,7 @@ func (s always) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx
 func TestPipeline(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[pgx.Tx] {
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
 		return always{pgstore.New(dbtest.Postgres(t), nil)}
 	})
 }
@@ -39,22 +40,22 @@ func TestPipeline_RefusesAtCommit(t *testing.T) {
 	_, err := pool.Exec(ctx, `create table note (text text)`)
 	require.NoError(t, err)
 
-	missing := squidmesh.Transition{
-		Run:   squidmesh.Run{ID: squidmesh.RunID{1}, Version: 2, Status: squidmesh.RunRunning},
-		Audit: []squidmesh.AuditEntry{{Run: squidmesh.RunID{1}, Seq: 2, Kind: squidmesh.AuditClaimed}},
+	missing := flow.Transition{
+		Run:   flow.Run{ID: flow.RunID{1}, Version: 2, Status: flow.RunRunning},
+		Audit: []flow.AuditEntry{{Run: flow.RunID{1}, Seq: 2, Kind: flow.AuditClaimed}},
 	}
 	held := false
 	err = store.Pipeline(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `insert into note values ('kept?')`); err != nil {
 			return err
 		}
-		err := store.Apply(ctx, tx, []squidmesh.Transition{missing})
+		err := store.Apply(ctx, tx, []flow.Transition{missing})
 		held = err == nil
 		return err
 	})
 	require.True(t, held, "Apply answers nothing before the commit")
 	require.ErrorContains(t, err, "22012")
-	require.False(t, errors.Is(err, squidmesh.ErrCommitUnknown))
+	require.False(t, errors.Is(err, flow.ErrCommitUnknown))
 	var notes int
 	require.NoError(t, pool.QueryRow(ctx, `select count(*) from note`).Scan(&notes))
 	require.Zero(t, notes)

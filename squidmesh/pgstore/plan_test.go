@@ -12,7 +12,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -53,7 +54,7 @@ func TestTick_IsNotCompiled(t *testing.T) {
 	t.Parallel()
 	store := pgstore.New(dbtest.Postgres(t), nil)
 	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
-		_, err := store.Workers(ctx, tx, squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "w"}, Lease: time.Minute, Limit: 10})
+		_, err := store.Workers(ctx, tx, driver.WorkerTick{Register: &flow.Worker{Name: "w"}, Lease: time.Minute, Limit: 10})
 		require.NoError(t, err)
 		var jit string
 		require.NoError(t, tx.QueryRow(ctx, "show jit").Scan(&jit))
@@ -100,8 +101,8 @@ func TestPrune_FindsWhatHasEndedByItsIndex(t *testing.T) {
 	store := pgstore.New(pool, nil)
 	for range 2 {
 		require.NoError(t, store.InTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			pruned, err := store.Prune(ctx, tx, squidmesh.PruneQuery{Completed: time.Now().Add(-time.Hour), Limit: 1000})
-			require.Equal(t, squidmesh.Pruned{Completed: 1000}, pruned)
+			pruned, err := store.Prune(ctx, tx, driver.PruneQuery{Completed: time.Now().Add(-time.Hour), Limit: 1000})
+			require.Equal(t, driver.Pruned{Completed: 1000}, pruned)
 			return err
 		}))
 	}

@@ -8,43 +8,44 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Prune implements squidmesh.Store.
-func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+// Prune implements driver.Store.
+func (s *Store) Prune(ctx context.Context, tx pgx.Tx, q driver.PruneQuery) (driver.Pruned, error) {
 	if q.Count {
 		return s.countPrunable(ctx, tx, q)
 	}
-	var pruned squidmesh.Pruned
-	var runs []squidmesh.RunID
+	var pruned driver.Pruned
+	var runs []flow.RunID
 	for _, ended := range q.Runs(&pruned) {
 		if len(runs) >= q.Limit {
 			break
 		}
 		found, err := s.endedRuns(ctx, tx, ended.Status, ended.Before, q.Limit-len(runs))
 		if err != nil {
-			return squidmesh.Pruned{}, err
+			return driver.Pruned{}, err
 		}
 		*ended.Count = len(found)
 		runs = append(runs, found...)
 	}
-	var fires []squidmesh.Fire
+	var fires []flow.Fire
 	if !q.Fires.IsZero() {
 		var err error
 		if fires, err = s.idleFires(ctx, tx, q.Fires, q.Limit); err != nil {
-			return squidmesh.Pruned{}, err
+			return driver.Pruned{}, err
 		}
 	}
 	batch := &indexed{}
 	s.queueDeletes(batch, runs, fires, q.Now, &pruned.Fires)
 	if err := batch.send(ctx, tx); err != nil {
-		return squidmesh.Pruned{}, err
+		return driver.Pruned{}, err
 	}
 	if !q.Shapes.IsZero() {
 		var err error
 		if pruned.Shapes, err = s.deleteShapes(ctx, tx, q.Shapes); err != nil {
-			return squidmesh.Pruned{}, err
+			return driver.Pruned{}, err
 		}
 	}
 	return pruned, nil
@@ -66,8 +67,8 @@ func (s *Store) deleteShapes(ctx context.Context, tx pgx.Tx, before time.Time) (
 	return deleted, err
 }
 
-func (s *Store) endedRuns(ctx context.Context, tx pgx.Tx, status squidmesh.RunStatus, before time.Time, limit int) ([]squidmesh.RunID, error) {
-	var ids []squidmesh.RunID
+func (s *Store) endedRuns(ctx context.Context, tx pgx.Tx, status flow.RunStatus, before time.Time, limit int) ([]flow.RunID, error) {
+	var ids []flow.RunID
 	batch := &indexed{}
 	batch.add(s.sql("EndedRuns"), string(status), stamp(before), limit).Query(func(rows pgx.Rows) error {
 		var id [16]byte
@@ -80,12 +81,12 @@ func (s *Store) endedRuns(ctx context.Context, tx pgx.Tx, status squidmesh.RunSt
 	return ids, batch.send(ctx, tx)
 }
 
-func (s *Store) idleFires(ctx context.Context, tx pgx.Tx, before time.Time, limit int) ([]squidmesh.Fire, error) {
-	var fires []squidmesh.Fire
+func (s *Store) idleFires(ctx context.Context, tx pgx.Tx, before time.Time, limit int) ([]flow.Fire, error) {
+	var fires []flow.Fire
 	batch := &indexed{}
 	batch.add(s.sql("IdleFires"), stamp(before), limit).Query(func(rows pgx.Rows) (err error) {
-		fires, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (squidmesh.Fire, error) {
-			var f squidmesh.Fire
+		fires, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (flow.Fire, error) {
+			var f flow.Fire
 			var window pgtype.Timestamptz
 			err := row.Scan(&f.Workflow, &f.Trigger, &f.Key, &window)
 			f.WindowAt = when(window)
@@ -98,25 +99,25 @@ func (s *Store) idleFires(ctx context.Context, tx pgx.Tx, before time.Time, limi
 
 // queueDeletes queues the deletion of runs with all that is theirs, and of fires. The locks of triggers come late, since cron
 // deliveries wait for them, but before the rows that the triggers vouch for.
-func (s *Store) queueDeletes(batch *indexed, runs []squidmesh.RunID, fires []squidmesh.Fire, now time.Time, gone *int) {
+func (s *Store) queueDeletes(batch *indexed, runs []flow.RunID, fires []flow.Fire, now time.Time, gone *int) {
 	ids := uuids(runs)
 	if len(runs) > 0 {
 		for _, statement := range []string{"DeleteSteps", "DeleteAttempts", "DeleteEvents", "DeleteRunHolds"} {
 			batch.add(s.sql(statement), ids)
 		}
 	}
-	workflows := column(fires, func(f *squidmesh.Fire) string { return f.Workflow })
-	triggers := column(fires, func(f *squidmesh.Fire) string { return f.Trigger })
+	workflows := column(fires, func(f *flow.Fire) string { return f.Workflow })
+	triggers := column(fires, func(f *flow.Fire) string { return f.Trigger })
 	if len(runs)+len(fires) > 0 {
 		batch.add(s.sql("MarkPruned"), ids, workflows, triggers,
-			column(fires, func(f *squidmesh.Fire) pgtype.Timestamptz { return stamp(f.WindowAt) }), stamp(now))
+			column(fires, func(f *flow.Fire) pgtype.Timestamptz { return stamp(f.WindowAt) }), stamp(now))
 	}
 	if len(runs) > 0 {
 		batch.add(s.sql("DeleteFires"), ids)
 		batch.add(s.sql("DeleteRuns"), ids)
 	}
 	if len(fires) > 0 {
-		batch.add(s.sql("DeleteIdleFires"), workflows, triggers, column(fires, func(f *squidmesh.Fire) string { return f.Key })).
+		batch.add(s.sql("DeleteIdleFires"), workflows, triggers, column(fires, func(f *flow.Fire) string { return f.Key })).
 			Exec(affected(gone))
 	}
 }
@@ -129,8 +130,8 @@ func affected(n *int) func(pgconn.CommandTag) error {
 	}
 }
 
-func (s *Store) countPrunable(ctx context.Context, tx pgx.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
-	var p squidmesh.Pruned
+func (s *Store) countPrunable(ctx context.Context, tx pgx.Tx, q driver.PruneQuery) (driver.Pruned, error) {
+	var p driver.Pruned
 	err := tx.QueryRow(ctx, s.sql("CountPrunable"), pgx.NamedArgs{
 		"completed": open(q.Completed, pgtype.NegativeInfinity), "failed": open(q.Failed, pgtype.NegativeInfinity),
 		"cancelled": open(q.Cancelled, pgtype.NegativeInfinity), "fires": open(q.Fires, pgtype.NegativeInfinity),

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // How Go values stand in columns: what is zero in Go is null. Times have microseconds.
@@ -30,8 +30,8 @@ func id(u uuid.UUID) pgtype.UUID {
 	return pgtype.UUID{Bytes: u, Valid: u != uuid.Nil}
 }
 
-func uuids(ids []squidmesh.RunID) pgtype.FlatArray[pgtype.UUID] {
-	return column(ids, func(u *squidmesh.RunID) pgtype.UUID { return id(*u) })
+func uuids(ids []flow.RunID) pgtype.FlatArray[pgtype.UUID] {
+	return column(ids, func(u *flow.RunID) pgtype.UUID { return id(*u) })
 }
 
 func document(data json.RawMessage) pgtype.Text {
@@ -39,7 +39,7 @@ func document(data json.RawMessage) pgtype.Text {
 }
 
 // failure is the document of a recorded failure; null for none.
-func failure(e *squidmesh.StepError) pgtype.Text {
+func failure(e *flow.StepError) pgtype.Text {
 	if e == nil {
 		return pgtype.Text{}
 	}
@@ -51,11 +51,11 @@ func failure(e *squidmesh.StepError) pgtype.Text {
 }
 
 // parseFailure reads what failure wrote.
-func parseFailure(data []byte) (*squidmesh.StepError, error) {
+func parseFailure(data []byte) (*flow.StepError, error) {
 	if data == nil {
 		return nil, nil
 	}
-	e := &squidmesh.StepError{}
+	e := &flow.StepError{}
 	return e, json.Unmarshal(data, e)
 }
 
@@ -69,9 +69,9 @@ func column[Row, T any](rows []Row, of func(*Row) T) pgtype.FlatArray[T] {
 }
 
 // scanRun reads the columns Run and the payload.
-func scanRun(row pgx.CollectableRow) (squidmesh.Run, error) {
+func scanRun(row pgx.CollectableRow) (flow.Run, error) {
 	var (
-		run                       squidmesh.Run
+		run                       flow.Run
 		from, until, received     pgtype.Timestamptz
 		created, lastAt, finished pgtype.Timestamptz
 		replayed                  pgtype.UUID
@@ -81,7 +81,7 @@ func scanRun(row pgx.CollectableRow) (squidmesh.Run, error) {
 		&until, &received, &run.SignalID, &replayed, &created, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq, &lastAt,
 		&run.Open, &run.Retrying, &reason, &finished, (*[]byte)(&run.Payload))
 	if err != nil {
-		return squidmesh.Run{}, err
+		return flow.Run{}, err
 	}
 	run.WindowAt, run.WindowEnd, run.ReceivedAt = when(from), when(until), when(received)
 	run.CreatedAt, run.LastAt, run.FinishedAt = when(created), when(lastAt), when(finished)
@@ -91,9 +91,9 @@ func scanRun(row pgx.CollectableRow) (squidmesh.Run, error) {
 }
 
 // scanStep reads the columns Step.
-func scanStep(row pgx.CollectableRow) (squidmesh.StepState, error) {
+func scanStep(row pgx.CollectableRow) (flow.StepState, error) {
 	var (
-		st                            squidmesh.StepState
+		st                            flow.StepState
 		due, deadline, started, ended pgtype.Timestamptz
 	)
 	err := row.Scan((*[16]byte)(&st.Run), &st.Name, &st.Phase, &st.Status, &st.Attempt, &st.Failures, &st.Losses, &st.Missing,

@@ -10,11 +10,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InsertRun implements squidmesh.Store.
-func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run squidmesh.Run) (*squidmesh.Run, error) {
+// InsertRun implements driver.Store.
+func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run flow.Run) (*flow.Run, error) {
 	for {
 		tag, err := tx.Exec(ctx, s.sql("InsertRun"),
 			id(run.ID), run.Workflow, run.Trigger, run.Shape, run.Key, run.KeyHash, stamp(run.WindowAt), stamp(run.WindowEnd),
@@ -39,14 +40,14 @@ func (s *Store) InsertRun(ctx context.Context, tx pgx.Tx, run squidmesh.Run) (*s
 	}
 }
 
-// FreeKey implements squidmesh.Store.
-func (s *Store) FreeKey(ctx context.Context, tx pgx.Tx, run squidmesh.RunID) error {
+// FreeKey implements driver.Store.
+func (s *Store) FreeKey(ctx context.Context, tx pgx.Tx, run flow.RunID) error {
 	_, err := tx.Exec(ctx, s.sql("FreeKey"), id(run))
 	return err
 }
 
-// Find implements squidmesh.Store.
-func (s *Store) Find(ctx context.Context, tx pgx.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+// Find implements driver.Store.
+func (s *Store) Find(ctx context.Context, tx pgx.Tx, q driver.RunQuery) ([]flow.Run, error) {
 	statement := "FindByStatus"
 	switch {
 	case q.IDs != nil:
@@ -58,7 +59,7 @@ func (s *Store) Find(ctx context.Context, tx pgx.Tx, q squidmesh.RunQuery) ([]sq
 	}
 	statuses := q.Statuses
 	if len(statuses) == 0 {
-		statuses = squidmesh.RunStatuses
+		statuses = flow.RunStatuses
 	}
 	cursor, last := open(time.Time{}, pgtype.Infinity), uuid.Max
 	if q.After != nil {
@@ -66,7 +67,7 @@ func (s *Store) Find(ctx context.Context, tx pgx.Tx, q squidmesh.RunQuery) ([]sq
 	}
 	rows, err := tx.Query(ctx, s.sql(statement), pgx.NamedArgs{
 		"ids": uuids(q.IDs), "workflow": q.Workflow, "key": q.Key, "payload": q.Payload, "limit": q.Limit,
-		"statuses":  column(statuses, func(s *squidmesh.RunStatus) string { return string(*s) }),
+		"statuses":  column(statuses, func(s *flow.RunStatus) string { return string(*s) }),
 		"from":      open(q.CreatedFrom, pgtype.NegativeInfinity),
 		"before":    open(q.CreatedBefore, pgtype.Infinity),
 		"cursor_at": cursor, "cursor_id": pgtype.UUID{Bytes: last, Valid: true},

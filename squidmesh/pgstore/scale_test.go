@@ -19,6 +19,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -96,7 +98,7 @@ func logTick(t *testing.T, pool *pgxpool.Pool) {
 	for range 10 {
 		require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 			began := time.Now()
-			_, err := store.Workers(ctx, tx, squidmesh.WorkerTick{
+			_, err := store.Workers(ctx, tx, driver.WorkerTick{
 				Lease: time.Minute, DueWithin: time.Nanosecond, Overdue: time.Second, Late: 10 * time.Second, Limit: 200,
 			})
 			best = min(best, time.Since(began))
@@ -178,7 +180,7 @@ func grow(t *testing.T, pool *pgxpool.Pool, ended, active int) {
 	kit := squidmeshtest.NewOn(t, squidmeshtest.Options[pgx.Tx]{
 		Config: squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{
 			{Name: "pay", Triggers: byHand, Steps: []squidmesh.Step{
-				{Name: "charge", Retry: squidmesh.Constant(2, time.Second), Next: "ship", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
+				{Name: "charge", Retry: flow.Constant(2, time.Second), Next: "ship", Do: squidmesh.Effect(func(ctx context.Context, _ struct{}) error {
 					if info, _ := squidmesh.Info(ctx); info.Attempt == 1 {
 						return context.DeadlineExceeded
 					}
@@ -188,15 +190,15 @@ func grow(t *testing.T, pool *pgxpool.Pool, ended, active int) {
 			}},
 			{Name: "soon", Triggers: byHand, Steps: []squidmesh.Step{{Name: "wait", Do: squidmesh.Wait(time.Hour)}}},
 			{Name: "later", Triggers: byHand, Steps: []squidmesh.Step{{Name: "wait", Do: squidmesh.Wait(30 * 24 * time.Hour)}}},
-			{Name: "asking", Triggers: byHand, Steps: []squidmesh.Step{{Name: "ask", Do: squidmesh.Approval(), Timeout: 72 * time.Hour, Output: "answer", OnError: squidmesh.Complete}}},
+			{Name: "asking", Triggers: byHand, Steps: []squidmesh.Step{{Name: "ask", Do: squidmesh.Approval(), Timeout: 72 * time.Hour, Output: "answer", OnError: flow.Complete}}},
 		}},
-		Open: func(clock func(time.Time) time.Time) squidmesh.Store[pgx.Tx] {
+		Open: func(clock func(time.Time) time.Time) driver.Store[pgx.Tx] {
 			return pgstore.New(pool, &pgstore.Options{Clock: clock})
 		},
 	})
 	paid := kit.Start("pay", nil)
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunCompleted, paid.Status())
+	require.Equal(t, flow.RunCompleted, paid.Status())
 	ago := fmt.Sprintf("clock_timestamp() - n * interval '30 days' / %d", ended)
 	require.NoError(t, bulk.Copy(ctx, pool, paid.ID, ended, bulk.Changes{
 		"squidmesh_run.created_at": ago, "squidmesh_run.finished_at": ago, "squidmesh_run.last_at": ago,

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // sessionSettings is what a transaction, or who has the connection next, goes by.
@@ -124,7 +124,7 @@ func TestNested_NobodyGetsTheConnectionOfABodyThatEndedTheTransaction(t *testing
 			require.NoError(t, err)
 			return nil
 		})
-		require.ErrorIs(t, outer, squidmesh.ErrTransactionEnded)
+		require.ErrorIs(t, outer, flow.ErrTransactionEnded)
 		for range 10 {
 			n.require("before")
 		}

@@ -24,7 +24,7 @@ func TestInTx_ASilentOneLosesItsLocks(t *testing.T) {
 		return err
 	}
 	for name, inTx := range map[string]func(context.Context, func(context.Context, pgx.Tx) error) error{
-		"a transaction": store.InTx, "a pipelined one": store.Pipeline, "one of the tick": store.Dedicate().InTx,
+		"a transaction": store.InTx, "a pipelined one": store.Pipeline, "one of the tick": store.ReserveConnection().InTx,
 	} {
 		err := inTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 			require.NoError(t, lock(ctx, tx))
@@ -74,7 +74,7 @@ func TestDedicate_WorksBesideAnExhaustedPool(t *testing.T) {
 	t.Parallel()
 
 	n := newNotes(t)
-	line := n.store.Dedicate()
+	line := n.store.ReserveConnection()
 	defer line.Close()
 	for range n.pool.Config().MaxConns {
 		conn, err := n.pool.Acquire(t.Context())

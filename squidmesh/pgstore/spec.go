@@ -8,11 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// SaveSpecs implements squidmesh.Store.
-func (s *Store) SaveSpecs(ctx context.Context, tx pgx.Tx, specs []*squidmesh.Spec, note bool) (known bool, err error) {
+// SaveSpecs implements driver.Store.
+func (s *Store) SaveSpecs(ctx context.Context, tx pgx.Tx, specs []*flow.Spec, note bool) (known bool, err error) {
 	bodies := make([]string, len(specs))
 	for i, spec := range specs {
 		body, err := encode.JSON(spec)
@@ -21,8 +21,8 @@ func (s *Store) SaveSpecs(ctx context.Context, tx pgx.Tx, specs []*squidmesh.Spe
 		}
 		bodies[i] = string(body)
 	}
-	shapes := column(specs, func(s **squidmesh.Spec) string { return (*s).Shape() })
-	workflows := column(specs, func(s **squidmesh.Spec) string { return (*s).Workflow() })
+	shapes := column(specs, func(s **flow.Spec) string { return (*s).Shape() })
+	workflows := column(specs, func(s **flow.Spec) string { return (*s).Workflow() })
 	batch := &pgx.Batch{}
 	if note {
 		batch.Queue(s.sql("NoteSpecs"), shapes)
@@ -35,17 +35,17 @@ func (s *Store) SaveSpecs(ctx context.Context, tx pgx.Tx, specs []*squidmesh.Spe
 	return known, err
 }
 
-// Specs implements squidmesh.Store.
-func (s *Store) Specs(ctx context.Context, tx pgx.Tx, shapes []string) (map[string]*squidmesh.Spec, error) {
+// Specs implements driver.Store.
+func (s *Store) Specs(ctx context.Context, tx pgx.Tx, shapes []string) (map[string]*flow.Spec, error) {
 	rows, err := tx.Query(ctx, s.sql("Specs"), shapes)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]*squidmesh.Spec{}
+	found := map[string]*flow.Spec{}
 	var shape string
 	var body []byte
 	_, err = pgx.ForEachRow(rows, []any{&shape, &body}, func() error {
-		found[shape] = &squidmesh.Spec{}
+		found[shape] = &flow.Spec{}
 		if err := json.Unmarshal(body, found[shape]); err != nil {
 			return fmt.Errorf("decode spec %s: %w", shape, err)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
 // DefaultLease is how long a process may be silent before others take over what it was doing.
@@ -41,7 +41,7 @@ type Options struct {
 	Clock func(database time.Time) time.Time
 }
 
-// Store is a squidmesh.Store on a pool of connections. It is safe for concurrent use and holds nothing that needs closing; the
+// Store is a driver.Store on a pool of connections. It is safe for concurrent use and holds nothing that needs closing; the
 // pool stays the caller's.
 type Store struct {
 	pool       *pgxpool.Pool
@@ -54,7 +54,7 @@ type Store struct {
 	beside     beside
 }
 
-var _ squidmesh.Store[pgx.Tx] = (*Store)(nil)
+var _ driver.Store[pgx.Tx] = (*Store)(nil)
 
 //go:embed sql
 var files embed.FS
@@ -100,9 +100,9 @@ func (s *Store) Warnings(ctx context.Context) []string {
 	return nil
 }
 
-// Traits implements squidmesh.Store.
-func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{
+// Traits implements driver.Store.
+func (s *Store) Traits() driver.StoreTraits {
+	return driver.StoreTraits{
 		Dialect: "postgres", Lease: s.lease, SideBySide: sideBySide(s.pool.Config().MaxConns),
 		Transient: transient, TimedOut: timedOut, Unstorable: unstorable, TxEnded: txEnded, NotMigrated: notMigrated,
 	}
@@ -113,7 +113,7 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 // pool: the rest is for others, and for executors that take a connection while they hold one.
 func sideBySide(conns int32) int { return min(4, max(1, int(conns)/4)) }
 
-// Notify implements squidmesh.Store. Never within a transaction: a commit that notifies waits for all others that do.
+// Notify implements driver.Store. Never within a transaction: a commit that notifies waits for all others that do.
 func (s *Store) Notify(ctx context.Context, channel, payload string) error {
 	_, err := s.pool.Exec(ctx, "select pg_notify($1, $2)", channel, payload)
 	return err

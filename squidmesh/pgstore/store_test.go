@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -14,7 +14,7 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[pgx.Tx] {
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
 		return pgstore.New(dbtest.Postgres(t), nil)
 	})
 }

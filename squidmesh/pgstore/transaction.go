@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // grace is how long the end of a transaction may take after the caller has lost interest.
@@ -18,7 +18,7 @@ const grace = 5 * time.Second
 
 const begin = "begin isolation level read committed read write"
 
-// InTx implements squidmesh.Store. A panic or runtime.Goexit in fn rolls back and goes on.
+// InTx implements driver.Store. A panic or runtime.Goexit in fn rolls back and goes on.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -34,7 +34,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx
 	}
 	switch {
 	case t.conn == nil:
-		return fmt.Errorf("commit: %w", squidmesh.ErrTxUnusable)
+		return fmt.Errorf("commit: %w", flow.ErrTxUnusable)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:
@@ -103,7 +103,7 @@ func (t *transaction) abandon() {
 	})
 }
 
-// View implements squidmesh.Store.
+// View implements driver.Store.
 func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
@@ -137,12 +137,12 @@ func commit(ctx context.Context, tx pgx.Tx) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, pgx.ErrTxClosed):
-		return fmt.Errorf("commit: %w", squidmesh.ErrTransactionEnded)
+		return fmt.Errorf("commit: %w", flow.ErrTransactionEnded)
 	case gone, errors.Is(err, pgx.ErrTxCommitRollback):
 		return fmt.Errorf("commit: %w", err) // nothing was sent. SafeToRetry does not tell: it is true of a COMMIT that was cut, too
 	case errors.As(err, &said) && said.SeverityUnlocalized == "ERROR":
 		return fmt.Errorf("commit: %w", err) // the server refused; FATAL may come after it has committed
 	default:
-		return fmt.Errorf("%w: %w", squidmesh.ErrCommitUnknown, err)
+		return fmt.Errorf("%w: %w", flow.ErrCommitUnknown, err)
 	}
 }

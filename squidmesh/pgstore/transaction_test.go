@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -52,7 +52,7 @@ func (n *notes) require(want ...string) {
 func (n *notes) nested(body func(ctx context.Context, tx pgx.Tx) error) (nested, outer error) {
 	outer = n.store.InTx(n.Context(), func(ctx context.Context, tx pgx.Tx) error {
 		n.write(ctx, tx, "before")
-		if nested = n.store.Nested(ctx, tx, body); errors.Is(nested, squidmesh.ErrTxUnusable) || errors.Is(nested, squidmesh.ErrTransactionEnded) {
+		if nested = n.store.Nested(ctx, tx, body); errors.Is(nested, flow.ErrTxUnusable) || errors.Is(nested, flow.ErrTransactionEnded) {
 			return nested
 		}
 		n.write(ctx, tx, "after")
@@ -98,7 +98,7 @@ func TestNested_TheEndOfTheHandlePublishesNothing(t *testing.T) {
 			}
 			return nil
 		})
-		require.Equal(t, squidmesh.ErrTransactionEnded, nested, "there is nothing left to commit")
+		require.Equal(t, flow.ErrTransactionEnded, nested, "there is nothing left to commit")
 		require.Error(t, outer)
 		n.require()
 	}
@@ -108,7 +108,7 @@ func TestNested_AfterTheEndOfTheHandle(t *testing.T) {
 	t.Parallel()
 
 	for _, end := range end {
-		for want, result := range map[error]error{squidmesh.ErrTransactionEnded: nil, errMine: errMine} {
+		for want, result := range map[error]error{flow.ErrTransactionEnded: nil, errMine: errMine} {
 			n := newNotes(t)
 			err := n.store.InTx(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 				n.write(ctx, tx, "before")
@@ -142,9 +142,9 @@ func TestNested_EndingTheTransactionAsSQLIsNoticed(t *testing.T) {
 			if result != nil {
 				require.ErrorIs(t, nested, result)
 			} else {
-				require.ErrorIs(t, nested, squidmesh.ErrTransactionEnded, sql)
+				require.ErrorIs(t, nested, flow.ErrTransactionEnded, sql)
 			}
-			require.ErrorIs(t, nested, squidmesh.ErrTxUnusable, "nothing may follow outside a transaction")
+			require.ErrorIs(t, nested, flow.ErrTxUnusable, "nothing may follow outside a transaction")
 			var left int
 			require.NoError(t, n.pool.QueryRow(t.Context(), "select count(*) from note where text = 'after'").Scan(&left))
 			require.Zero(t, left)
@@ -163,7 +163,7 @@ func TestNested_AFailedStatementThatTheBodyIgnores(t *testing.T) {
 		return nil
 	})
 	require.Error(t, nested, "the body's writes are gone, so it has not succeeded")
-	require.NotErrorIs(t, nested, squidmesh.ErrTxUnusable)
+	require.NotErrorIs(t, nested, flow.ErrTxUnusable)
 	require.NoError(t, outer)
 	n.require("before", "after")
 }
@@ -178,7 +178,7 @@ func TestNested_ABrokenConnectionIsUnusable(t *testing.T) {
 		_, err := tx.Exec(ctx, "select pg_sleep(60)") // pgx closes a connection whose context ends in mid-query
 		return err
 	})
-	require.ErrorIs(t, nested, squidmesh.ErrTxUnusable)
+	require.ErrorIs(t, nested, flow.ErrTxUnusable)
 	require.ErrorIs(t, nested, context.DeadlineExceeded)
 	require.Equal(t, nested, outer)
 	n.require()
@@ -221,7 +221,7 @@ func TestInTx_ARefusedCommitIsKnown(t *testing.T) {
 		n.write(ctx, tx, "body")
 		return nil
 	})
-	require.NotErrorIs(t, err, squidmesh.ErrCommitUnknown)
+	require.NotErrorIs(t, err, flow.ErrCommitUnknown)
 	var said *pgconn.PgError
 	require.ErrorAs(t, err, &said)
 	require.True(t, n.store.Traits().Transient(err), "a serialization failure at the end is one")
@@ -237,7 +237,7 @@ func TestInTx_ABrokenCommitIsUnknown(t *testing.T) {
 		n.write(ctx, tx, "body")
 		return nil
 	})
-	require.ErrorIs(t, err, squidmesh.ErrCommitUnknown)
+	require.ErrorIs(t, err, flow.ErrCommitUnknown)
 	require.False(t, n.store.Traits().Transient(err), "it must be read back before anything is repeated")
 }
 
@@ -268,7 +268,7 @@ func TestInTx_AFailedStatementThatTheBodyIgnoresDoesNotCommit(t *testing.T) {
 		return nil
 	})
 	require.ErrorIs(t, err, pgx.ErrTxCommitRollback)
-	require.NotErrorIs(t, err, squidmesh.ErrCommitUnknown)
+	require.NotErrorIs(t, err, flow.ErrCommitUnknown)
 	n.require()
 }
 

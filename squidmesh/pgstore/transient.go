@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // transient reports whether the same transaction may succeed when it is run again from its beginning. A COMMIT of unknown outcome is
@@ -21,7 +21,7 @@ func transient(err error) bool {
 		transport *net.OpError
 	)
 	switch {
-	case err == nil, errors.Is(err, squidmesh.ErrCommitUnknown), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, flow.ErrCommitUnknown), errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &said):
 		return transientCode(said.Code)

@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Workers implements squidmesh.Store. A heartbeat is one statement, and a look another one.
-func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
-	var report squidmesh.WorkerReport
+// Workers implements driver.Store. A heartbeat is one statement, and a look another one.
+func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick driver.WorkerTick) (driver.WorkerReport, error) {
+	var report driver.WorkerReport
 	var now pgtype.Timestamptz // null leaves it to the statements
 	if s.clock != nil {
 		var database time.Time
@@ -24,7 +25,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		}
 		now = stamp(s.now(database))
 	}
-	if tick.Roster {
+	if tick.ListWorkers {
 		err := s.roster(ctx, tx, now, tick.Limit, &report)
 		return report, err
 	}
@@ -50,7 +51,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 	if tick.Resign != 0 {
 		batch.Queue(s.sql("Resign"), int64(tick.Resign), now)
 	}
-	if alive != 0 && tick.Only != squidmesh.TickLook {
+	if alive != 0 && tick.Only != driver.TickLook {
 		beat := pgx.NamedArgs{"worker": int64(alive), "now": now, "lease": lease.Microseconds()}
 		batch.Queue(s.sql("Beat"), beat).Query(func(rows pgx.Rows) error {
 			var at pgtype.Timestamptz
@@ -61,7 +62,7 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 			return err
 		})
 	}
-	if tick.Only != squidmesh.TickLease {
+	if tick.Only != driver.TickLease {
 		s.look(batch, tick, alive, now, lease, &report)
 	}
 	var err error
@@ -71,14 +72,14 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick squidmesh.WorkerTic
 		err = tx.SendBatch(ctx, batch).Close()
 	}
 	if err != nil {
-		return squidmesh.WorkerReport{}, err
+		return driver.WorkerReport{}, err
 	}
 	return report, nil
 }
 
 // look queues what declares workers lost and reads what needs care.
 func (s *Store) look(
-	batch *pgx.Batch, tick squidmesh.WorkerTick, alive squidmesh.WorkerID, now pgtype.Timestamptz, lease time.Duration, report *squidmesh.WorkerReport,
+	batch *pgx.Batch, tick driver.WorkerTick, alive flow.WorkerID, now pgtype.Timestamptz, lease time.Duration, report *driver.WorkerReport,
 ) {
 	if tick.Register != nil {
 		batch.Queue(s.sql("Forget"), now)
@@ -89,21 +90,21 @@ func (s *Store) look(
 		"now": now, "worker": int64(alive), "lease": lease.Microseconds(), "others": tick.LoseOthers,
 		"within": tick.DueWithin.Microseconds(), "limit": tick.Limit,
 		"overdue": tick.Overdue.Microseconds(), "late": tick.Late.Microseconds(),
-		"block_runs":  column(tick.Blocks, func(b *squidmesh.BlockKey) pgtype.UUID { return id(b.Run) }),
-		"block_names": column(tick.Blocks, func(b *squidmesh.BlockKey) string { return b.Name }),
+		"block_runs":  column(tick.Blocks, func(b *driver.BlockKey) pgtype.UUID { return id(b.Run) }),
+		"block_names": column(tick.Blocks, func(b *driver.BlockKey) string { return b.Name }),
 	}
 	placeArgs(args, tick.From)
 	batch.Queue(s.sql("Tick"), args).Query(func(rows pgx.Rows) error { return scanReport(rows, report) })
 }
 
 // placeArgs adds where the lists of a tick go on.
-func placeArgs(args pgx.NamedArgs, from squidmesh.Places) {
-	add := func(list string, run squidmesh.RunID, key squidmesh.StepKey) {
+func placeArgs(args pgx.NamedArgs, from driver.ListPositions) {
+	add := func(list string, run flow.RunID, key flow.StepKey) {
 		args[list+"_run"], args[list+"_name"], args[list+"_phase"] = pgtype.UUID{Bytes: run, Valid: true}, key.Name, string(key.Phase)
 	}
 	args["orphan_worker"] = int64(from.Orphans.Worker)
 	add("orphan", from.Orphans.Run, from.Orphans.StepKey)
-	for list, place := range map[string]squidmesh.StepPlace{
+	for list, place := range map[string]driver.StepPosition{
 		"jobless": from.Jobless, "overdue": from.Overdue, "expired": from.Expired, "late": from.Late,
 	} {
 		args[list+"_at"] = open(place.At, pgtype.NegativeInfinity)
@@ -112,8 +113,8 @@ func placeArgs(args pgx.NamedArgs, from squidmesh.Places) {
 }
 
 // newWorkerID makes an id that survives JSON readers with 53-bit numbers.
-func newWorkerID() squidmesh.WorkerID {
-	return squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
+func newWorkerID() flow.WorkerID {
+	return flow.WorkerID(1 + rand.Int64N(1<<53-1))
 }
 
 // list is a document of texts.
@@ -126,7 +127,7 @@ func list(texts []string) string {
 }
 
 // roster reads the workers that matter to somebody who looks, and the clock.
-func (s *Store) roster(ctx context.Context, tx pgx.Tx, now pgtype.Timestamptz, limit int, report *squidmesh.WorkerReport) error {
+func (s *Store) roster(ctx context.Context, tx pgx.Tx, now pgtype.Timestamptz, limit int, report *driver.WorkerReport) error {
 	rows, err := tx.Query(ctx, s.sql("Roster"), now, limit)
 	if err != nil {
 		return err
@@ -140,8 +141,8 @@ func (s *Store) roster(ctx context.Context, tx pgx.Tx, now pgtype.Timestamptz, l
 	_, err = pgx.ForEachRow(rows, []any{&at, &id, &name, &queues, &functions, &shapes, &lease, &lost}, func() error {
 		report.Now = when(at)
 		if id.Valid {
-			report.Roster = append(report.Roster, squidmesh.Worker{
-				ID: squidmesh.WorkerID(id.Int64), Name: name.String, Queues: queues, Functions: functions, Shapes: shapes,
+			report.Workers = append(report.Workers, flow.Worker{
+				ID: flow.WorkerID(id.Int64), Name: name.String, Queues: queues, Functions: functions, Shapes: shapes,
 				LeaseUntil: when(lease), LostAt: when(lost),
 			})
 		}
@@ -151,12 +152,12 @@ func (s *Store) roster(ctx context.Context, tx pgx.Tx, now pgtype.Timestamptz, l
 	return err
 }
 
-func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
+func scanReport(rows pgx.Rows, report *driver.WorkerReport) error {
 	var (
 		part                              string
 		owner                             int64
 		run                               pgtype.UUID
-		st                                squidmesh.StepState
+		st                                flow.StepState
 		at, due, deadline, started, ended pgtype.Timestamptz
 	)
 	_, err := pgx.ForEachRow(rows, []any{
@@ -175,13 +176,13 @@ func scanReport(rows pgx.Rows, report *squidmesh.WorkerReport) error {
 		case "untold":
 			report.Untold = true
 		case "orphan":
-			report.Orphans = append(report.Orphans, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
+			report.Orphans = append(report.Orphans, flow.Hold{Worker: flow.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "held":
-			report.Held = append(report.Held, squidmesh.Hold{Worker: squidmesh.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
+			report.Held = append(report.Held, flow.Hold{Worker: flow.WorkerID(owner), Run: st.Run, StepKey: st.StepKey})
 		case "verdict":
 			report.Verdicts = append(report.Verdicts, st.Run)
 		case "failed":
-			report.Failed = append(report.Failed, squidmesh.BlockKey{Run: st.Run, Name: st.Name})
+			report.Failed = append(report.Failed, driver.BlockKey{Run: st.Run, Name: st.Name})
 		case "jobless":
 			st.DueAt, st.DeadlineAt, st.StartedAt, st.FinishedAt = when(due), when(deadline), when(started), when(ended)
 			report.Jobless = append(report.Jobless, st)

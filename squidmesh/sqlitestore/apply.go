@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"fmt"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Apply implements squidmesh.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
+// Apply implements driver.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
 // not rise, are errors.
-func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []squidmesh.Transition) error {
+func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []flow.Transition) error {
 	var starts, runs, added, changed, attempts, events, untold, held, unheld [][]any
 	for _, t := range ts {
 		switch {
@@ -85,7 +85,7 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, statement string, rows []
 
 // The order of the columns is that of the statements.
 
-func startRow(r squidmesh.Run) []any {
+func startRow(r flow.Run) []any {
 	return []any{
 		r.ID, r.Workflow, r.Trigger, r.Shape, r.Key, r.KeyHash, micros(r.WindowAt), micros(r.WindowEnd),
 		micros(r.ReceivedAt), r.SignalID, optional(r.ReplayedFrom), text(r.Payload), micros(r.CreatedAt), r.Status, r.Verdict, r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying,
@@ -93,28 +93,28 @@ func startRow(r squidmesh.Run) []any {
 	}
 }
 
-func runRow(r squidmesh.Run) []any {
+func runRow(r flow.Run) []any {
 	return []any{
 		r.ID, r.Status, r.Verdict, r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying, failure(r.Reason),
 		micros(r.FinishedAt),
 	}
 }
 
-func stepRow(r squidmesh.StepState) []any {
+func stepRow(r flow.StepState) []any {
 	return []any{
 		r.Run, r.Name, r.Phase, r.Status, r.Attempt, r.Failures, r.Losses, r.Missing, r.DoneSeq, r.Worker,
 		micros(r.DueAt), micros(r.DeadlineAt), micros(r.StartedAt), micros(r.FinishedAt), r.Cause, r.JobID, r.Queue,
 	}
 }
 
-func attemptRow(r squidmesh.AttemptRecord) []any {
+func attemptRow(r flow.AttemptRecord) []any {
 	return []any{r.Run, r.Name, r.Phase, r.Attempt, r.Worker, r.Outcome, micros(r.StartedAt), micros(r.EndedAt), failure(r.Error)}
 }
 
-func eventRow(r squidmesh.AuditEntry) []any {
+func eventRow(r flow.AuditEntry) []any {
 	return []any{r.Run, r.Seq, r.Kind, r.Name, r.Phase, r.Attempt, micros(r.At), r.Actor, text(r.Data), text(r.Output)}
 }
 
-func holdRow(r squidmesh.Hold) []any {
+func holdRow(r flow.Hold) []any {
 	return []any{r.Worker, r.Run, r.Name, r.Phase}
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Triggers implements squidmesh.Store. A transaction that writes has the one write lock, so there is nothing to lock or to leave
+// Triggers implements driver.Store. A transaction that writes has the one write lock, so there is nothing to lock or to leave
 // out.
-func (s *Store) Triggers(ctx context.Context, tx *sql.Tx, q squidmesh.TriggerQuery) ([]squidmesh.TriggerState, error) {
+func (s *Store) Triggers(ctx context.Context, tx *sql.Tx, q driver.TriggerQuery) ([]flow.TriggerState, error) {
 	keys, err := keyList(q.Keys)
 	if err != nil {
 		return nil, err
@@ -24,8 +25,8 @@ func (s *Store) Triggers(ctx context.Context, tx *sql.Tx, q squidmesh.TriggerQue
 	}
 }
 
-// Fires implements squidmesh.Store.
-func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([]squidmesh.Fire, error) {
+// Fires implements driver.Store.
+func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q driver.FireQuery) ([]flow.Fire, error) {
 	keys, err := keyList(q.Keys)
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([
 	if !q.Ahead.IsZero() {
 		statement, last = "FiresAhead", micros(q.Ahead)
 	}
-	var all []squidmesh.Fire
+	var all []flow.Fire
 	for _, k := range q.Keys {
 		fires, err := query(ctx, tx, scanFire, s.sql(statement), k.Workflow, k.Trigger, last)
 		if err != nil {
@@ -53,11 +54,11 @@ func (s *Store) Fires(ctx context.Context, tx *sql.Tx, q squidmesh.FireQuery) ([
 	return all, nil
 }
 
-// SaveCron implements squidmesh.Store.
-func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c squidmesh.CronChange) ([]squidmesh.Fire, error) {
+// SaveCron implements driver.Store.
+func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c driver.CronChange) ([]flow.Fire, error) {
 	for _, save := range []struct {
 		statement string
-		triggers  []squidmesh.TriggerState
+		triggers  []flow.TriggerState
 	}{{"RegisterTriggers", c.Register}, {"DefineTriggers", c.Defined}, {"UpdateTriggers", c.Triggers}, {"OperateTriggers", c.Operated}} {
 		rows := make([][]any, len(save.triggers))
 		for i, t := range save.triggers {
@@ -70,7 +71,7 @@ func (s *Store) SaveCron(ctx context.Context, tx *sql.Tx, c squidmesh.CronChange
 			return nil, err
 		}
 	}
-	var inserted []squidmesh.Fire
+	var inserted []flow.Fire
 	for _, f := range c.NewFires {
 		result, err := tx.ExecContext(ctx, s.sql("InsertFires"), fireRow(f)...)
 		if err != nil {
@@ -105,7 +106,7 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, statement string, rows [][
 }
 
 // cronDue says for a tick whether something is due.
-func (s *Store) cronDue(ctx context.Context, tx *sql.Tx, keys []squidmesh.TriggerKey, report *squidmesh.WorkerReport) error {
+func (s *Store) cronDue(ctx context.Context, tx *sql.Tx, keys []flow.TriggerKey, report *driver.WorkerReport) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -116,7 +117,7 @@ func (s *Store) cronDue(ctx context.Context, tx *sql.Tx, keys []squidmesh.Trigge
 	return tx.QueryRowContext(ctx, s.sql("CronDue"), micros(report.Now), wanted).Scan(&report.TriggersDue, &report.FiresDue)
 }
 
-func keyList(keys []squidmesh.TriggerKey) (string, error) {
+func keyList(keys []flow.TriggerKey) (string, error) {
 	rows := make([][2]string, len(keys))
 	for i, k := range keys {
 		rows[i] = [2]string{k.Workflow, k.Trigger}
@@ -124,22 +125,22 @@ func keyList(keys []squidmesh.TriggerKey) (string, error) {
 	return list(rows)
 }
 
-func fireRow(f squidmesh.Fire) []any {
+func fireRow(f flow.Fire) []any {
 	return []any{
 		f.Workflow, f.Trigger, f.Key, f.SignalID, micros(f.WindowAt), micros(f.WindowEnd), string(f.State), f.Reason, optional(f.RunID),
 		micros(f.FiredAt), micros(f.LookAt), f.Sent, f.JobID, f.Actor, f.Comment,
 	}
 }
 
-func scanTrigger(rows *sql.Rows) (squidmesh.TriggerState, error) {
-	var t squidmesh.TriggerState
+func scanTrigger(rows *sql.Rows) (flow.TriggerState, error) {
+	var t flow.TriggerState
 	err := rows.Scan(&t.Workflow, &t.Trigger, &t.Expression, &t.TimeZone, &t.Missed, &t.CatchUp, &t.Overlap, instant{&t.NextAt}, &t.Paused,
 		instant{&t.ChangedAt}, &t.Actor, &t.Comment, instant{&t.PrunedTo})
 	return t, err
 }
 
-func scanFire(rows *sql.Rows) (squidmesh.Fire, error) {
-	var f squidmesh.Fire
+func scanFire(rows *sql.Rows) (flow.Fire, error) {
+	var f flow.Fire
 	err := rows.Scan(&f.Workflow, &f.Trigger, &f.Key, &f.SignalID, instant{&f.WindowAt}, instant{&f.WindowEnd}, &f.State, &f.Reason, &f.RunID,
 		instant{&f.FiredAt}, instant{&f.LookAt}, &f.Sent, &f.JobID, &f.Actor, &f.Comment, &f.RunStatus)
 	return f, err

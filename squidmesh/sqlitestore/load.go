@@ -5,20 +5,21 @@ import (
 	"database/sql"
 	"encoding/json"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Lock implements squidmesh.Store. The transaction has the write lock already, so there is nothing to wait for or to skip.
-func (s *Store) Lock(ctx context.Context, tx *sql.Tx, q squidmesh.LockQuery) (squidmesh.Locked, error) {
-	locked := squidmesh.Locked{Now: s.now(), Runs: make(map[squidmesh.RunID]squidmesh.Run, len(q.Runs))}
+// Lock implements driver.Store. The transaction has the write lock already, so there is nothing to wait for or to skip.
+func (s *Store) Lock(ctx context.Context, tx *sql.Tx, q driver.LockQuery) (driver.Locked, error) {
+	locked := driver.Locked{Now: s.now(), Runs: make(map[flow.RunID]flow.Run, len(q.Runs))}
 	if len(q.Runs) > 0 {
 		ids, err := list(q.Runs)
 		if err != nil {
-			return squidmesh.Locked{}, err
+			return driver.Locked{}, err
 		}
 		runs, err := query(ctx, tx, scanRun, s.sql("Lock"), ids)
 		if err != nil {
-			return squidmesh.Locked{}, err
+			return driver.Locked{}, err
 		}
 		for _, run := range runs {
 			locked.Runs[run.ID] = run
@@ -26,15 +27,15 @@ func (s *Store) Lock(ctx context.Context, tx *sql.Tx, q squidmesh.LockQuery) (sq
 	}
 	if q.Worker != 0 {
 		if err := tx.QueryRowContext(ctx, s.sql("WorkerLost"), q.Worker).Scan(&locked.WorkerLost); err != nil {
-			return squidmesh.Locked{}, err
+			return driver.Locked{}, err
 		}
 	}
 	return locked, nil
 }
 
-// Load implements squidmesh.Store. There is no network between, so each run is read by itself.
-func (s *Store) Load(ctx context.Context, tx *sql.Tx, reads map[squidmesh.RunID]squidmesh.Reads) (map[squidmesh.RunID]squidmesh.Loaded, error) {
-	all := make(map[squidmesh.RunID]squidmesh.Loaded, len(reads))
+// Load implements driver.Store. There is no network between, so each run is read by itself.
+func (s *Store) Load(ctx context.Context, tx *sql.Tx, reads map[flow.RunID]flow.Reads) (map[flow.RunID]driver.Loaded, error) {
+	all := make(map[flow.RunID]driver.Loaded, len(reads))
 	for id, r := range reads {
 		loaded, err := s.loadRun(ctx, tx, id, r)
 		if err != nil {
@@ -45,11 +46,11 @@ func (s *Store) Load(ctx context.Context, tx *sql.Tx, reads map[squidmesh.RunID]
 	return all, nil
 }
 
-func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) (squidmesh.Loaded, error) {
-	loaded := squidmesh.Loaded{Steps: map[squidmesh.StepKey]squidmesh.StepState{}, Outputs: map[string]json.RawMessage{}}
+func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id flow.RunID, reads flow.Reads) (driver.Loaded, error) {
+	loaded := driver.Loaded{Steps: map[flow.StepKey]flow.StepState{}, Outputs: map[string]json.RawMessage{}}
 	steps, err := s.steps(ctx, tx, id, reads)
 	if err != nil {
-		return squidmesh.Loaded{}, err
+		return driver.Loaded{}, err
 	}
 	for _, st := range steps {
 		loaded.Steps[st.StepKey] = st
@@ -57,11 +58,11 @@ func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, rea
 	if len(reads.Outputs) > 0 {
 		names, err := list(reads.Outputs)
 		if err != nil {
-			return squidmesh.Loaded{}, err
+			return driver.Loaded{}, err
 		}
 		outputs, err := query(ctx, tx, scanOutput, s.sql("Outputs"), id, names)
 		if err != nil {
-			return squidmesh.Loaded{}, err
+			return driver.Loaded{}, err
 		}
 		for _, o := range outputs {
 			loaded.Outputs[o.step] = o.data
@@ -70,7 +71,7 @@ func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, rea
 	if reads.Payload {
 		payloads, err := query(ctx, tx, scanPayload, s.sql("Payload"), id)
 		if err != nil {
-			return squidmesh.Loaded{}, err
+			return driver.Loaded{}, err
 		}
 		if len(payloads) > 0 {
 			loaded.Payload = payloads[0]
@@ -79,7 +80,7 @@ func (s *Store) loadRun(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, rea
 	return loaded, nil
 }
 
-func (s *Store) steps(ctx context.Context, tx *sql.Tx, id squidmesh.RunID, reads squidmesh.Reads) ([]squidmesh.StepState, error) {
+func (s *Store) steps(ctx context.Context, tx *sql.Tx, id flow.RunID, reads flow.Reads) ([]flow.StepState, error) {
 	if reads.All {
 		return query(ctx, tx, scanStep, s.sql("Steps"), id)
 	}
@@ -114,21 +115,21 @@ func scanPayload(rows *sql.Rows) (json.RawMessage, error) {
 	return payload, err
 }
 
-// History implements squidmesh.Store.
-func (s *Store) History(ctx context.Context, tx *sql.Tx, id squidmesh.RunID) (squidmesh.History, error) {
+// History implements driver.Store.
+func (s *Store) History(ctx context.Context, tx *sql.Tx, id flow.RunID) (driver.History, error) {
 	attempts, err := query(ctx, tx, scanAttempt, s.sql("Attempts"), id)
 	if err != nil {
-		return squidmesh.History{}, err
+		return driver.History{}, err
 	}
 	events, err := query(ctx, tx, scanEvent, s.sql("Events"), id)
 	if err != nil {
-		return squidmesh.History{}, err
+		return driver.History{}, err
 	}
-	return squidmesh.History{Attempts: attempts, Audit: events}, nil
+	return driver.History{Attempts: attempts, Audit: events}, nil
 }
 
-func scanAttempt(rows *sql.Rows) (squidmesh.AttemptRecord, error) {
-	var a squidmesh.AttemptRecord
+func scanAttempt(rows *sql.Rows) (flow.AttemptRecord, error) {
+	var a flow.AttemptRecord
 	var failed json.RawMessage
 	err := rows.Scan(&a.Run, &a.Name, &a.Phase, &a.Attempt, &a.Worker, &a.Outcome, instant{&a.StartedAt}, instant{&a.EndedAt},
 		document{&failed})
@@ -139,8 +140,8 @@ func scanAttempt(rows *sql.Rows) (squidmesh.AttemptRecord, error) {
 	return a, err
 }
 
-func scanEvent(rows *sql.Rows) (squidmesh.AuditEntry, error) {
-	var e squidmesh.AuditEntry
+func scanEvent(rows *sql.Rows) (flow.AuditEntry, error) {
+	var e flow.AuditEntry
 	err := rows.Scan(&e.Run, &e.Seq, &e.Kind, &e.Name, &e.Phase, &e.Attempt, instant{&e.At}, &e.Actor, document{&e.Data},
 		document{&e.Output})
 	return e, err

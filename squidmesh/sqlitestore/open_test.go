@@ -19,7 +19,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/migrations"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
@@ -92,7 +92,7 @@ func TestOpen_RefusesWhatIsNoFile(t *testing.T) {
 		filepath.Join(dir, "a\x00.db"): "not_a_file", filepath.Join(dir, strings.Repeat("x", 4000)): "too_long",
 	} {
 		_, err := sqlitestore.Open(t.Context(), path, nil)
-		var bad *squidmesh.InputError
+		var bad *flow.InputError
 		require.ErrorAs(t, err, &bad, path)
 		require.Equal(t, [2]string{"path", code}, [2]string{bad.Field, bad.Code})
 		require.LessOrEqual(t, len(err.Error()), 200, "an error repeats little of what was given")

@@ -7,23 +7,24 @@ import (
 	"math"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Prune implements squidmesh.Store.
-func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
+// Prune implements driver.Store.
+func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q driver.PruneQuery) (driver.Pruned, error) {
 	if q.Count {
 		return s.countPrunable(ctx, tx, q)
 	}
-	var pruned squidmesh.Pruned
-	var runs []squidmesh.RunID
+	var pruned driver.Pruned
+	var runs []flow.RunID
 	for _, ended := range q.Runs(&pruned) {
 		if len(runs) >= q.Limit {
 			break
 		}
 		found, err := query(ctx, tx, scanID, s.sql("EndedRuns"), ended.Status, micros(ended.Before), q.Limit-len(runs))
 		if err != nil {
-			return squidmesh.Pruned{}, err
+			return driver.Pruned{}, err
 		}
 		*ended.Count = len(found)
 		runs = append(runs, found...)
@@ -32,19 +33,19 @@ func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (
 	if !q.Fires.IsZero() {
 		var err error
 		if fires, err = query(ctx, tx, scanFireKey, s.sql("IdleFires"), micros(q.Fires), q.Limit); err != nil {
-			return squidmesh.Pruned{}, err
+			return driver.Pruned{}, err
 		}
 		pruned.Fires = len(fires)
 	}
 	if err := s.deleteAll(ctx, tx, runs, fires, q.Now); err != nil {
-		return squidmesh.Pruned{}, err
+		return driver.Pruned{}, err
 	}
 	if q.Shapes.IsZero() {
 		return pruned, nil
 	}
 	result, err := tx.ExecContext(ctx, s.sql("DeleteShapes"), micros(q.Shapes))
 	if err != nil {
-		return squidmesh.Pruned{}, fmt.Errorf("DeleteShapes: %w", err)
+		return driver.Pruned{}, fmt.Errorf("DeleteShapes: %w", err)
 	}
 	shapes, err := result.RowsAffected()
 	pruned.Shapes = int(shapes)
@@ -52,7 +53,7 @@ func (s *Store) Prune(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (
 }
 
 // deleteAll deletes runs with all that is theirs, and fires.
-func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []squidmesh.RunID, fires [][3]string, now time.Time) error {
+func (s *Store) deleteAll(ctx context.Context, tx *sql.Tx, runs []flow.RunID, fires [][3]string, now time.Time) error {
 	if len(runs)+len(fires) == 0 {
 		return nil
 	}
@@ -89,8 +90,8 @@ func scanFireKey(rows *sql.Rows) (key [3]string, err error) {
 	return key, err
 }
 
-func (s *Store) countPrunable(ctx context.Context, tx *sql.Tx, q squidmesh.PruneQuery) (squidmesh.Pruned, error) {
-	var p squidmesh.Pruned
+func (s *Store) countPrunable(ctx context.Context, tx *sql.Tx, q driver.PruneQuery) (driver.Pruned, error) {
+	var p driver.Pruned
 	err := tx.QueryRowContext(ctx, s.sql("CountPrunable"),
 		sql.Named("completed", bound(q.Completed, math.MinInt64)), sql.Named("failed", bound(q.Failed, math.MinInt64)),
 		sql.Named("cancelled", bound(q.Cancelled, math.MinInt64)), sql.Named("fires", bound(q.Fires, math.MinInt64)),

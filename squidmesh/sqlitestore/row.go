@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // How Go values stand in columns: times as microseconds since 1970, ids and JSON as text; what is zero in Go is null.
@@ -72,7 +72,7 @@ func (t texts) Scan(value any) error {
 }
 
 // failure is the document of a recorded failure; nil for none.
-func failure(e *squidmesh.StepError) any {
+func failure(e *flow.StepError) any {
 	if e == nil {
 		return nil
 	}
@@ -84,16 +84,16 @@ func failure(e *squidmesh.StepError) any {
 }
 
 // parseFailure reads failure.
-func parseFailure(data json.RawMessage) (*squidmesh.StepError, error) {
+func parseFailure(data json.RawMessage) (*flow.StepError, error) {
 	if data == nil {
 		return nil, nil
 	}
-	e := &squidmesh.StepError{}
+	e := &flow.StepError{}
 	return e, json.Unmarshal(data, e)
 }
 
 // optional is an id; nil for none.
-func optional(id squidmesh.RunID) any {
+func optional(id flow.RunID) any {
 	if id == uuid.Nil {
 		return nil
 	}
@@ -125,22 +125,22 @@ func query[Row any](ctx context.Context, tx *sql.Tx, scan func(*sql.Rows) (Row, 
 }
 
 // scanRun reads the columns Run and the payload.
-func scanRun(rows *sql.Rows) (squidmesh.Run, error) {
-	var run squidmesh.Run
+func scanRun(rows *sql.Rows) (flow.Run, error) {
+	var run flow.Run
 	var reason json.RawMessage
 	err := rows.Scan(&run.ID, &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, instant{&run.WindowAt},
 		instant{&run.WindowEnd}, instant{&run.ReceivedAt}, &run.SignalID, &run.ReplayedFrom, instant{&run.CreatedAt}, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq,
 		instant{&run.LastAt}, &run.Open, &run.Retrying, document{&reason}, instant{&run.FinishedAt}, document{&run.Payload})
 	if err != nil {
-		return squidmesh.Run{}, err
+		return flow.Run{}, err
 	}
 	run.Reason, err = parseFailure(reason)
 	return run, err
 }
 
 // scanStep reads the columns Step.
-func scanStep(rows *sql.Rows) (squidmesh.StepState, error) {
-	var st squidmesh.StepState
+func scanStep(rows *sql.Rows) (flow.StepState, error) {
+	var st flow.StepState
 	err := rows.Scan(&st.Run, &st.Name, &st.Phase, &st.Status, &st.Attempt, &st.Failures, &st.Losses, &st.Missing, &st.DoneSeq,
 		&st.Worker, instant{&st.DueAt}, instant{&st.DeadlineAt}, instant{&st.StartedAt}, instant{&st.FinishedAt}, &st.Cause, &st.JobID,
 		&st.Queue)

@@ -9,11 +9,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InsertRun implements squidmesh.Store.
-func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*squidmesh.Run, error) {
+// InsertRun implements driver.Store.
+func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run flow.Run) (*flow.Run, error) {
 	result, err := tx.ExecContext(ctx, s.sql("InsertRun"), startRow(run)...)
 	if err != nil {
 		return nil, err
@@ -28,14 +29,14 @@ func (s *Store) InsertRun(ctx context.Context, tx *sql.Tx, run squidmesh.Run) (*
 	return &taken[0], nil
 }
 
-// FreeKey implements squidmesh.Store.
-func (s *Store) FreeKey(ctx context.Context, tx *sql.Tx, run squidmesh.RunID) error {
+// FreeKey implements driver.Store.
+func (s *Store) FreeKey(ctx context.Context, tx *sql.Tx, run flow.RunID) error {
 	_, err := tx.ExecContext(ctx, s.sql("FreeKey"), run)
 	return err
 }
 
-// Find implements squidmesh.Store.
-func (s *Store) Find(ctx context.Context, tx *sql.Tx, q squidmesh.RunQuery) ([]squidmesh.Run, error) {
+// Find implements driver.Store.
+func (s *Store) Find(ctx context.Context, tx *sql.Tx, q driver.RunQuery) ([]flow.Run, error) {
 	statement := "FindByStatus"
 	switch {
 	case q.IDs != nil:
@@ -47,7 +48,7 @@ func (s *Store) Find(ctx context.Context, tx *sql.Tx, q squidmesh.RunQuery) ([]s
 	}
 	statuses := q.Statuses
 	if len(statuses) == 0 {
-		statuses = squidmesh.RunStatuses
+		statuses = flow.RunStatuses
 	}
 	wanted, err := list(statuses)
 	if err != nil {

@@ -4,24 +4,25 @@ import (
 	"context"
 	"database/sql"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Unsealed implements squidmesh.Store.
-func (s *Store) Unsealed(ctx context.Context, tx *sql.Tx, q squidmesh.UnsealedQuery) (squidmesh.UnsealedPage, error) {
+// Unsealed implements driver.Store.
+func (s *Store) Unsealed(ctx context.Context, tx *sql.Tx, q driver.UnsealedQuery) (driver.UnsealedPage, error) {
 	prefixes, err := list(q.Prefixes())
 	if err != nil {
-		return squidmesh.UnsealedPage{}, err
+		return driver.UnsealedPage{}, err
 	}
 	type looked struct {
-		run      squidmesh.RunID
+		run      flow.RunID
 		unsealed bool
 	}
 	seen, err := query(ctx, tx, func(rows *sql.Rows) (l looked, err error) {
 		err = rows.Scan(&l.run, &l.unsealed)
 		return l, err
 	}, s.sql("Unsealed"), sql.Named("after", q.After), sql.Named("limit", q.Limit), sql.Named("plain", q.Plain), sql.Named("prefixes", prefixes))
-	page := squidmesh.UnsealedPage{Last: q.After, More: len(seen) == q.Limit}
+	page := driver.UnsealedPage{Last: q.After, More: len(seen) == q.Limit}
 	for _, l := range seen {
 		if page.Last = l.run; l.unsealed {
 			page.Runs = append(page.Runs, l.run)
@@ -30,15 +31,15 @@ func (s *Store) Unsealed(ctx context.Context, tx *sql.Tx, q squidmesh.UnsealedQu
 	return page, err
 }
 
-// SaveSealed implements squidmesh.Store.
-func (s *Store) SaveSealed(ctx context.Context, tx *sql.Tx, v squidmesh.SealedValues) error {
-	runs := rowsOf(v.Runs, func(r squidmesh.Run) []any { return []any{r.ID, text(r.Payload), r.KeyHash, failure(r.Reason)} })
-	attempts := rowsOf(v.Attempts, func(a squidmesh.AttemptRecord) []any {
+// SaveSealed implements driver.Store.
+func (s *Store) SaveSealed(ctx context.Context, tx *sql.Tx, v driver.SealedValues) error {
+	runs := rowsOf(v.Runs, func(r flow.Run) []any { return []any{r.ID, text(r.Payload), r.KeyHash, failure(r.Reason)} })
+	attempts := rowsOf(v.Attempts, func(a flow.AttemptRecord) []any {
 		return []any{a.Run, a.Name, a.Phase, a.Attempt, failure(a.Error)}
 	})
-	events := rowsOf(v.Audit, func(e squidmesh.AuditEntry) []any { return []any{e.Run, e.Seq, text(e.Data), text(e.Output)} })
-	triggers := rowsOf(v.Triggers, func(t squidmesh.TriggerState) []any { return []any{t.Workflow, t.Trigger, t.Comment} })
-	fires := rowsOf(v.Fires, func(f squidmesh.Fire) []any { return []any{f.Workflow, f.Trigger, f.Key, f.Comment} })
+	events := rowsOf(v.Audit, func(e flow.AuditEntry) []any { return []any{e.Run, e.Seq, text(e.Data), text(e.Output)} })
+	triggers := rowsOf(v.Triggers, func(t flow.TriggerState) []any { return []any{t.Workflow, t.Trigger, t.Comment} })
+	fires := rowsOf(v.Fires, func(f flow.Fire) []any { return []any{f.Workflow, f.Trigger, f.Key, f.Comment} })
 	for _, write := range []struct {
 		statement string
 		rows      [][]any

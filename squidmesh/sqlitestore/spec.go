@@ -7,11 +7,11 @@ import (
 	"fmt"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// SaveSpecs implements squidmesh.Store. It notes whether or not it is asked to: one transaction writes at a time.
-func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*squidmesh.Spec, _ bool) (known bool, err error) {
+// SaveSpecs implements driver.Store. It notes whether or not it is asked to: one transaction writes at a time.
+func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*flow.Spec, _ bool) (known bool, err error) {
 	var rows [][]any
 	for _, spec := range specs {
 		body, err := encode.JSON(spec)
@@ -23,13 +23,13 @@ func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*squidmesh.Sp
 	return false, s.write(ctx, tx, "SaveSpecs", rows, false)
 }
 
-// Specs implements squidmesh.Store.
-func (s *Store) Specs(ctx context.Context, tx *sql.Tx, shapes []string) (map[string]*squidmesh.Spec, error) {
+// Specs implements driver.Store.
+func (s *Store) Specs(ctx context.Context, tx *sql.Tx, shapes []string) (map[string]*flow.Spec, error) {
 	wanted, err := list(shapes)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]*squidmesh.Spec{}
+	found := map[string]*flow.Spec{}
 	specs, err := query(ctx, tx, scanSpec, s.sql("Specs"), wanted)
 	for _, spec := range specs {
 		found[spec.Shape()] = spec
@@ -37,13 +37,13 @@ func (s *Store) Specs(ctx context.Context, tx *sql.Tx, shapes []string) (map[str
 	return found, err
 }
 
-func scanSpec(rows *sql.Rows) (*squidmesh.Spec, error) {
+func scanSpec(rows *sql.Rows) (*flow.Spec, error) {
 	var shape string
 	var body json.RawMessage
 	if err := rows.Scan(&shape, document{&body}); err != nil {
 		return nil, err
 	}
-	spec := &squidmesh.Spec{}
+	spec := &flow.Spec{}
 	if err := json.Unmarshal(body, spec); err != nil {
 		return nil, fmt.Errorf("decode spec %s: %w", shape, err)
 	}

@@ -24,7 +24,8 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/sqltext"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 const (
@@ -35,7 +36,7 @@ const (
 	txTimeout = 2 * time.Second
 	// readers is the number of connections for reading.
 	readers = 4
-	// maxPath is what systems take, without the ends of the names of the files beside it.
+	// MaxPath is what systems take, without the ends of the names of the files beside it.
 	maxPath = 4000
 )
 
@@ -46,7 +47,7 @@ type Options struct {
 	Clock func(system time.Time) time.Time
 }
 
-// Store is a squidmesh.Store on a file. It is safe for concurrent use.
+// Store is a driver.Store on a file. It is safe for concurrent use.
 type Store struct {
 	writer, reader *sql.DB
 	lock           *fileLock
@@ -54,7 +55,7 @@ type Store struct {
 	statements     map[string]string
 }
 
-var _ squidmesh.Store[*sql.Tx] = (*Store)(nil)
+var _ driver.Store[*sql.Tx] = (*Store)(nil)
 
 //go:embed sql
 var files embed.FS
@@ -122,9 +123,9 @@ func private(path string) error {
 func resolve(path string) (string, error) {
 	switch {
 	case len(path) > maxPath:
-		return "", &squidmesh.InputError{Field: "path", Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(path), maxPath)}
+		return "", &flow.InputError{Field: "path", Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(path), maxPath)}
 	case path == "", strings.Contains(path, ":memory:"), strings.HasPrefix(path, "file:"), strings.Contains(path, "\x00"):
-		return "", &squidmesh.InputError{Field: "path", Code: "not_a_file", Detail: echo.Quote(path) +
+		return "", &flow.InputError{Field: "path", Code: "not_a_file", Detail: echo.Quote(path) +
 			": sqlitestore needs the path of a file; for a throw-away database take one in a temporary directory"}
 	}
 	path, err := filepath.Abs(path)
@@ -165,9 +166,9 @@ func (s *Store) Close() error {
 	return errors.Join(append(problems, s.lock.release())...)
 }
 
-// Traits implements squidmesh.Store.
-func (s *Store) Traits() squidmesh.StoreTraits {
-	return squidmesh.StoreTraits{
+// Traits implements driver.Store.
+func (s *Store) Traits() driver.StoreTraits {
+	return driver.StoreTraits{
 		Dialect: "sqlite", Lease: lease, Exclusive: true, TxTimeout: txTimeout,
 		Transient: transient, TxEnded: txEnded, NotMigrated: notMigrated,
 		Unstorable: func(err error) bool { return isCode(err, sqlite3.SQLITE_TOOBIG) },
@@ -176,7 +177,7 @@ func (s *Store) Traits() squidmesh.StoreTraits {
 
 // transient: the file was busy, which another program's writes can cause, or its disk was full.
 func transient(err error) bool {
-	return !errors.Is(err, squidmesh.ErrCommitUnknown) &&
+	return !errors.Is(err, flow.ErrCommitUnknown) &&
 		(isCode(err, sqlite3.SQLITE_BUSY) || isCode(err, sqlite3.SQLITE_LOCKED) || isCode(err, sqlite3.SQLITE_FULL))
 }
 
@@ -196,10 +197,10 @@ func isCode(err error, code int) bool {
 	return errors.As(err, &said) && said.Code()&0xff == code
 }
 
-// Scope implements squidmesh.Store. A file has one store, and its jobs are in the same file.
+// Scope implements driver.Store. A file has one store, and its jobs are in the same file.
 func (s *Store) Scope(context.Context, *sql.Tx) (string, error) { return "main", nil }
 
-// Notify implements squidmesh.Store. Where River's tables are missing it does nothing.
+// Notify implements driver.Store. Where River's tables are missing it does nothing.
 func (s *Store) Notify(ctx context.Context, channel, payload string) error {
 	var tables int
 	if err := s.reader.QueryRowContext(ctx, s.sql("HasNotifications")).Scan(&tables); err != nil || tables == 0 {

@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) squidmesh.Store[*sql.Tx] {
+	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[*sql.Tx] {
 		return dbtest.SQLite(t, nil)
 	})
 }

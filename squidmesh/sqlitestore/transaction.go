@@ -9,10 +9,10 @@ import (
 
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InTx implements squidmesh.Store. The transaction has the write lock from its beginning. A panic or runtime.Goexit in fn rolls back
+// InTx implements driver.Store. The transaction has the write lock from its beginning. A panic or runtime.Goexit in fn rolls back
 // and goes on; the end of ctx rolls back too.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
@@ -30,15 +30,15 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.T
 	case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, sql.ErrTxDone)):
 		return context.Cause(ctx) // database/sql has rolled back
 	case errors.Is(err, sql.ErrTxDone), noTransaction(err):
-		return fmt.Errorf("commit: %w", squidmesh.ErrTransactionEnded)
+		return fmt.Errorf("commit: %w", flow.ErrTransactionEnded)
 	case isCode(err, sqlite3.SQLITE_BUSY), isCode(err, sqlite3.SQLITE_FULL), isCode(err, sqlite3.SQLITE_CONSTRAINT):
 		return fmt.Errorf("commit: %w", err)
 	default:
-		return fmt.Errorf("%w: %w", squidmesh.ErrCommitUnknown, err)
+		return fmt.Errorf("%w: %w", flow.ErrCommitUnknown, err)
 	}
 }
 
-// View implements squidmesh.Store, on a connection that cannot write and that no writer delays.
+// View implements driver.Store, on a connection that cannot write and that no writer delays.
 func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	tx, err := s.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -48,12 +48,12 @@ func (s *Store) View(ctx context.Context, fn func(ctx context.Context, tx *sql.T
 	return fn(ctx, tx)
 }
 
-// Nested implements squidmesh.Store. SQLite cannot lend a transaction without its Commit and Rollback: if fn ends it, by either, the
+// Nested implements driver.Store. SQLite cannot lend a transaction without its Commit and Rollback: if fn ends it, by either, the
 // error is ErrTransactionEnded, and what fn had written until a Commit is published. A panic or runtime.Goexit in fn rolls
 // back to the savepoint and goes on.
 func (s *Store) Nested(ctx context.Context, tx *sql.Tx, fn func(ctx context.Context, tx *sql.Tx) error) (err error) {
 	if _, err := tx.ExecContext(ctx, "savepoint squidmesh"); err != nil {
-		return fmt.Errorf("%w: set savepoint: %w", squidmesh.ErrTxUnusable, err)
+		return fmt.Errorf("%w: set savepoint: %w", flow.ErrTxUnusable, err)
 	}
 	released := false
 	defer func() {
@@ -61,7 +61,7 @@ func (s *Store) Nested(ctx context.Context, tx *sql.Tx, fn func(ctx context.Cont
 			return
 		}
 		if failed := rollbackTo(context.WithoutCancel(ctx), tx); failed != nil {
-			err = errors.Join(err, ended(ctx, failed), fmt.Errorf("%w: roll back to savepoint: %w", squidmesh.ErrTxUnusable, failed))
+			err = errors.Join(err, ended(ctx, failed), fmt.Errorf("%w: roll back to savepoint: %w", flow.ErrTxUnusable, failed))
 		}
 	}()
 	if err := fn(ctx, tx); err != nil {
@@ -86,7 +86,7 @@ func rollbackTo(ctx context.Context, tx *sql.Tx) error {
 // ended tells an end by the body from one by SQLite itself or by the end of the context.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() == nil && (errors.Is(err, sql.ErrTxDone) || strings.Contains(err.Error(), "no such savepoint")) {
-		return squidmesh.ErrTransactionEnded
+		return flow.ErrTransactionEnded
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
 )
 
@@ -57,13 +57,13 @@ func TestNested_EndingTheTransactionIsNoticed(t *testing.T) {
 					require.NoError(t, end(tx), name)
 					return result
 				})
-				require.ErrorIs(t, nested, squidmesh.ErrTransactionEnded, name)
+				require.ErrorIs(t, nested, flow.ErrTransactionEnded, name)
 				if result != nil {
 					require.ErrorIs(t, nested, result)
 				}
 				return nested
 			})
-			require.ErrorIs(t, err, squidmesh.ErrTransactionEnded, name)
+			require.ErrorIs(t, err, flow.ErrTransactionEnded, name)
 			require.False(t, store.Traits().Transient(err))
 
 			// The connection is fit for the next one.
@@ -85,8 +85,8 @@ func TestInTx_ATransactionThatItsBodyEndedIsAnError(t *testing.T) {
 	}} {
 		store := newNotes(t)
 		err := store.InTx(t.Context(), func(_ context.Context, tx *sql.Tx) error { return end(tx) })
-		require.ErrorIs(t, err, squidmesh.ErrTransactionEnded)
-		require.NotErrorIs(t, err, squidmesh.ErrCommitUnknown)
+		require.ErrorIs(t, err, flow.ErrTransactionEnded)
+		require.NotErrorIs(t, err, flow.ErrCommitUnknown)
 	}
 }
 

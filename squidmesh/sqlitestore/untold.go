@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// TakeUntold implements squidmesh.Store.
-func (s *Store) TakeUntold(ctx context.Context, tx *sql.Tx, before time.Time, limit int) ([]squidmesh.EntryKey, error) {
-	return query(ctx, tx, func(rows *sql.Rows) (key squidmesh.EntryKey, err error) {
+// TakeUntold implements driver.Store.
+func (s *Store) TakeUntold(ctx context.Context, tx *sql.Tx, before time.Time, limit int) ([]driver.EntryKey, error) {
+	return query(ctx, tx, func(rows *sql.Rows) (key driver.EntryKey, err error) {
 		err = rows.Scan(&key.Run, &key.Seq)
 		return key, err
 	}, s.sql("TakeUntold"), micros(before), limit)

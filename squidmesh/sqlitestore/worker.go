@@ -5,15 +5,16 @@ import (
 	"database/sql"
 	"math/rand/v2"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Workers implements squidmesh.Store.
-func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
-	report := squidmesh.WorkerReport{Now: s.now()}
-	if tick.Roster {
+// Workers implements driver.Store.
+func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick driver.WorkerTick) (driver.WorkerReport, error) {
+	report := driver.WorkerReport{Now: s.now()}
+	if tick.ListWorkers {
 		var err error
-		report.Roster, err = query(ctx, tx, scanWorker, s.sql("Roster"), tick.Limit)
+		report.Workers, err = query(ctx, tx, scanWorker, s.sql("Roster"), tick.Limit)
 		return report, err
 	}
 	now := micros(report.Now)
@@ -34,7 +35,7 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 			return report, err
 		}
 	}
-	if tick.Only != squidmesh.TickLook {
+	if tick.Only != driver.TickLook {
 		if _, err := tx.ExecContext(ctx, s.sql("Beat"), alive, now, term.Microseconds()); err != nil {
 			return report, err
 		}
@@ -42,7 +43,7 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 	if err := tx.QueryRowContext(ctx, s.sql("Alive"), alive).Scan(&report.Alive); err != nil {
 		return report, err
 	}
-	if tick.Only == squidmesh.TickLease {
+	if tick.Only == driver.TickLease {
 		return report, nil
 	}
 	return report, s.look(ctx, tx, tick, alive, now, term.Microseconds(), &report)
@@ -50,7 +51,7 @@ func (s *Store) Workers(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 
 // look declares workers lost and reads what needs care.
 func (s *Store) look(
-	ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick, alive squidmesh.WorkerID, now, term int64, report *squidmesh.WorkerReport,
+	ctx context.Context, tx *sql.Tx, tick driver.WorkerTick, alive flow.WorkerID, now, term int64, report *driver.WorkerReport,
 ) (err error) {
 	if tick.Register != nil {
 		if _, err := tx.ExecContext(ctx, s.sql("Forget"), now); err != nil {
@@ -89,12 +90,12 @@ func (s *Store) look(
 }
 
 // stepsBehind reads a list of steps up to a time, behind a place.
-func (s *Store) stepsBehind(ctx context.Context, tx *sql.Tx, list string, until int64, from squidmesh.StepPlace, limit int) ([]squidmesh.StepState, error) {
+func (s *Store) stepsBehind(ctx context.Context, tx *sql.Tx, list string, until int64, from driver.StepPosition, limit int) ([]flow.StepState, error) {
 	return query(ctx, tx, scanStep, s.sql(list), until, micros(from.At), from.Run, from.Name, from.Phase, limit)
 }
 
 // failedBlocks reports which of the blocks have failed.
-func (s *Store) failedBlocks(ctx context.Context, tx *sql.Tx, blocks []squidmesh.BlockKey, report *squidmesh.WorkerReport) error {
+func (s *Store) failedBlocks(ctx context.Context, tx *sql.Tx, blocks []driver.BlockKey, report *driver.WorkerReport) error {
 	if len(blocks) == 0 {
 		return nil
 	}
@@ -110,14 +111,14 @@ func (s *Store) failedBlocks(ctx context.Context, tx *sql.Tx, blocks []squidmesh
 	return err
 }
 
-func scanBlock(rows *sql.Rows) (squidmesh.BlockKey, error) {
-	var b squidmesh.BlockKey
+func scanBlock(rows *sql.Rows) (driver.BlockKey, error) {
+	var b driver.BlockKey
 	err := rows.Scan(&b.Run, &b.Name)
 	return b, err
 }
 
 // expired reports what is past its deadline: open decisions, and attempts with what their workers hold of their runs.
-func (s *Store) expired(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTick, now int64, report *squidmesh.WorkerReport) error {
+func (s *Store) expired(ctx context.Context, tx *sql.Tx, tick driver.WorkerTick, now int64, report *driver.WorkerReport) error {
 	var err error
 	report.Expired, err = s.stepsBehind(ctx, tx, "ExpiredDecisions", now, tick.From.Expired, tick.Limit)
 	if err != nil || tick.Late <= 0 {
@@ -140,7 +141,7 @@ func (s *Store) expired(ctx context.Context, tx *sql.Tx, tick squidmesh.WorkerTi
 }
 
 // register inserts a worker under an id that survives JSON readers with 53-bit numbers.
-func (s *Store) register(ctx context.Context, tx *sql.Tx, w *squidmesh.Worker, now, term int64) (squidmesh.WorkerID, error) {
+func (s *Store) register(ctx context.Context, tx *sql.Tx, w *flow.Worker, now, term int64) (flow.WorkerID, error) {
 	queues, err := list(append([]string{}, w.Queues...))
 	if err != nil {
 		return 0, err
@@ -153,25 +154,25 @@ func (s *Store) register(ctx context.Context, tx *sql.Tx, w *squidmesh.Worker, n
 	if err != nil {
 		return 0, err
 	}
-	id := squidmesh.WorkerID(1 + rand.Int64N(1<<53-1))
+	id := flow.WorkerID(1 + rand.Int64N(1<<53-1))
 	_, err = tx.ExecContext(ctx, s.sql("Register"), id, w.Name, queues, functions, shapes, now, term)
 	return id, err
 }
 
-func scanWorker(rows *sql.Rows) (squidmesh.Worker, error) {
-	var w squidmesh.Worker
+func scanWorker(rows *sql.Rows) (flow.Worker, error) {
+	var w flow.Worker
 	err := rows.Scan(&w.ID, &w.Name, texts{&w.Queues}, texts{&w.Functions}, texts{&w.Shapes}, instant{&w.LeaseUntil}, instant{&w.LostAt})
 	return w, err
 }
 
-func scanHold(rows *sql.Rows) (squidmesh.Hold, error) {
-	var h squidmesh.Hold
+func scanHold(rows *sql.Rows) (flow.Hold, error) {
+	var h flow.Hold
 	err := rows.Scan(&h.Worker, &h.Run, &h.Name, &h.Phase)
 	return h, err
 }
 
-func scanID(rows *sql.Rows) (squidmesh.RunID, error) {
-	var id squidmesh.RunID
+func scanID(rows *sql.Rows) (flow.RunID, error) {
+	var id flow.RunID
 	err := rows.Scan(&id)
 	return id, err
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // CrashEverywhere plays a test's story once undisturbed, and then once more for each moment around a commit: there the process dies,
@@ -72,7 +74,7 @@ type outcome struct {
 // runOutcome is what a run came to, without anything that differs from one run to the next.
 type runOutcome struct {
 	Workflow string
-	Status   squidmesh.RunStatus
+	Status   flow.RunStatus
 	Failure  string
 	Outputs  map[string]string
 }
@@ -121,11 +123,11 @@ func (k *Kit[TTx]) Unstable(steps ...string) {
 }
 
 // rows are all runs, oldest first.
-func (k *Kit[TTx]) rows() []squidmesh.Run {
+func (k *Kit[TTx]) rows() []flow.Run {
 	k.t.Helper()
-	var rows []squidmesh.Run
+	var rows []flow.Run
 	k.View(func(ctx context.Context, tx TTx) (err error) {
-		rows, err = k.store.Find(ctx, tx, squidmesh.RunQuery{})
+		rows, err = k.store.Find(ctx, tx, driver.RunQuery{})
 		return err
 	})
 	slices.Reverse(rows)
@@ -136,7 +138,7 @@ func (k *Kit[TTx]) rows() []squidmesh.Run {
 func (k *Kit[TTx]) outcomes() []runOutcome {
 	k.t.Helper()
 	rows := k.rows()
-	slices.SortStableFunc(rows, func(a, b squidmesh.Run) int { return strings.Compare(a.Workflow, b.Workflow) })
+	slices.SortStableFunc(rows, func(a, b flow.Run) int { return strings.Compare(a.Workflow, b.Workflow) })
 	var names []string
 	for i, row := range rows {
 		names = append(names, row.ID.String(), fmt.Sprintf("run %d", i+1))
@@ -146,7 +148,7 @@ func (k *Kit[TTx]) outcomes() []runOutcome {
 	for i, row := range rows {
 		o := runOutcome{Workflow: row.Workflow, Status: row.Status, Outputs: map[string]string{}}
 		if e := row.Reason; e != nil {
-			o.Failure = anonymous.Replace(fmt.Sprintf("%s of %s: %s", e.Code, printKey(squidmesh.StepKey{Name: e.Step, Phase: e.Phase}), e.Message))
+			o.Failure = anonymous.Replace(fmt.Sprintf("%s of %s: %s", e.Code, printKey(flow.StepKey{Name: e.Step, Phase: e.Phase}), e.Message))
 		}
 		for _, st := range k.Find(row.ID).Inspect().Steps {
 			if st.Output != nil && !k.unstable[st.Name] {
@@ -160,7 +162,7 @@ func (k *Kit[TTx]) outcomes() []runOutcome {
 
 // timeless is a step's output, but for the time that the runtime itself puts into the one of an approval.
 func timeless(st squidmesh.StepInspection) json.RawMessage {
-	if st.Kind != squidmesh.KindApproval {
+	if st.Kind != flow.KindApproval {
 		return sorted(st.Output)
 	}
 	var fields map[string]json.RawMessage

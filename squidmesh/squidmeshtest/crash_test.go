@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -31,7 +32,7 @@ func shopStory(careless, continued bool) func(t testing.TB) (*squidmeshtest.Kit[
 		b := &bank{careless: careless}
 		kit := squidmeshtest.NewOn(t, squidmeshtest.Options[*memstore.Tx]{
 			Config: squidmesh.Config[*memstore.Tx]{Workflows: []squidmesh.Workflow{shop(b)}, DisableContinuation: !continued},
-			Open: func(clock func(time.Time) time.Time) squidmesh.Store[*memstore.Tx] {
+			Open: func(clock func(time.Time) time.Time) driver.Store[*memstore.Tx] {
 				return memstore.New(&memstore.Options{Clock: clock})
 			},
 		})

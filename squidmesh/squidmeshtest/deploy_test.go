@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -19,7 +21,7 @@ func versions(t testing.TB) func(workflows ...squidmesh.Workflow) *squidmeshtest
 	return func(workflows ...squidmesh.Workflow) *squidmeshtest.Kit[*memstore.Tx] {
 		return squidmeshtest.NewOn(t, squidmeshtest.Options[*memstore.Tx]{
 			Config: squidmesh.Config[*memstore.Tx]{Workflows: workflows},
-			Open: func(clock func(time.Time) time.Time) squidmesh.Store[*memstore.Tx] {
+			Open: func(clock func(time.Time) time.Time) driver.Store[*memstore.Tx] {
 				if store == nil {
 					store = memstore.New(&memstore.Options{Clock: clock})
 				}
@@ -84,10 +86,10 @@ func TestRequireDeployable_SaysWhichRunsWouldWait(t *testing.T) {
 	waiting, ended := kit.Start("order", nil), kit.Start("order", nil)
 	kit.Start("other", nil)
 	kit.RunUntilIdle()
-	ended.Unblock(squidmesh.Decision{Actor: "ana"})
+	ended.Unblock(flow.Decision{Actor: "ana"})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunCompleted, ended.Status())
-	require.Equal(t, 2, squidmeshtest.RequireDeployable(t, kit.Runtime(), nil).Counts[squidmesh.OutlookContinues])
+	require.Equal(t, flow.RunCompleted, ended.Status())
+	require.Equal(t, 2, squidmeshtest.RequireDeployable(t, kit.Runtime(), nil).Counts[flow.ProspectContinues])
 
 	kit = version(after, other)
 	kit.Start("order", nil)
@@ -97,7 +99,7 @@ func TestRequireDeployable_SaysWhichRunsWouldWait(t *testing.T) {
 	require.Contains(t, r.failure, "runs would wait for functions:\norder ")
 	require.Contains(t, r.failure, ": 1 will_wait\n  the undo of reserve is unknown\n  ship is unknown\n  run "+waiting.ID.String()+" (paused)")
 	require.NotContains(t, r.failure, "other")
-	require.ErrorIs(t, report.Err(), squidmesh.ErrRunsWouldWait)
+	require.ErrorIs(t, report.Err(), flow.ErrRunsWouldWait)
 	require.Equal(t, 1, report.ExitCode())
 	require.Contains(t, report.String(), "3 unfinished runs: 2 continues, 0 finishes_on_pinned_shape, 0 may_wait, 1 will_wait\norder ")
 
@@ -111,9 +113,9 @@ func TestRequireDeployable_SaysWhichRunsWouldWait(t *testing.T) {
 	require.Equal(t, "invalid_argument", squidmesh.CodeOf(err))
 
 	// What was said comes true.
-	_, err = kit.Runtime().UnblockRun(t.Context(), waiting.ID, squidmesh.Decision{Actor: "ana"})
+	_, err = kit.Runtime().UnblockRun(t.Context(), waiting.ID, flow.Decision{Actor: "ana"})
 	require.NoError(t, err)
-	outcome, err := kit.Runtime().Perform(t.Context(), squidmesh.StepJob{RunID: waiting.ID, Step: "ship", Attempt: 1}.Delivery())
+	outcome, err := kit.Runtime().Perform(t.Context(), driver.StepJob{RunID: waiting.ID, Step: "ship", Attempt: 1}.Delivery())
 	require.NoError(t, err)
 	require.Equal(t, "function_unknown", outcome.Reason)
 }
@@ -131,9 +133,9 @@ func TestCheckDeploy_ReadsPageByPage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	kit = version(squidmesh.Workflow{Name: "order", Triggers: manual, Steps: []squidmesh.Step{{Name: "send", Do: nothing}}})
-	told := map[squidmesh.RunID]bool{}
-	report, err := kit.Runtime().CheckDeploy(t.Context(), &squidmesh.DeployOptions{Named: 3, Each: func(o squidmesh.Outlook) {
-		require.Equal(t, squidmesh.OutlookWillWait, o.Code)
+	told := map[flow.RunID]bool{}
+	report, err := kit.Runtime().CheckDeploy(t.Context(), &squidmesh.DeployOptions{Named: 3, Each: func(o flow.Prospect) {
+		require.Equal(t, flow.ProspectWillWait, o.Code)
 		told[o.Run] = true
 	}})
 	require.NoError(t, err)

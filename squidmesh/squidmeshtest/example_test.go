@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -43,9 +44,9 @@ func invoice(pay squidmesh.Action) squidmesh.Workflow {
 		Name:     "invoice",
 		Triggers: []squidmesh.Trigger{squidmesh.Manual("received", squidmesh.Contract{})},
 		Steps: []squidmesh.Step{
-			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "due", OnError: squidmesh.Complete},
+			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "due", OnError: flow.Complete},
 			{Name: "due", Do: squidmesh.Wait(30 * 24 * time.Hour), Next: "pay"},
-			{Name: "pay", Do: pay, Retry: squidmesh.Constant(3, time.Minute)},
+			{Name: "pay", Do: pay, Retry: flow.Constant(3, time.Minute)},
 		},
 	}
 }
@@ -58,7 +59,7 @@ func Example() {
 	kit.RunUntilIdle()
 	fmt.Println(run.Explain().Sentence)
 
-	run.Approve(squidmesh.Decision{Actor: "maria"})
+	run.Approve(flow.Decision{Actor: "maria"})
 	kit.On("pay").Attempt(1).Fail(errors.New("no answer"))
 	kit.RunUntilIdle()
 	fmt.Println(run.Status(), bank.bookings)
@@ -102,7 +103,7 @@ func ExampleKit_On() {
 	kit := squidmeshtest.New(t, invoice(squidmesh.Effect(bank.pay)))
 	run := kit.Start("invoice", nil)
 	kit.RunUntilIdle()
-	run.Approve(squidmesh.Decision{Actor: "maria"})
+	run.Approve(flow.Decision{Actor: "maria"})
 	kit.On("pay").Attempt(1).DieAfter()
 	kit.RunUntilIdle()
 	fmt.Println(run.Status(), bank.bookings)
@@ -119,7 +120,7 @@ func ExampleCrashEverywhere() {
 		return kit, func() any {
 			run := kit.Start("invoice", nil)
 			kit.RunUntilIdle()
-			run.Approve(squidmesh.Decision{Actor: "maria"})
+			run.Approve(flow.Decision{Actor: "maria"})
 			kit.RunUntilIdle()
 			return bank.bookings
 		}
@@ -145,7 +146,7 @@ func ExampleCrashEverywhere_idempotent() {
 		return kit, func() any {
 			run := kit.Start("invoice", nil)
 			kit.RunUntilIdle()
-			run.Approve(squidmesh.Decision{Actor: "maria"})
+			run.Approve(flow.Decision{Actor: "maria"})
 			kit.RunUntilIdle()
 			return len(bank.bookings)
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // patience is how long the suites wait for what has to come.
@@ -21,7 +22,7 @@ const patience = 2 * time.Minute
 
 // ExecutorBundle is an executor with its surroundings, as [ExerciseExecutor] needs them.
 type ExecutorBundle[TTx any] struct {
-	Executor squidmesh.Executor[TTx]
+	Executor driver.Executor[TTx]
 
 	// InTx runs fn in a transaction of its own and commits it if fn returns nil; otherwise it rolls back and returns fn's error.
 	InTx func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
@@ -42,11 +43,11 @@ type ExecutorBundle[TTx any] struct {
 // ExecutorJob is what a queue holds.
 type ExecutorJob struct {
 	ID       string
-	Delivery squidmesh.Delivery
+	Delivery driver.Delivery
 }
 
 // PerformFunc has the signature of [squidmesh.Runtime.Perform].
-type PerformFunc func(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error)
+type PerformFunc func(ctx context.Context, d driver.Delivery) (flow.Outcome, error)
 
 // ExerciseExecutor runs the suite that every executor must pass, on a real queue. Each test calls setup, and they run in parallel:
 // bundles must not share jobs. Optional interfaces are tested where the executor has them.
@@ -88,7 +89,7 @@ var errRollBack = errors.New("roll back")
 func (s *executorSuite[TTx]) commitMakesDeliverable() {
 	job := s.stepJob("charge", 3)
 	deliveries := s.work(done)
-	var m squidmesh.Metadata
+	var m driver.JobMetadata
 	s.commit(func(ctx context.Context, tx TTx) (err error) {
 		m, err = s.Executor.EnqueueStep(ctx, tx, job)
 		return err
@@ -104,7 +105,7 @@ func (s *executorSuite[TTx]) rollbackLeavesNone() {
 		if _, err := s.Executor.EnqueueStep(ctx, tx, s.stepJob("one", 1)); err != nil {
 			return err
 		}
-		if _, err := s.Executor.EnqueueSteps(ctx, tx, []squidmesh.StepJob{s.stepJob("two", 1), s.stepJob("three", 1)}); err != nil {
+		if _, err := s.Executor.EnqueueSteps(ctx, tx, []driver.StepJob{s.stepJob("two", 1), s.stepJob("three", 1)}); err != nil {
 			return err
 		}
 		if _, err := s.Executor.EnqueueCompensation(ctx, tx, s.compensationJob("four", 1)); err != nil {
@@ -129,7 +130,7 @@ func (s *executorSuite[TTx]) batchIsAllOrNothing() {
 	bad := s.stepJob("bad", 1)
 	bad.Queue = "No Queue Has This Name!"
 	err := s.InTx(s.ctx, func(ctx context.Context, tx TTx) error {
-		_, err := s.Executor.EnqueueSteps(ctx, tx, []squidmesh.StepJob{s.stepJob("good", 1), bad, s.stepJob("also_good", 1)})
+		_, err := s.Executor.EnqueueSteps(ctx, tx, []driver.StepJob{s.stepJob("good", 1), bad, s.stepJob("also_good", 1)})
 		return err
 	})
 	require.Error(s.t, err, "a queue of that name must be refused")
@@ -137,11 +138,11 @@ func (s *executorSuite[TTx]) batchIsAllOrNothing() {
 }
 
 func (s *executorSuite[TTx]) metadataComeInOrderOfJobs() {
-	jobs := make([]squidmesh.StepJob, 500)
+	jobs := make([]driver.StepJob, 500)
 	for i := range jobs {
 		jobs[i] = s.stepJob(fmt.Sprintf("step_%d", i*7919%len(jobs)), i+1)
 	}
-	var all []squidmesh.Metadata
+	var all []driver.JobMetadata
 	s.commit(func(ctx context.Context, tx TTx) (err error) {
 		all, err = s.Executor.EnqueueSteps(ctx, tx, jobs)
 		return err
@@ -163,20 +164,20 @@ func (s *executorSuite[TTx]) everyKindArrivesAsItWas() {
 		if _, err := s.Executor.EnqueueStep(ctx, tx, step); err != nil {
 			return err
 		}
-		for _, job := range []squidmesh.CompensationJob{undo, whole} {
+		for _, job := range []driver.CompensationJob{undo, whole} {
 			if _, err := s.Executor.EnqueueCompensation(ctx, tx, job); err != nil {
 				return err
 			}
 		}
-		for _, job := range []squidmesh.CronJob{cron, manual, derived} {
+		for _, job := range []driver.CronJob{cron, manual, derived} {
 			if _, err := s.Executor.EnqueueCron(ctx, tx, job); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	want := []squidmesh.Delivery{step.Delivery(), undo.Delivery(), whole.Delivery(), cron.Delivery(), manual.Delivery(), derived.Delivery()}
-	var got []squidmesh.Delivery
+	want := []driver.Delivery{step.Delivery(), undo.Delivery(), whole.Delivery(), cron.Delivery(), manual.Delivery(), derived.Delivery()}
+	var got []driver.Delivery
 	for range want {
 		got = append(got, s.next(deliveries))
 	}
@@ -189,15 +190,15 @@ func (s *executorSuite[TTx]) delaysDelivery() {
 	soon.DueAt, late.DueAt = soon.Now.Add(soon.Delay), late.Now.Add(late.Delay)
 
 	var arrived time.Time
-	deliveries := s.work(func(_ context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+	deliveries := s.work(func(_ context.Context, d driver.Delivery) (flow.Outcome, error) {
 		if d.Step == "soon" && arrived.IsZero() {
 			arrived = s.Now(s.t)
 		}
-		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		return flow.Outcome{Kind: flow.OutcomeDone}, nil
 	})
-	var all []squidmesh.Metadata
+	var all []driver.JobMetadata
 	s.commit(func(ctx context.Context, tx TTx) (err error) {
-		all, err = s.Executor.EnqueueSteps(ctx, tx, []squidmesh.StepJob{late, soon})
+		all, err = s.Executor.EnqueueSteps(ctx, tx, []driver.StepJob{late, soon})
 		return err
 	})
 	// A queue that counts relatively begins to count when it gets the job.
@@ -213,20 +214,20 @@ func (s *executorSuite[TTx]) delaysDelivery() {
 func (s *executorSuite[TTx]) answersToOutcomes() {
 	var mu sync.Mutex
 	calls := map[string]int{}
-	deliveries := s.work(func(_ context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+	deliveries := s.work(func(_ context.Context, d driver.Delivery) (flow.Outcome, error) {
 		mu.Lock()
 		calls[d.Step]++
 		first := calls[d.Step] == 1
 		mu.Unlock()
 		switch {
 		case d.Step == "drop":
-			return squidmesh.Outcome{Kind: squidmesh.Drop, Reason: "unknown_run", Detail: "no such run \x00\xff"}, nil
+			return flow.Outcome{Kind: flow.OutcomeDrop, Reason: "unknown_run", Detail: "no such run \x00\xff"}, nil
 		case d.Step == "again" && first:
-			return squidmesh.Outcome{Kind: squidmesh.Again, After: 100 * time.Millisecond, Reason: "early"}, nil
+			return flow.Outcome{Kind: flow.OutcomeAgain, After: 100 * time.Millisecond, Reason: "early"}, nil
 		case d.Step == "error" && first:
-			return squidmesh.Outcome{}, errors.New("the database said \x00\xff")
+			return flow.Outcome{}, errors.New("the database said \x00\xff")
 		}
-		return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+		return flow.Outcome{Kind: flow.OutcomeDone}, nil
 	})
 	s.enqueue(s.stepJob("done", 1), s.stepJob("drop", 1), s.stepJob("again", 1), s.stepJob("error", 1))
 	for range 6 {
@@ -244,7 +245,7 @@ func (s *executorSuite[TTx]) concurrentUse() {
 	const writers, each = 8, 5
 	var group sync.WaitGroup
 	errs := make(chan error, writers*each)
-	jobs := make([][]squidmesh.StepJob, writers) // Now is read before, since a database may have one connection
+	jobs := make([][]driver.StepJob, writers) // Now is read before, since a database may have one connection
 	for w := range writers {
 		for i := range each {
 			jobs[w] = append(jobs[w], s.stepJob(fmt.Sprintf("step_%d_%d", w, i), 1))
@@ -269,21 +270,21 @@ func (s *executorSuite[TTx]) concurrentUse() {
 }
 
 func (s *executorSuite[TTx]) batchHasEveryKind() {
-	executor, ok := s.Executor.(squidmesh.BatchExecutor[TTx])
+	executor, ok := s.Executor.(driver.BatchExecutor[TTx])
 	if !ok {
 		s.t.Skip("no BatchExecutor")
 	}
-	batch := squidmesh.Batch{
-		Steps:         []squidmesh.StepJob{s.stepJob("a", 1), s.stepJob("b", 2)},
-		Compensations: []squidmesh.CompensationJob{s.compensationJob("c", 3), s.compensationJob("", 0)},
-		Crons:         []squidmesh.CronJob{s.cronJob()},
+	batch := driver.Batch{
+		Steps:         []driver.StepJob{s.stepJob("a", 1), s.stepJob("b", 2)},
+		Compensations: []driver.CompensationJob{s.compensationJob("c", 3), s.compensationJob("", 0)},
+		Crons:         []driver.CronJob{s.cronJob()},
 	}
-	var answer, empty squidmesh.BatchMetadata
+	var answer, empty driver.BatchMetadata
 	s.commit(func(ctx context.Context, tx TTx) (err error) {
 		if answer, err = executor.EnqueueBatch(ctx, tx, batch); err != nil {
 			return err
 		}
-		empty, err = executor.EnqueueBatch(ctx, tx, squidmesh.Batch{})
+		empty, err = executor.EnqueueBatch(ctx, tx, driver.Batch{})
 		return err
 	})
 	require.Empty(s.t, empty.Steps)
@@ -297,20 +298,20 @@ func (s *executorSuite[TTx]) batchHasEveryKind() {
 	require.Equal(s.t, batch.Steps[1].Delivery(), queued[answer.Steps[1].JobID])
 	require.Equal(s.t, batch.Compensations[0].Delivery(), queued[answer.Compensations[0].JobID])
 	require.Equal(s.t, batch.Compensations[1].Delivery(), queued[answer.Compensations[1].JobID])
-	require.Equal(s.t, texts(s.t, []squidmesh.Delivery{batch.Crons[0].Delivery()}), texts(s.t, []squidmesh.Delivery{queued[answer.Crons[0].JobID]}))
+	require.Equal(s.t, texts(s.t, []driver.Delivery{batch.Crons[0].Delivery()}), texts(s.t, []driver.Delivery{queued[answer.Crons[0].JobID]}))
 }
 
 func (s *executorSuite[TTx]) probesJobs() {
-	prober, ok := s.Executor.(squidmesh.Prober[TTx])
+	prober, ok := s.Executor.(driver.Prober[TTx])
 	if !ok {
 		s.t.Skip("no Prober")
 	}
 	now, late := s.stepJob("now", 1), s.stepJob("late", 1)
 	late.Delay, late.DueAt = time.Hour, late.Now.Add(time.Hour)
-	var all []squidmesh.Metadata
-	var states map[string]squidmesh.JobState
+	var all []driver.JobMetadata
+	var states map[string]flow.JobState
 	s.commit(func(ctx context.Context, tx TTx) (err error) {
-		if all, err = s.Executor.EnqueueSteps(ctx, tx, []squidmesh.StepJob{now, late}); err != nil {
+		if all, err = s.Executor.EnqueueSteps(ctx, tx, []driver.StepJob{now, late}); err != nil {
 			return err
 		}
 		states, err = prober.ProbeJobs(ctx, tx, s.Now(s.t), []string{all[0].JobID, all[1].JobID, "0", "no id of this queue", ""})
@@ -336,7 +337,7 @@ func (s *executorSuite[TTx]) probesJobs() {
 }
 
 func (s *executorSuite[TTx]) probesScopes() {
-	prober, ok := s.Executor.(squidmesh.ScopeProber[TTx])
+	prober, ok := s.Executor.(driver.ScopeProber[TTx])
 	if !ok {
 		s.t.Skip("no ScopeProber")
 	}
@@ -349,7 +350,7 @@ func (s *executorSuite[TTx]) probesScopes() {
 		return scopes
 	}
 	require.Empty(s.t, probe(10, s.Queue))
-	var jobs []squidmesh.StepJob
+	var jobs []driver.StepJob
 	for _, scope := range []string{"theirs", "ours", "theirs", ""} {
 		job := s.stepJob("charge", 1)
 		job.Scope = scope
@@ -362,7 +363,7 @@ func (s *executorSuite[TTx]) probesScopes() {
 }
 
 func (s *executorSuite[TTx]) wakesQueues() {
-	waker, ok := s.Executor.(squidmesh.Waker)
+	waker, ok := s.Executor.(driver.Waker)
 	if !ok {
 		s.t.Skip("no Waker")
 	}
@@ -371,9 +372,9 @@ func (s *executorSuite[TTx]) wakesQueues() {
 }
 
 // work starts the queue and returns what it delivers, after perform has answered.
-func (s *executorSuite[TTx]) work(perform PerformFunc) <-chan squidmesh.Delivery {
-	deliveries := make(chan squidmesh.Delivery, 1000)
-	s.Work(s.t, func(ctx context.Context, d squidmesh.Delivery) (squidmesh.Outcome, error) {
+func (s *executorSuite[TTx]) work(perform PerformFunc) <-chan driver.Delivery {
+	deliveries := make(chan driver.Delivery, 1000)
+	s.Work(s.t, func(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 		outcome, err := perform(ctx, d)
 		d.Job, d.Queue, d.SentBack = "", "", 0 // are no part of what was enqueued
 		deliveries <- d
@@ -382,18 +383,18 @@ func (s *executorSuite[TTx]) work(perform PerformFunc) <-chan squidmesh.Delivery
 	return deliveries
 }
 
-func done(context.Context, squidmesh.Delivery) (squidmesh.Outcome, error) {
-	return squidmesh.Outcome{Kind: squidmesh.Done}, nil
+func done(context.Context, driver.Delivery) (flow.Outcome, error) {
+	return flow.Outcome{Kind: flow.OutcomeDone}, nil
 }
 
-func (s *executorSuite[TTx]) next(deliveries <-chan squidmesh.Delivery) squidmesh.Delivery {
+func (s *executorSuite[TTx]) next(deliveries <-chan driver.Delivery) driver.Delivery {
 	s.t.Helper()
 	select {
 	case d := <-deliveries:
 		return d
 	case <-s.ctx.Done():
 		require.FailNow(s.t, "no delivery came")
-		return squidmesh.Delivery{}
+		return driver.Delivery{}
 	}
 }
 
@@ -402,7 +403,7 @@ func (s *executorSuite[TTx]) commit(fn func(ctx context.Context, tx TTx) error) 
 	require.NoError(s.t, s.InTx(s.ctx, fn))
 }
 
-func (s *executorSuite[TTx]) enqueue(jobs ...squidmesh.StepJob) {
+func (s *executorSuite[TTx]) enqueue(jobs ...driver.StepJob) {
 	s.t.Helper()
 	s.commit(func(ctx context.Context, tx TTx) error {
 		for _, job := range jobs {
@@ -414,33 +415,33 @@ func (s *executorSuite[TTx]) enqueue(jobs ...squidmesh.StepJob) {
 	})
 }
 
-func (s *executorSuite[TTx]) queued() map[string]squidmesh.Delivery {
-	queued := map[string]squidmesh.Delivery{}
+func (s *executorSuite[TTx]) queued() map[string]driver.Delivery {
+	queued := map[string]driver.Delivery{}
 	for _, job := range s.Jobs(s.t) {
 		queued[job.ID] = job.Delivery
 	}
 	return queued
 }
 
-func (s *executorSuite[TTx]) schedule() squidmesh.Schedule {
-	return squidmesh.Schedule{Now: s.Now(s.t), Queue: s.Queue, Priority: 1, Scope: "ours"}
+func (s *executorSuite[TTx]) schedule() driver.Schedule {
+	return driver.Schedule{Now: s.Now(s.t), Queue: s.Queue, Priority: 1, Scope: "ours"}
 }
 
-func (s *executorSuite[TTx]) stepJob(step string, attempt int) squidmesh.StepJob {
-	return squidmesh.StepJob{Schedule: s.schedule(), RunID: uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: step, Attempt: attempt}
+func (s *executorSuite[TTx]) stepJob(step string, attempt int) driver.StepJob {
+	return driver.StepJob{Schedule: s.schedule(), RunID: uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: step, Attempt: attempt}
 }
 
-func (s *executorSuite[TTx]) compensationJob(step string, attempt int) squidmesh.CompensationJob {
-	return squidmesh.CompensationJob{Schedule: s.schedule(), RunID: uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: step, Attempt: attempt}
+func (s *executorSuite[TTx]) compensationJob(step string, attempt int) driver.CompensationJob {
+	return driver.CompensationJob{Schedule: s.schedule(), RunID: uuid.Must(uuid.NewV7()), Workflow: "checkout", Step: step, Attempt: attempt}
 }
 
-func (s *executorSuite[TTx]) cronJob() squidmesh.CronJob {
-	window := &squidmesh.Window{StartAt: time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), EndAt: time.Date(2026, 3, 29, 2, 0, 0, 0, time.UTC)}
-	return squidmesh.CronJob{Schedule: s.schedule(), Workflow: "digest", Trigger: "hourly", SignalID: "a-1", IntendedWindow: window}
+func (s *executorSuite[TTx]) cronJob() driver.CronJob {
+	window := &driver.Window{StartAt: time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), EndAt: time.Date(2026, 3, 29, 2, 0, 0, 0, time.UTC)}
+	return driver.CronJob{Schedule: s.schedule(), Workflow: "digest", Trigger: "hourly", SignalID: "a-1", IntendedWindow: window}
 }
 
 // texts makes deliveries comparable whatever location their times are in.
-func texts(t *testing.T, deliveries []squidmesh.Delivery) []string {
+func texts(t *testing.T, deliveries []driver.Delivery) []string {
 	var all []string
 	for _, d := range deliveries {
 		data, err := json.Marshal(d)

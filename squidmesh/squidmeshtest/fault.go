@@ -8,6 +8,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/standin"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // faults are what attempts do instead of what their functions would.
@@ -16,7 +17,7 @@ type faults map[faultKey]faultFunc
 // faultKey is an attempt of a step; attempt 0 is each that has no fault of its own.
 type faultKey struct {
 	workflow string
-	squidmesh.StepKey
+	flow.StepKey
 	attempt int
 }
 
@@ -47,12 +48,12 @@ func (k *Kit[TTx]) On(step string) *Attempts[TTx] {
 		k.t.Fatalf("squidmeshtest: On(%q) names %d steps with a function, of %s", step, len(found), strings.Join(functions, ", "))
 	}
 	workflow, _, _ = strings.Cut(found[0], "/")
-	return &Attempts[TTx]{kit: k, key: faultKey{workflow: workflow, StepKey: squidmesh.StepKey{Name: name, Phase: squidmesh.PhaseDo}}}
+	return &Attempts[TTx]{kit: k, key: faultKey{workflow: workflow, StepKey: flow.StepKey{Name: name, Phase: flow.PhaseDo}}}
 }
 
 // callable reports whether steps of a kind call a function.
-func callable(kind squidmesh.Kind) bool {
-	return kind == squidmesh.KindFunc || kind == squidmesh.KindFuncTx || kind == squidmesh.KindChoose
+func callable(kind flow.Kind) bool {
+	return kind == flow.KindFunc || kind == flow.KindFuncTx || kind == flow.KindChoose
 }
 
 // Attempt is the nth attempt alone, from 1. An attempt that was lost with its worker counts.
@@ -65,7 +66,7 @@ func (a *Attempts[TTx]) Attempt(n int) *Attempts[TTx] {
 // Undo is the step's undo instead.
 func (a *Attempts[TTx]) Undo() *Attempts[TTx] {
 	key := a.key
-	key.Phase = squidmesh.PhaseUndo
+	key.Phase = flow.PhaseUndo
 	return &Attempts[TTx]{kit: a.kit, key: key}
 }
 
@@ -115,7 +116,7 @@ func (a *Attempts[TTx]) TimeOut() {
 	a.do(func(ctx context.Context, _ standin.Call) ([]byte, string, error) {
 		info, _ := squidmesh.Info(ctx)
 		a.kit.clock.set(info.Deadline)
-		return nil, "", squidmesh.WithCode(squidmesh.CodeTimeout, context.DeadlineExceeded)
+		return nil, "", squidmesh.WithCode(flow.CodeTimeout, context.DeadlineExceeded)
 	})
 }
 
@@ -148,7 +149,7 @@ func (a *Attempts[TTx]) DieAfter() {
 // standIn is what the runtime calls instead of a step's function.
 func (k *Kit[TTx]) standIn(ctx context.Context, call standin.Call) ([]byte, string, error) {
 	info, _ := squidmesh.Info(ctx)
-	key := faultKey{workflow: info.Workflow, StepKey: squidmesh.StepKey{Name: info.Step, Phase: info.Phase}, attempt: info.Attempt}
+	key := faultKey{workflow: info.Workflow, StepKey: flow.StepKey{Name: info.Step, Phase: info.Phase}, attempt: info.Attempt}
 	f := k.faults[key]
 	if f == nil {
 		key.attempt = 0

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
@@ -21,7 +22,7 @@ type Kit[TTx any] struct {
 	t       testing.TB
 	ctx     context.Context // of what must go on after the test's own context has ended
 	options Options[TTx]
-	store   squidmesh.Store[TTx]
+	store   driver.Store[TTx]
 	clock   *clock
 	queue   *queue[TTx]
 	faults  faults
@@ -41,7 +42,7 @@ type Options[TTx any] struct {
 
 	// Open makes a store on an empty, migrated database, which must go by the given clock: pass it as the option Clock. It is called
 	// once. Whoever opened the store closes it, by testing.TB.Cleanup for instance. Required.
-	Open func(clock func(system time.Time) time.Time) squidmesh.Store[TTx]
+	Open func(clock func(system time.Time) time.Time) driver.Store[TTx]
 
 	// Start is where the clock begins. Defaults to 9:00 UTC on Monday, 2 March 2026.
 	Start time.Time
@@ -53,7 +54,7 @@ func New(t testing.TB, workflows ...squidmesh.Workflow) *Kit[*memstore.Tx] {
 	t.Helper()
 	return NewOn(t, Options[*memstore.Tx]{
 		Config: squidmesh.Config[*memstore.Tx]{Workflows: workflows},
-		Open: func(clock func(time.Time) time.Time) squidmesh.Store[*memstore.Tx] {
+		Open: func(clock func(time.Time) time.Time) driver.Store[*memstore.Tx] {
 			return memstore.New(&memstore.Options{Clock: clock})
 		},
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -64,14 +65,14 @@ func shop(b *bank) squidmesh.Workflow {
 		Triggers: []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Payload[order]())},
 		Steps: []squidmesh.Step{
 			{Name: "reserve", Do: seat("reserved"), Undo: seat("released"), Next: "review"},
-			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "charge", OnError: squidmesh.Complete},
-			{Name: "charge", Do: squidmesh.Func(b.charge), Retry: squidmesh.Constant(3, 30*time.Second), Next: "settle"},
+			{Name: "review", Do: squidmesh.Approval(), Output: "review", Next: "charge", OnError: flow.Complete},
+			{Name: "charge", Do: squidmesh.Func(b.charge), Retry: flow.Constant(3, 30*time.Second), Next: "settle"},
 			{Name: "settle", Do: squidmesh.Wait(30 * 24 * time.Hour)},
 		},
 	}
 }
 
-var maria = squidmesh.Decision{Actor: "maria"}
+var maria = flow.Decision{Actor: "maria"}
 
 // approved tells the whole story of a shop.
 func approved(kit *squidmeshtest.Kit[*memstore.Tx]) *squidmeshtest.Run[*memstore.Tx] {
@@ -101,19 +102,19 @@ func TestKit_RunsToTheEndOnAVirtualClock(t *testing.T) {
 	kit := squidmeshtest.New(t, shop(b))
 	began := kit.Now()
 	run := kit.Start("shop", order{"1001", 4990})
-	require.Equal(t, squidmesh.RunPending, run.Status())
+	require.Equal(t, flow.RunPending, run.Status())
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunPaused, run.Status())
-	require.Equal(t, squidmesh.ReasonWaitingApproval, run.Explain().Code)
+	require.Equal(t, flow.RunPaused, run.Status())
+	require.Equal(t, flow.ReasonWaitingApproval, run.Explain().Code)
 	require.Equal(t, began, kit.Now(), "nothing took time")
 
 	run.Approve(maria)
 	kit.RunDue()
-	require.Equal(t, squidmesh.RunRunning, run.Status())
+	require.Equal(t, flow.RunRunning, run.Status())
 	kit.Advance(30*24*time.Hour - time.Second)
-	require.Equal(t, squidmesh.RunRunning, run.Status())
+	require.Equal(t, flow.RunRunning, run.Status())
 	kit.Advance(time.Second)
-	require.Equal(t, squidmesh.RunCompleted, run.Status())
+	require.Equal(t, flow.RunCompleted, run.Status())
 	require.Equal(t, began.Add(30*24*time.Hour), kit.Now())
 	require.Equal(t, kit.Now(), run.Inspect().Run.FinishedAt)
 
@@ -195,7 +196,7 @@ func TestKit_FaultsTakeTheFunctionsPlace(t *testing.T) {
 			history := run.History()
 			history = history[strings.Index(history, "+0s claimed charge"):]
 			require.Equal(t, test.history+"+", history[:min(len(history), len(test.history)+1)])
-			require.Equal(t, squidmesh.RunCompleted, run.Status())
+			require.Equal(t, flow.RunCompleted, run.Status())
 			require.Len(t, b.calls, test.charges)
 		})
 	}
@@ -208,7 +209,7 @@ func TestKit_FailureUndoesWhatWasDone(t *testing.T) {
 	kit.On("shop/charge").Fail(squidmesh.Fail(errors.New("card declined")))
 	kit.On("reserve").Undo().Attempt(1).DieAfter()
 	run := approved(kit)
-	require.Equal(t, squidmesh.RunFailed, run.Status())
+	require.Equal(t, flow.RunFailed, run.Status())
 	require.Equal(t, "card declined", run.Inspect().Run.Reason.Message)
 	require.Equal(t, []any{1, 1}, rows(kit, "reserved", "released"), "the transaction of the undo that died took its write with it")
 }
@@ -221,16 +222,16 @@ func TestKit_DecidesAndReplays(t *testing.T) {
 	rejected := kit.StartWith(squidmesh.StartParams{Workflow: "shop", Payload: order{ID: "1"}, Key: "1"})
 	cancelled := kit.Start("shop", order{ID: "2"})
 	kit.RunUntilIdle()
-	rejected.Reject(squidmesh.Decision{Actor: "maria", Comment: "too dear"})
+	rejected.Reject(flow.Decision{Actor: "maria", Comment: "too dear"})
 	cancelled.Cancel(squidmesh.CancelParams{Decision: maria, Compensate: true})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunCompleted, rejected.Status())
-	require.Equal(t, squidmesh.RunCancelled, cancelled.Status())
+	require.Equal(t, flow.RunCompleted, rejected.Status())
+	require.Equal(t, flow.RunCancelled, cancelled.Status())
 	require.Empty(t, b.calls)
 
 	again := rejected.Replay(squidmesh.ReplayParams{})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunPaused, again.Status())
+	require.Equal(t, flow.RunPaused, again.Status())
 	require.Len(t, kit.Runs("shop"), 3)
 	require.Equal(t, again.ID, kit.Runs("shop")[2].ID)
 }
@@ -242,7 +243,7 @@ func choices(b *bank) squidmesh.Workflow {
 		Triggers: []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})},
 		Steps: []squidmesh.Step{
 			{Name: "pack", Next: "decide", Parallel: []squidmesh.Step{
-				{Name: "box", Do: squidmesh.Effect(b.note("box")), Undo: squidmesh.Effect(b.note("unbox")), UndoRetry: squidmesh.Constant(1, time.Second)},
+				{Name: "box", Do: squidmesh.Effect(b.note("box")), Undo: squidmesh.Effect(b.note("unbox")), UndoRetry: flow.Constant(1, time.Second)},
 				{Name: "label", Do: squidmesh.Effect(b.note("label")), After: []string{"box"}},
 			}},
 			{
@@ -265,15 +266,15 @@ func TestKit_RoutesAndOpenUndos(t *testing.T) {
 	kit.On("box").Undo().Fail(errors.New("glued"))
 	run := kit.Start("choices", nil)
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.ReasonWaitingUnblock, run.Explain().Code)
-	run.Unblock(squidmesh.Decision{})
+	require.Equal(t, flow.ReasonWaitingUnblock, run.Explain().Code)
+	run.Unblock(flow.Decision{})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunCompensating, run.Status())
-	run.RetryUndo(squidmesh.Decision{})
+	require.Equal(t, flow.RunCompensating, run.Status())
+	run.RetryUndo(flow.Decision{})
 	kit.RunUntilIdle()
 	run.AcceptUndo(maria)
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunFailed, run.Status())
+	require.Equal(t, flow.RunFailed, run.Status())
 	require.Equal(t, []string{"box", "label"}, b.calls)
 }
 
@@ -285,11 +286,11 @@ func TestKit_DecisionsExpireByTheClock(t *testing.T) {
 	kit := squidmeshtest.New(t, w)
 	run := kit.Start("shop", order{ID: "1"})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunPaused, run.Status(), "an open decision is not waited out")
+	require.Equal(t, flow.RunPaused, run.Status(), "an open decision is not waited out")
 	kit.Advance(time.Hour - time.Second)
-	require.Equal(t, squidmesh.RunPaused, run.Status())
+	require.Equal(t, flow.RunPaused, run.Status())
 	kit.Advance(24 * time.Hour)
-	require.Equal(t, squidmesh.RunCompleted, run.Status())
+	require.Equal(t, flow.RunCompleted, run.Status())
 	require.Equal(t, time.Hour, run.Inspect().Run.FinishedAt.Sub(run.Inspect().Run.CreatedAt))
 }
 
@@ -309,7 +310,7 @@ func TestKit_CronTriggersFireByTheClock(t *testing.T) {
 	kit.Advance(3 * 24 * time.Hour)
 	require.Equal(t, []string{"2026-03-03 06:00:00", "2026-03-04 06:00:00", "2026-03-05 06:00:00"}, b.calls)
 	for i, run := range kit.Runs("digest") {
-		require.Equal(t, squidmesh.RunCompleted, run.Status())
+		require.Equal(t, flow.RunCompleted, run.Status())
 		require.Equal(t, b.calls[i], run.Inspect().Run.CreatedAt.Format(time.DateTime), "to the second")
 	}
 }
@@ -325,7 +326,7 @@ func TestKit_JobsThatAreRefusedComeLater(t *testing.T) {
 	kit.RunDue() // the wait gets no job
 	kit.RefuseJobs(false)
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunCompleted, run.Status())
+	require.Equal(t, flow.RunCompleted, run.Status())
 }
 
 func TestKit_TransactionsOfTheTest(t *testing.T) {
@@ -340,7 +341,7 @@ func TestKit_TransactionsOfTheTest(t *testing.T) {
 		return err
 	})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunPaused, run.Status())
+	require.Equal(t, flow.RunPaused, run.Status())
 	require.Equal(t, []any{1, 1}, rows(kit, "ordered", "reserved"))
 }
 
@@ -355,6 +356,6 @@ func TestKit_ACrashBetweenDeliveriesLosesNothing(t *testing.T) {
 	_, err := dead.StartRun(t.Context(), squidmesh.StartParams{Workflow: "shop", Payload: order{ID: "2"}})
 	require.ErrorIs(t, err, squidmeshtest.ErrCrashed)
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunPaused, run.Status())
+	require.Equal(t, flow.RunPaused, run.Status())
 	require.Len(t, kit.Runs("shop"), 1)
 }

@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/standin"
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 const (
@@ -91,7 +92,7 @@ func (k *Kit[TTx]) deliver(job QueuedJob) {
 	case err != nil:
 		job.DueAt = k.Now().Add(time.Second)
 		k.queue.add(job)
-	case outcome.Kind == squidmesh.Again:
+	case outcome.Kind == flow.OutcomeAgain:
 		job.DueAt = outcome.At
 		if job.DueAt.IsZero() {
 			job.DueAt = k.Now().Add(outcome.After)
@@ -101,23 +102,23 @@ func (k *Kit[TTx]) deliver(job QueuedJob) {
 }
 
 // openRows are the step rows of all runs that have not ended.
-func (k *Kit[TTx]) openRows(ctx context.Context, tx TTx) ([]squidmesh.StepState, error) {
-	var unfinished []squidmesh.RunStatus
-	for _, s := range squidmesh.RunStatuses {
+func (k *Kit[TTx]) openRows(ctx context.Context, tx TTx) ([]flow.StepState, error) {
+	var unfinished []flow.RunStatus
+	for _, s := range flow.RunStatuses {
 		if !s.Terminal() {
 			unfinished = append(unfinished, s)
 		}
 	}
-	runs, err := k.store.Find(ctx, tx, squidmesh.RunQuery{Statuses: unfinished})
+	runs, err := k.store.Find(ctx, tx, driver.RunQuery{Statuses: unfinished})
 	if err != nil {
 		return nil, err
 	}
-	reads := map[squidmesh.RunID]squidmesh.Reads{}
+	reads := map[flow.RunID]flow.Reads{}
 	for _, r := range runs {
-		reads[r.ID] = squidmesh.Reads{All: true}
+		reads[r.ID] = flow.Reads{All: true}
 	}
 	loaded, err := k.store.Load(ctx, tx, reads)
-	var rows []squidmesh.StepState
+	var rows []flow.StepState
 	for _, r := range runs {
 		for _, row := range loaded[r.ID].Steps {
 			rows = append(rows, row)
@@ -127,17 +128,17 @@ func (k *Kit[TTx]) openRows(ctx context.Context, tx TTx) ([]squidmesh.StepState,
 }
 
 // orphaned reports whether a row was left by a process that is dead: between deliveries nobody is at work.
-func orphaned(row squidmesh.StepState) bool {
-	return row.Status == squidmesh.StepRunning && row.Worker != 0
+func orphaned(row flow.StepState) bool {
+	return row.Status == flow.StepRunning && row.Worker != 0
 }
 
 // awaited reports whether a delivery of the row is to come.
-func awaited(row squidmesh.StepState) bool {
-	return row.Status == squidmesh.StepScheduled && !row.DueAt.IsZero()
+func awaited(row flow.StepState) bool {
+	return row.Status == flow.StepScheduled && !row.DueAt.IsZero()
 }
 
 // busy is a run that goes on without a decision; false if there is none.
-func (k *Kit[TTx]) busy() (id squidmesh.RunID, found bool) {
+func (k *Kit[TTx]) busy() (id flow.RunID, found bool) {
 	k.t.Helper()
 	k.View(func(ctx context.Context, tx TTx) error {
 		rows, err := k.openRows(ctx, tx)
@@ -184,7 +185,7 @@ func (k *Kit[TTx]) nextOfSteps(ctx context.Context, tx TTx, may func(time.Time))
 		switch {
 		case orphaned(row):
 			may(k.Now())
-		case row.Status == squidmesh.StepPaused && !row.DeadlineAt.IsZero():
+		case row.Status == flow.StepPaused && !row.DeadlineAt.IsZero():
 			may(row.DeadlineAt)
 		case !awaited(row) || k.queue.has(row.JobID):
 		case row.JobID == "":
@@ -198,18 +199,18 @@ func (k *Kit[TTx]) nextOfSteps(ctx context.Context, tx TTx, may func(time.Time))
 
 // nextOfCron looks for windows to come, and for fires that are looked after.
 func (k *Kit[TTx]) nextOfCron(ctx context.Context, tx TTx, may func(time.Time)) error {
-	var keys []squidmesh.TriggerKey
+	var keys []flow.TriggerKey
 	for _, spec := range k.runtime.Workflows() {
 		for _, t := range spec.Triggers() {
 			if t.Cron != "" {
-				keys = append(keys, squidmesh.TriggerKey{Workflow: spec.Workflow(), Trigger: t.Name})
+				keys = append(keys, flow.TriggerKey{Workflow: spec.Workflow(), Trigger: t.Name})
 			}
 		}
 	}
 	if len(keys) == 0 {
 		return nil
 	}
-	triggers, err := k.store.Triggers(ctx, tx, squidmesh.TriggerQuery{Keys: keys})
+	triggers, err := k.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys})
 	if err != nil {
 		return err
 	}
@@ -218,7 +219,7 @@ func (k *Kit[TTx]) nextOfCron(ctx context.Context, tx TTx, may func(time.Time)) 
 			may(t.NextAt)
 		}
 	}
-	fires, err := k.store.Fires(ctx, tx, squidmesh.FireQuery{Keys: keys, Newest: 100})
+	fires, err := k.store.Fires(ctx, tx, driver.FireQuery{Keys: keys, Newest: 100})
 	for _, f := range fires {
 		if !f.LookAt.IsZero() {
 			may(f.LookAt)

@@ -8,7 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // ErrCrashed is what a process hears of its database after the kit has let it crash. Nothing that it does has an effect any more.
@@ -16,7 +17,7 @@ var ErrCrashed = errors.New("the process has crashed, as the test wants it")
 
 // process is a store as one process sees it, for as long as it lives. It notes what each transaction does.
 type process[TTx any] struct {
-	squidmesh.Store[TTx]
+	driver.Store[TTx]
 
 	// committed is told what each commit brought, before its caller is.
 	committed func(*notes)
@@ -64,7 +65,7 @@ func (n *notes) boundary() string {
 	return strings.Join(slices.Compact(parts), ", ")
 }
 
-// InTx implements squidmesh.Store, on a process that may die at its end.
+// InTx implements driver.Store, on a process that may die at its end.
 func (p *process[TTx]) InTx(ctx context.Context, fn func(context.Context, TTx) error) error {
 	if p.dead.Load() {
 		return ErrCrashed
@@ -107,7 +108,7 @@ func (p *process[TTx]) die() {
 	}
 }
 
-// View implements squidmesh.Store.
+// View implements driver.Store.
 func (p *process[TTx]) View(ctx context.Context, fn func(context.Context, TTx) error) error {
 	if p.dead.Load() {
 		return ErrCrashed
@@ -115,7 +116,7 @@ func (p *process[TTx]) View(ctx context.Context, fn func(context.Context, TTx) e
 	return p.Store.View(ctx, fn)
 }
 
-// Nested implements squidmesh.Store. What is taken back was not done.
+// Nested implements driver.Store. What is taken back was not done.
 func (p *process[TTx]) Nested(ctx context.Context, tx TTx, fn func(context.Context, TTx) error) error {
 	n := notesOf(ctx)
 	if n == nil {
@@ -129,16 +130,16 @@ func (p *process[TTx]) Nested(ctx context.Context, tx TTx, fn func(context.Conte
 	return err
 }
 
-// Apply implements squidmesh.Store.
-func (p *process[TTx]) Apply(ctx context.Context, tx TTx, ts []squidmesh.Transition) error {
+// Apply implements driver.Store.
+func (p *process[TTx]) Apply(ctx context.Context, tx TTx, ts []flow.Transition) error {
 	if n := notesOf(ctx); n != nil {
 		n.Transitions = append(n.Transitions, ts...)
 	}
 	return p.Store.Apply(ctx, tx, ts)
 }
 
-// SaveCron implements squidmesh.Store.
-func (p *process[TTx]) SaveCron(ctx context.Context, tx TTx, change squidmesh.CronChange) ([]squidmesh.Fire, error) {
+// SaveCron implements driver.Store.
+func (p *process[TTx]) SaveCron(ctx context.Context, tx TTx, change driver.CronChange) ([]flow.Fire, error) {
 	if n := notesOf(ctx); n != nil {
 		n.cron = true
 	}

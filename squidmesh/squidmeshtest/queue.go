@@ -12,7 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // queue is an executor in memory, whose jobs are taken one by one. A job of a transaction of a [process] comes with its commit. Of
@@ -27,14 +28,14 @@ type queue[TTx any] struct {
 // QueuedJob is a job of a queue that is turned by hand.
 type QueuedJob struct {
 	ID       string
-	Delivery squidmesh.Delivery
+	Delivery driver.Delivery
 	DueAt    time.Time // zero is at once
 	Priority int
 }
 
 var (
-	_ squidmesh.Executor[any] = (*queue[any])(nil)
-	_ squidmesh.Prober[any]   = (*queue[any])(nil)
+	_ driver.Executor[any] = (*queue[any])(nil)
+	_ driver.Prober[any]   = (*queue[any])(nil)
 )
 
 var (
@@ -49,21 +50,21 @@ func (q *queue[TTx]) setRefuse(refuse bool) {
 }
 
 // enqueue notes a job with its transaction. The delivery goes through JSON, as it does in a real queue.
-func (q *queue[TTx]) enqueue(ctx context.Context, schedule squidmesh.Schedule, d squidmesh.Delivery) (squidmesh.Metadata, error) {
+func (q *queue[TTx]) enqueue(ctx context.Context, schedule driver.Schedule, d driver.Delivery) (driver.JobMetadata, error) {
 	if !queueName.MatchString(schedule.Queue) {
-		return squidmesh.Metadata{}, fmt.Errorf("queue %q: no queue can have this name", schedule.Queue)
+		return driver.JobMetadata{}, fmt.Errorf("queue %q: no queue can have this name", schedule.Queue)
 	}
 	data, err := json.Marshal(d)
 	if err != nil {
-		return squidmesh.Metadata{}, err
+		return driver.JobMetadata{}, err
 	}
-	if d, err = squidmesh.ParseDelivery(data); err != nil {
-		return squidmesh.Metadata{}, err
+	if d, err = driver.ParseDelivery(data); err != nil {
+		return driver.JobMetadata{}, err
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.refuse {
-		return squidmesh.Metadata{}, errRefused
+		return driver.JobMetadata{}, errRefused
 	}
 	q.last++
 	job := QueuedJob{ID: strconv.Itoa(q.last), Delivery: d, DueAt: schedule.DueAt, Priority: schedule.Priority}
@@ -72,17 +73,17 @@ func (q *queue[TTx]) enqueue(ctx context.Context, schedule squidmesh.Schedule, d
 	} else {
 		q.jobs = append(q.jobs, job)
 	}
-	return squidmesh.Metadata{JobID: job.ID, Queue: schedule.Queue, Worker: "test", ScheduledAt: cmp.Or(schedule.DueAt, schedule.Now)}, nil
+	return driver.JobMetadata{JobID: job.ID, Queue: schedule.Queue, Worker: "test", ScheduledAt: cmp.Or(schedule.DueAt, schedule.Now)}, nil
 }
 
-// EnqueueStep implements squidmesh.Executor.
-func (q *queue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job squidmesh.StepJob) (squidmesh.Metadata, error) {
+// EnqueueStep implements driver.Executor.
+func (q *queue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
-// EnqueueSteps implements squidmesh.Executor.
-func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []squidmesh.StepJob) ([]squidmesh.Metadata, error) {
-	var all []squidmesh.Metadata
+// EnqueueSteps implements driver.Executor.
+func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
+	var all []driver.JobMetadata
 	for _, job := range jobs {
 		m, err := q.enqueue(ctx, job.Schedule, job.Delivery())
 		if err != nil {
@@ -93,26 +94,26 @@ func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []squidmesh.S
 	return all, nil
 }
 
-// EnqueueCompensation implements squidmesh.Executor.
-func (q *queue[TTx]) EnqueueCompensation(ctx context.Context, _ TTx, job squidmesh.CompensationJob) (squidmesh.Metadata, error) {
+// EnqueueCompensation implements driver.Executor.
+func (q *queue[TTx]) EnqueueCompensation(ctx context.Context, _ TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
-// EnqueueCron implements squidmesh.Executor.
-func (q *queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job squidmesh.CronJob) (squidmesh.Metadata, error) {
+// EnqueueCron implements driver.Executor.
+func (q *queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
-// ProbeJobs implements squidmesh.Prober: a job that was taken does not come again.
-func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
+// ProbeJobs implements driver.Prober: a job that was taken does not come again.
+func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]flow.JobState, error) {
 	var own []QueuedJob
 	if n := notesOf(ctx); n != nil {
 		own = n.Jobs
 	}
-	states := map[string]squidmesh.JobState{}
+	states := map[string]flow.JobState{}
 	for _, id := range jobIDs {
 		if q.has(id) || slices.ContainsFunc(own, func(job QueuedJob) bool { return job.ID == id }) {
-			states[id] = squidmesh.JobState{State: "queued", Deliverable: true}
+			states[id] = flow.JobState{State: "queued", Deliverable: true}
 		}
 	}
 	return states, nil

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
@@ -64,7 +64,7 @@ func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, pe
 		return
 	}
 	outcome, err := perform(ctx, job.Delivery)
-	if err != nil || outcome.Kind == squidmesh.Again {
+	if err != nil || outcome.Kind == flow.OutcomeAgain {
 		job.DueAt = time.Now().Add(outcome.After)
 		q.add(job)
 	}

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Run is a run in a [Kit].
 type Run[TTx any] struct {
-	ID  squidmesh.RunID
+	ID  flow.RunID
 	kit *Kit[TTx]
 }
 
@@ -44,7 +45,7 @@ func (k *Kit[TTx]) started(name string, start func() (squidmesh.StartResult, err
 }
 
 // Find is the run with an id, such as one that a transaction of the test's own has started.
-func (k *Kit[TTx]) Find(id squidmesh.RunID) *Run[TTx] { return &Run[TTx]{ID: id, kit: k} }
+func (k *Kit[TTx]) Find(id flow.RunID) *Run[TTx] { return &Run[TTx]{ID: id, kit: k} }
 
 // Runs are all runs of a workflow, oldest first: those that cron triggers have started, too.
 func (k *Kit[TTx]) Runs(workflow string) []*Run[TTx] {
@@ -69,18 +70,18 @@ func (r *Run[TTx]) Inspect() *squidmesh.Inspection {
 }
 
 // Status is where the run stands.
-func (r *Run[TTx]) Status() squidmesh.RunStatus {
+func (r *Run[TTx]) Status() flow.RunStatus {
 	r.kit.t.Helper()
 	return r.Inspect().Run.Status
 }
 
 // Explain says why the run stands there.
-func (r *Run[TTx]) Explain() *squidmesh.Explanation {
+func (r *Run[TTx]) Explain() *flow.Explanation {
 	r.kit.t.Helper()
 	return r.kit.explain(r.ID)
 }
 
-func (k *Kit[TTx]) explain(id squidmesh.RunID) *squidmesh.Explanation {
+func (k *Kit[TTx]) explain(id flow.RunID) *flow.Explanation {
 	k.t.Helper()
 	ex, err := k.Runtime().ExplainRun(k.ctx, id)
 	if err != nil {
@@ -110,7 +111,7 @@ func (r *Run[TTx]) History() string {
 	in := r.Inspect()
 	var b strings.Builder
 	for _, e := range in.Audit {
-		var data squidmesh.AuditData
+		var data flow.AuditData
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			r.kit.t.Fatalf("squidmeshtest: audit entry %d: %v", e.Seq, err)
 		}
@@ -120,42 +121,42 @@ func (r *Run[TTx]) History() string {
 }
 
 // Approve approves the run's open approval; see [squidmesh.Runtime.ApproveRun].
-func (r *Run[TTx]) Approve(d squidmesh.Decision) {
+func (r *Run[TTx]) Approve(d flow.Decision) {
 	r.kit.t.Helper()
-	r.operate("approve", squidmesh.Approved{Decision: d})
+	r.operate("approve", flow.Approved{Decision: d})
 }
 
 // Reject rejects it; see [squidmesh.Runtime.RejectRun].
-func (r *Run[TTx]) Reject(d squidmesh.Decision) {
+func (r *Run[TTx]) Reject(d flow.Decision) {
 	r.kit.t.Helper()
-	r.operate("reject", squidmesh.Rejected{Decision: d})
+	r.operate("reject", flow.Rejected{Decision: d})
 }
 
 // Unblock ends the run's open pause; see [squidmesh.Runtime.UnblockRun].
-func (r *Run[TTx]) Unblock(d squidmesh.Decision) {
+func (r *Run[TTx]) Unblock(d flow.Decision) {
 	r.kit.t.Helper()
-	r.operate("unblock", squidmesh.Unblocked{Decision: d})
+	r.operate("unblock", flow.Unblocked{Decision: d})
 }
 
 // Cancel asks the run to end; see [squidmesh.Runtime.CancelRun].
 func (r *Run[TTx]) Cancel(params squidmesh.CancelParams) {
 	r.kit.t.Helper()
-	r.operate("cancel", squidmesh.Cancelled(params))
+	r.operate("cancel", flow.Cancelled(params))
 }
 
 // RetryUndo gives an undo that is out of attempts new ones; see [squidmesh.Runtime.RetryUndo].
-func (r *Run[TTx]) RetryUndo(d squidmesh.Decision) {
+func (r *Run[TTx]) RetryUndo(d flow.Decision) {
 	r.kit.t.Helper()
-	r.operate("retry undo", squidmesh.UndoRetried{Decision: d})
+	r.operate("retry undo", flow.UndoRetried{Decision: d})
 }
 
 // AcceptUndo leaves it as it is; see [squidmesh.Runtime.AcceptUndo].
-func (r *Run[TTx]) AcceptUndo(d squidmesh.Decision) {
+func (r *Run[TTx]) AcceptUndo(d flow.Decision) {
 	r.kit.t.Helper()
-	r.operate("accept undo", squidmesh.UndoAccepted{Decision: d})
+	r.operate("accept undo", flow.UndoAccepted{Decision: d})
 }
 
-func (r *Run[TTx]) operate(name string, command squidmesh.Event) {
+func (r *Run[TTx]) operate(name string, command flow.Event) {
 	r.kit.t.Helper()
 	r.kit.call(name, func() error {
 		_, err := operateOn(r.kit.runtime, r.ID, command)

@@ -11,27 +11,27 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // book is what the committed transitions add up to, run by run.
 type book struct {
-	pages  map[squidmesh.RunID]*page
-	newest squidmesh.RunID
+	pages  map[flow.RunID]*page
+	newest flow.RunID
 }
 
 // page is one run.
 type page struct {
-	snapshot squidmesh.Snapshot
+	snapshot flow.Snapshot
 	outputs  map[string]json.RawMessage
-	attempts []squidmesh.AttemptRecord
-	audit    []squidmesh.AuditEntry
+	attempts []flow.AttemptRecord
+	audit    []flow.AuditEntry
 }
 
-func newBook() *book { return &book{pages: map[squidmesh.RunID]*page{}} }
+func newBook() *book { return &book{pages: map[flow.RunID]*page{}} }
 
 // apply enters a committed transition.
-func (b *book) apply(t squidmesh.Transition) {
+func (b *book) apply(t flow.Transition) {
 	p := b.pages[t.Run.ID]
 	if p == nil {
 		p = &page{outputs: map[string]json.RawMessage{}}
@@ -46,7 +46,7 @@ func (b *book) apply(t squidmesh.Transition) {
 	p.attempts = append(p.attempts, t.Attempts...)
 	p.audit = append(p.audit, t.Audit...)
 	for _, e := range t.Audit {
-		if e.Output != nil && e.Phase == squidmesh.PhaseDo {
+		if e.Output != nil && e.Phase == flow.PhaseDo {
 			p.outputs[e.Name] = e.Output
 		}
 	}
@@ -91,21 +91,21 @@ func (r *report) Errorf(format string, args ...any) {
 func (r *report) check(v View) {
 	open, retrying := 0, 0
 	for _, st := range v.Spec.Steps() {
-		for _, phase := range []squidmesh.Phase{squidmesh.PhaseDo, squidmesh.PhaseUndo} {
-			row := v.Steps[squidmesh.StepKey{Name: st.Name, Phase: phase}]
-			if st.Kind == squidmesh.KindBlock {
+		for _, phase := range []flow.Phase{flow.PhaseDo, flow.PhaseUndo} {
+			row := v.Steps[flow.StepKey{Name: st.Name, Phase: phase}]
+			if st.Kind == flow.KindBlock {
 				continue
 			}
 			switch {
-			case row.Status == squidmesh.StepScheduled && row.Missing == 0:
+			case row.Status == flow.StepScheduled && row.Missing == 0:
 				open++
 				if row.Failures > 0 {
 					retrying++
 				}
-			case row.Status == squidmesh.StepRunning, row.Status == squidmesh.StepPaused:
+			case row.Status == flow.StepRunning, row.Status == flow.StepPaused:
 				open++
 			}
-			assert.False(r, v.Run.Status.Terminal() && row.Status == squidmesh.StepRunning, "%s runs after the end", st.Name)
+			assert.False(r, v.Run.Status.Terminal() && row.Status == flow.StepRunning, "%s runs after the end", st.Name)
 		}
 	}
 	assert.Equal(r, open, v.Run.Open, "Run.Open")
@@ -122,7 +122,7 @@ func (r *report) check(v View) {
 
 // fold tests that the rows are what the audit adds up to.
 func (r *report) fold(v View) {
-	folded, err := squidmesh.Fold(v.Spec, v.Audit)
+	folded, err := flow.Fold(v.Spec, v.Audit)
 	if !assert.NoError(r, err) {
 		return
 	}
@@ -136,7 +136,7 @@ func (r *report) fold(v View) {
 		if !row.DueAt.After(v.Run.LastAt) {
 			row.DueAt = time.Time{}
 		}
-		if row.Status != squidmesh.StepPaused {
+		if row.Status != flow.StepPaused {
 			row.DeadlineAt = time.Time{}
 		}
 		assert.Equal(r, row, said.Steps[key], "the row of %s by the audit", printKey(key))
@@ -166,7 +166,7 @@ func normal(v View) View {
 		a := &v.Attempts[i]
 		a.StartedAt, a.EndedAt, a.Error = a.StartedAt.UTC(), a.EndedAt.UTC(), utcError(a.Error)
 	}
-	v.Audit = append([]squidmesh.AuditEntry{}, v.Audit...)
+	v.Audit = append([]flow.AuditEntry{}, v.Audit...)
 	for i := range v.Audit {
 		e := &v.Audit[i]
 		e.At, e.Data, e.Output = e.At.UTC(), sorted(e.Data), sorted(e.Output)
@@ -175,13 +175,13 @@ func normal(v View) View {
 }
 
 // byTime sorts attempts by their ends, and those of one moment, which have no order of their own, by name.
-func byTime(attempts []squidmesh.AttemptRecord) []squidmesh.AttemptRecord {
-	return slices.SortedStableFunc(slices.Values(attempts), func(a, b squidmesh.AttemptRecord) int {
+func byTime(attempts []flow.AttemptRecord) []flow.AttemptRecord {
+	return slices.SortedStableFunc(slices.Values(attempts), func(a, b flow.AttemptRecord) int {
 		return cmp.Or(a.EndedAt.Compare(b.EndedAt), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Attempt, b.Attempt))
 	})
 }
 
-func utcError(e *squidmesh.StepError) *squidmesh.StepError {
+func utcError(e *flow.StepError) *flow.StepError {
 	if e == nil {
 		return nil
 	}
@@ -204,10 +204,10 @@ func sorted(data json.RawMessage) json.RawMessage {
 }
 
 // rowsOf lists the rows of a step in both phases.
-func rowsOf(v View, name string) []squidmesh.StepState {
-	var rows []squidmesh.StepState
-	for _, phase := range []squidmesh.Phase{squidmesh.PhaseDo, squidmesh.PhaseUndo} {
-		if row, ok := v.Steps[squidmesh.StepKey{Name: name, Phase: phase}]; ok {
+func rowsOf(v View, name string) []flow.StepState {
+	var rows []flow.StepState
+	for _, phase := range []flow.Phase{flow.PhaseDo, flow.PhaseUndo} {
+		if row, ok := v.Steps[flow.StepKey{Name: name, Phase: phase}]; ok {
 			rows = append(rows, row)
 		}
 	}

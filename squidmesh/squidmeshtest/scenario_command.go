@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // command is a parsed line of a script.
@@ -86,16 +88,16 @@ func (c *command) option(name string) string {
 }
 
 // key takes [undo] STEP.
-func (c *command) key() squidmesh.StepKey {
+func (c *command) key() flow.StepKey {
 	if c.has("undo") {
-		return squidmesh.StepKey{Name: c.word(), Phase: squidmesh.PhaseUndo}
+		return flow.StepKey{Name: c.word(), Phase: flow.PhaseUndo}
 	}
-	return squidmesh.StepKey{Name: c.word(), Phase: squidmesh.PhaseDo}
+	return flow.StepKey{Name: c.word(), Phase: flow.PhaseDo}
 }
 
 // decision takes what operators say.
-func (c *command) decision() squidmesh.Decision {
-	return squidmesh.Decision{Actor: c.option("by"), Comment: c.option("comment"), Step: c.option("step")}
+func (c *command) decision() flow.Decision {
+	return flow.Decision{Actor: c.option("by"), Comment: c.option("comment"), Step: c.option("step")}
 }
 
 // rest is what nobody took.
@@ -115,14 +117,14 @@ func init() {
 		"start": (*stage).start, "cron": (*stage).cron, "replay": (*stage).replay, "use": (*stage).use,
 		"play": (*stage).play, "hold": (*stage).hold, "finish": (*stage).finish, "release": (*stage).release,
 		"deliver": (*stage).deliverStep, "run": (*stage).runDue,
-		"approve": operate(func(d squidmesh.Decision) squidmesh.Event { return squidmesh.Approved{Decision: d} }),
-		"reject":  operate(func(d squidmesh.Decision) squidmesh.Event { return squidmesh.Rejected{Decision: d} }),
-		"unblock": operate(func(d squidmesh.Decision) squidmesh.Event { return squidmesh.Unblocked{Decision: d} }),
-		"retry-undo": operate(func(d squidmesh.Decision) squidmesh.Event {
-			return squidmesh.UndoRetried{Decision: d}
+		"approve": operate(func(d flow.Decision) flow.Event { return flow.Approved{Decision: d} }),
+		"reject":  operate(func(d flow.Decision) flow.Event { return flow.Rejected{Decision: d} }),
+		"unblock": operate(func(d flow.Decision) flow.Event { return flow.Unblocked{Decision: d} }),
+		"retry-undo": operate(func(d flow.Decision) flow.Event {
+			return flow.UndoRetried{Decision: d}
 		}),
-		"accept-undo": operate(func(d squidmesh.Decision) squidmesh.Event {
-			return squidmesh.UndoAccepted{Decision: d}
+		"accept-undo": operate(func(d flow.Decision) flow.Event {
+			return flow.UndoAccepted{Decision: d}
 		}),
 		"cancel": (*stage).cancel, "advance": (*stage).advance, "lose": (*stage).lose, "tick": (*stage).tick,
 		"refuse": func(s *stage, c *command) error { c.has("jobs"); return s.driver.RefuseJobs(true) },
@@ -171,8 +173,8 @@ func (s *stage) began(c *command, result squidmesh.StartResult, err error) {
 
 // cron delivers a cron fire. The run that it starts becomes the current one.
 func (s *stage) cron(c *command) error {
-	d := squidmesh.Delivery{
-		Version: squidmesh.DeliveryVersion, Kind: squidmesh.DeliverCron,
+	d := driver.Delivery{
+		Version: driver.DeliveryVersion, Kind: driver.DeliverCron,
 		Workflow: c.word(), Trigger: c.word(), SignalID: c.option("signal"),
 	}
 	if window := c.option("window"); window != "" {
@@ -180,12 +182,12 @@ func (s *stage) cron(c *command) error {
 		if err != nil {
 			return err
 		}
-		d.IntendedWindow = &squidmesh.Window{StartAt: at, EndAt: at.Add(time.Hour)}
+		d.IntendedWindow = &driver.Window{StartAt: at, EndAt: at.Add(time.Hour)}
 	}
 	p, err := s.driver.Deliver(d)
 	s.progress(p, err)
 	if newest := s.book.newest; newest != s.current {
-		s.began(c, squidmesh.StartResult{Run: squidmesh.Run{ID: newest}}, nil)
+		s.began(c, squidmesh.StartResult{Run: flow.Run{ID: newest}}, nil)
 	}
 	return nil
 }
@@ -225,15 +227,15 @@ func (s *stage) release(c *command) error {
 }
 
 func (s *stage) deliverStep(c *command) error {
-	d := squidmesh.Delivery{Version: squidmesh.DeliveryVersion, Kind: squidmesh.DeliverStep, RunID: s.current.String()}
+	d := driver.Delivery{Version: driver.DeliveryVersion, Kind: driver.DeliverStep, RunID: s.current.String()}
 	if c.has("compensation") {
-		d.Kind = squidmesh.DeliverCompensation
+		d.Kind = driver.DeliverCompensation
 		s.deliver(d)
 		return nil
 	}
 	key, attempt := c.key(), c.option("attempt")
-	if key.Phase == squidmesh.PhaseUndo {
-		d.Kind = squidmesh.DeliverCompensation
+	if key.Phase == flow.PhaseUndo {
+		d.Kind = driver.DeliverCompensation
 	}
 	d.Step, d.Attempt = key.Name, 0
 	if attempt != "" {
@@ -270,7 +272,7 @@ func (s *stage) runDue(*command) error {
 }
 
 // operate makes the command of an operator's decision.
-func operate(event func(squidmesh.Decision) squidmesh.Event) func(*stage, *command) error {
+func operate(event func(flow.Decision) flow.Event) func(*stage, *command) error {
 	return func(s *stage, c *command) error {
 		s.command(event(c.decision()), false)
 		return nil
@@ -279,11 +281,11 @@ func operate(event func(squidmesh.Decision) squidmesh.Event) func(*stage, *comma
 
 func (s *stage) cancel(c *command) error {
 	elsewhere, compensate := c.has("elsewhere"), c.has("compensate")
-	s.command(squidmesh.Cancelled{Decision: c.decision(), Compensate: compensate}, elsewhere)
+	s.command(flow.Cancelled{Decision: c.decision(), Compensate: compensate}, elsewhere)
 	return nil
 }
 
-func (s *stage) command(e squidmesh.Event, elsewhere bool) {
+func (s *stage) command(e flow.Event, elsewhere bool) {
 	run, err := s.driver.Operate(s.current, e, elsewhere)
 	before := s.out.Len()
 	s.news()

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // scenarioWorker is what processes are called in what scripts print.
@@ -28,16 +30,16 @@ type coreDriver struct {
 	plays   *Plays
 	config  DriverConfig
 	now     time.Time
-	specs   map[string]*squidmesh.Spec // as registered, by workflow
-	variant map[string]*squidmesh.Spec // all, by the names of the table
+	specs   map[string]*flow.Spec // as registered, by workflow
+	variant map[string]*flow.Spec // all, by the names of the table
 
 	book    *book
-	order   []squidmesh.RunID
-	pinned  map[squidmesh.RunID]*squidmesh.Spec
-	keys    map[string]squidmesh.RunID
-	worker  squidmesh.WorkerID
-	lost    map[squidmesh.WorkerID]bool
-	holds   []squidmesh.Hold
+	order   []flow.RunID
+	pinned  map[flow.RunID]*flow.Spec
+	keys    map[string]flow.RunID
+	worker  flow.WorkerID
+	lost    map[flow.WorkerID]bool
+	holds   []flow.Hold
 	held    []*coreCall
 	refuse  bool
 	jobs    int
@@ -47,8 +49,8 @@ type coreDriver struct {
 
 // coreCall is an attempt that stands still.
 type coreCall struct {
-	claim       squidmesh.Claim
-	outcome     squidmesh.Outcome
+	claim       flow.Claim
+	outcome     flow.Outcome
 	interrupted bool
 }
 
@@ -57,8 +59,8 @@ type coreCall struct {
 func NewCoreDriver(plays *Plays, config DriverConfig, workflows []squidmesh.Workflow, variants map[string]squidmesh.Workflow) (Driver, error) {
 	d := &coreDriver{
 		plays: plays, config: config, now: scenarioStart, book: newBook(), worker: 1,
-		specs: map[string]*squidmesh.Spec{}, variant: map[string]*squidmesh.Spec{},
-		pinned: map[squidmesh.RunID]*squidmesh.Spec{}, keys: map[string]squidmesh.RunID{}, lost: map[squidmesh.WorkerID]bool{},
+		specs: map[string]*flow.Spec{}, variant: map[string]*flow.Spec{},
+		pinned: map[flow.RunID]*flow.Spec{}, keys: map[string]flow.RunID{}, lost: map[flow.WorkerID]bool{},
 	}
 	for _, w := range workflows {
 		spec, err := squidmesh.Compile(w)
@@ -109,25 +111,25 @@ func (d *coreDriver) Deploy(variant string) error {
 func (d *coreDriver) Start(params squidmesh.StartParams) (squidmesh.StartResult, error) {
 	spec := d.specs[params.Workflow]
 	if spec == nil {
-		return squidmesh.StartResult{}, squidmesh.ErrUnknownWorkflow
+		return squidmesh.StartResult{}, flow.ErrUnknownWorkflow
 	}
 	trigger, ok := spec.Trigger(params.Trigger)
 	if !ok {
-		return squidmesh.StartResult{}, squidmesh.ErrUnknownTrigger
+		return squidmesh.StartResult{}, flow.ErrUnknownTrigger
 	}
 	payload, _ := params.Payload.(json.RawMessage)
 	if payload == nil {
 		payload = json.RawMessage("{}")
 	}
-	return d.begin(spec, squidmesh.Started{Trigger: trigger.Name, Payload: payload, Key: params.Key, Actor: params.Actor})
+	return d.begin(spec, flow.Started{Trigger: trigger.Name, Payload: payload, Key: params.Key, Actor: params.Actor})
 }
 
-func (d *coreDriver) begin(spec *squidmesh.Spec, e squidmesh.Started) (squidmesh.StartResult, error) {
+func (d *coreDriver) begin(spec *flow.Spec, e flow.Started) (squidmesh.StartResult, error) {
 	place := spec.Workflow() + "\x00" + e.Key
 	if id, taken := d.keys[place]; taken && e.Key != "" {
 		existing := d.book.pages[id].snapshot.Run
 		if existing.Trigger != e.Trigger || !bytes.Equal(sorted(existing.Payload), sorted(e.Payload)) {
-			return squidmesh.StartResult{}, squidmesh.ErrKeyConflict
+			return squidmesh.StartResult{}, flow.ErrKeyConflict
 		}
 		return squidmesh.StartResult{Run: existing, Existing: true}, nil
 	}
@@ -143,21 +145,21 @@ func (d *coreDriver) begin(spec *squidmesh.Spec, e squidmesh.Started) (squidmesh
 	return squidmesh.StartResult{Run: t.Run}, nil
 }
 
-func (d *coreDriver) Replay(id squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
-	by := squidmesh.Decision{Actor: params.Actor}
-	if _, err := d.decide(id, squidmesh.Replayed{Decision: by, AllowIrreversible: params.AllowIrreversible}); err != nil {
+func (d *coreDriver) Replay(id flow.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
+	by := flow.Decision{Actor: params.Actor}
+	if _, err := d.decide(id, flow.Replayed{Decision: by, AllowIrreversible: params.AllowIrreversible}); err != nil {
 		return squidmesh.StartResult{}, err
 	}
 	source := d.book.pages[id].snapshot.Run
-	return d.begin(d.specs[source.Workflow], squidmesh.Started{
+	return d.begin(d.specs[source.Workflow], flow.Started{
 		Trigger: source.Trigger, Payload: source.Payload, Key: params.Key, Actor: params.Actor, ReplayedFrom: id,
 	})
 }
 
-func (d *coreDriver) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhere bool) (squidmesh.Run, error) {
+func (d *coreDriver) Operate(id flow.RunID, e flow.Event, elsewhere bool) (flow.Run, error) {
 	t, err := d.decide(id, e)
 	if err != nil {
-		return squidmesh.Run{}, err
+		return flow.Run{}, err
 	}
 	if t.Interrupt && !elsewhere {
 		d.interrupt(id)
@@ -166,31 +168,31 @@ func (d *coreDriver) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhere bo
 }
 
 // interrupt marks what stands still in the run: an error that it returns now is put down to the interruption.
-func (d *coreDriver) interrupt(id squidmesh.RunID) {
+func (d *coreDriver) interrupt(id flow.RunID) {
 	for _, call := range d.held {
-		if call.claim.Run == id && call.claim.Phase == squidmesh.PhaseDo {
+		if call.claim.Run == id && call.claim.Phase == flow.PhaseDo {
 			call.interrupted = true
 		}
 	}
 }
 
 // decide makes the decision, on what it says that it reads and on everything, enters it, and hands its jobs to the queue.
-func (d *coreDriver) decide(id squidmesh.RunID, e squidmesh.Event) (squidmesh.Transition, error) {
+func (d *coreDriver) decide(id flow.RunID, e flow.Event) (flow.Transition, error) {
 	spec, page := d.pinned[id], d.book.pages[id]
 	if spec == nil {
-		return squidmesh.Transition{}, squidmesh.ErrNotFound
+		return flow.Transition{}, flow.ErrNotFound
 	}
 	if today := d.specs[spec.Workflow()]; today != nil {
 		spec = spec.WithPolicy(today)
 	}
-	var full squidmesh.Snapshot
+	var full flow.Snapshot
 	if page != nil {
 		full = page.snapshot
 	}
 	full.WorkerLost = d.lost[speaker(e)]
-	t, err := squidmesh.Decide(spec, full, e, d.now)
+	t, err := flow.Decide(spec, full, e, d.now)
 	if page != nil {
-		partial, partialErr := squidmesh.Decide(spec, only(full, squidmesh.ReadsOf(spec, full.Run, e)), e, d.now)
+		partial, partialErr := flow.Decide(spec, only(full, flow.ReadsOf(spec, full.Run, e)), e, d.now)
 		if !assert.ObjectsAreEqual(err, partialErr) || !reflect.DeepEqual(t, partial) {
 			d.problem = fmt.Errorf("%T is decided otherwise on what it reads:\n%+v %v\n%+v %v", e, t, err, partial, partialErr)
 		}
@@ -200,15 +202,15 @@ func (d *coreDriver) decide(id squidmesh.RunID, e squidmesh.Event) (squidmesh.Tr
 	}
 	if d.refuse && len(t.Jobs) > 0 {
 		switch e.(type) {
-		case squidmesh.Claimed, squidmesh.Succeeded, squidmesh.Failed, squidmesh.Released, squidmesh.Lost, squidmesh.Expired:
+		case flow.Claimed, flow.Succeeded, flow.Failed, flow.Released, flow.Lost, flow.Expired:
 			t.Jobs = nil // what has ended must not be lost: its successors go without a job
 		default:
-			return squidmesh.Transition{}, squidmesh.ErrDispatch
+			return flow.Transition{}, flow.ErrDispatch
 		}
 	}
 	d.enqueue(&t)
 	for _, h := range t.Unheld {
-		d.holds = slices.DeleteFunc(d.holds, func(o squidmesh.Hold) bool { return o == h })
+		d.holds = slices.DeleteFunc(d.holds, func(o flow.Hold) bool { return o == h })
 	}
 	d.holds = append(d.holds, t.Held...)
 	d.book.apply(t)
@@ -217,7 +219,7 @@ func (d *coreDriver) decide(id squidmesh.RunID, e squidmesh.Event) (squidmesh.Tr
 }
 
 // enqueue gives jobs their ids, and rows the ids of their jobs.
-func (d *coreDriver) enqueue(t *squidmesh.Transition) {
+func (d *coreDriver) enqueue(t *flow.Transition) {
 	for i := range t.Jobs {
 		job := &t.Jobs[i]
 		job.Queue = queueOf(job.Queue)
@@ -238,20 +240,20 @@ func queueOf(name string) string {
 	return name
 }
 
-func deliveryOf(job squidmesh.Job) squidmesh.Delivery {
-	if job.Phase == squidmesh.PhaseUndo {
-		return squidmesh.CompensationJob{RunID: job.Run, Step: job.Name, Attempt: job.Attempt}.Delivery()
+func deliveryOf(job flow.Job) driver.Delivery {
+	if job.Phase == flow.PhaseUndo {
+		return driver.CompensationJob{RunID: job.Run, Step: job.Name, Attempt: job.Attempt}.Delivery()
 	}
-	return squidmesh.StepJob{RunID: job.Run, Step: job.Name, Attempt: job.Attempt}.Delivery()
+	return driver.StepJob{RunID: job.Run, Step: job.Name, Attempt: job.Attempt}.Delivery()
 }
 
 // only is the part of a snapshot that a decision reads.
-func only(s squidmesh.Snapshot, reads squidmesh.Reads) squidmesh.Snapshot {
+func only(s flow.Snapshot, reads flow.Reads) flow.Snapshot {
 	if reads.All {
 		return s
 	}
 	all := s.Steps
-	s.Steps = map[squidmesh.StepKey]squidmesh.StepState{}
+	s.Steps = map[flow.StepKey]flow.StepState{}
 	for _, key := range reads.Steps {
 		if row, ok := all[key]; ok {
 			s.Steps[key] = row
@@ -261,22 +263,22 @@ func only(s squidmesh.Snapshot, reads squidmesh.Reads) squidmesh.Snapshot {
 }
 
 // speaker is the worker on whose behalf an event comes.
-func speaker(e squidmesh.Event) squidmesh.WorkerID {
+func speaker(e flow.Event) flow.WorkerID {
 	switch e := e.(type) {
-	case squidmesh.Claimed:
+	case flow.Claimed:
 		return e.Worker
-	case squidmesh.Succeeded:
+	case flow.Succeeded:
 		return e.Worker
-	case squidmesh.Failed:
+	case flow.Failed:
 		return e.Worker
-	case squidmesh.Released:
+	case flow.Released:
 		return e.Worker
 	default:
 		return 0
 	}
 }
 
-func (d *coreDriver) View(id squidmesh.RunID) (View, error) {
+func (d *coreDriver) View(id flow.RunID) (View, error) {
 	if d.problem != nil {
 		return View{}, d.problem
 	}
@@ -287,31 +289,31 @@ func (d *coreDriver) View(id squidmesh.RunID) (View, error) {
 		v.Statuses[st.Name] = statusOf(v, st.Name)
 	}
 	s := p.snapshot
-	s.Around = d.surroundings()
-	v.Explanation = squidmesh.Explain(spec, s, d.now)
+	s.Environment = d.surroundings()
+	v.Explanation = flow.Explain(spec, s, d.now)
 	v.Steps = maps.Clone(v.Steps)
 	return v, nil
 }
 
 // surroundings are the one worker that lives, by the name that scripts print, and what it has.
-func (d *coreDriver) surroundings() *squidmesh.Surroundings {
-	w := squidmesh.Worker{ID: d.worker, Name: scenarioWorker, Queues: []string{queueOf("")}, LeaseUntil: d.now.Add(time.Hour)}
-	around := &squidmesh.Surroundings{Definitions: map[string]*squidmesh.Spec{}}
+func (d *coreDriver) surroundings() *flow.Environment {
+	w := flow.Worker{ID: d.worker, Name: scenarioWorker, Queues: []string{queueOf("")}, LeaseUntil: d.now.Add(time.Hour)}
+	around := &flow.Environment{Definitions: map[string]*flow.Spec{}}
 	for _, spec := range d.specs {
 		around.Definitions[spec.Shape()] = spec
 		w.Shapes = append(w.Shapes, spec.Shape())
 	}
-	around.Workers = []squidmesh.Worker{w}
+	around.Workers = []flow.Worker{w}
 	return around
 }
 
 // statusOf is the status that inspection shows.
 func statusOf(v View, name string) string {
-	row, ok := v.Steps[squidmesh.StepKey{Name: name, Phase: squidmesh.PhaseDo}]
+	row, ok := v.Steps[flow.StepKey{Name: name, Phase: flow.PhaseDo}]
 	switch {
 	case ok && row.Missing == 0:
 		return string(row.Status)
-	case ok && row.Status != squidmesh.StepScheduled:
+	case ok && row.Status != flow.StepScheduled:
 		return string(row.Status)
 	case v.Run.Status.Terminal():
 		return squidmesh.InspectSkipped
@@ -320,4 +322,4 @@ func statusOf(v View, name string) string {
 	}
 }
 
-func parseRunID(text string) (squidmesh.RunID, error) { return uuid.Parse(text) }
+func parseRunID(text string) (flow.RunID, error) { return uuid.Parse(text) }

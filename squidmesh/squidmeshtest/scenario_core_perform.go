@@ -7,25 +7,27 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Deliver does what [squidmesh.Runtime.Perform] does: it claims, executes, and goes on.
-func (d *coreDriver) Deliver(delivery squidmesh.Delivery) (Progress, error) {
-	if delivery.Kind == squidmesh.DeliverCron {
+func (d *coreDriver) Deliver(delivery driver.Delivery) (Progress, error) {
+	if delivery.Kind == driver.DeliverCron {
 		return Progress{}, fmt.Errorf("the core has no cron")
 	}
 	id, err := parseRunID(delivery.RunID)
 	if err != nil {
 		return Progress{}, err
 	}
-	event := squidmesh.Event(squidmesh.Compensated{})
+	event := flow.Event(flow.Compensated{})
 	if delivery.Step != "" {
-		key := squidmesh.StepKey{Name: delivery.Step, Phase: squidmesh.PhaseDo}
-		if delivery.Kind == squidmesh.DeliverCompensation {
-			key.Phase = squidmesh.PhaseUndo
+		key := flow.StepKey{Name: delivery.Step, Phase: flow.PhaseDo}
+		if delivery.Kind == driver.DeliverCompensation {
+			key.Phase = flow.PhaseUndo
 		}
 		runnable, unfit := d.functions(id)
-		event = squidmesh.Claimed{Attempted: squidmesh.Attempted{
+		event = flow.Claimed{Attempted: flow.Attempted{
 			StepKey: key, Attempt: delivery.Attempt, Worker: d.worker, Hold: key, Runnable: runnable, Unfit: unfit,
 		}}
 	}
@@ -37,7 +39,7 @@ func (d *coreDriver) Deliver(delivery squidmesh.Delivery) (Progress, error) {
 }
 
 // goOn executes claims until there is none, or one stands still.
-func (d *coreDriver) goOn(t squidmesh.Transition, outcome squidmesh.Outcome) (Progress, error) {
+func (d *coreDriver) goOn(t flow.Transition, outcome flow.Outcome) (Progress, error) {
 	for t.Claim != nil {
 		if d.plays.takeHold(t.Claim.StepKey) {
 			d.held = append(d.held, &coreCall{claim: *t.Claim, outcome: outcome})
@@ -52,7 +54,7 @@ func (d *coreDriver) goOn(t squidmesh.Transition, outcome squidmesh.Outcome) (Pr
 }
 
 // end decides the end of an attempt.
-func (d *coreDriver) end(c squidmesh.Claim, e squidmesh.Event) (squidmesh.Transition, error) {
+func (d *coreDriver) end(c flow.Claim, e flow.Event) (flow.Transition, error) {
 	t, err := d.decide(c.Run, e)
 	if t.Interrupt {
 		d.interrupt(c.Run)
@@ -60,14 +62,14 @@ func (d *coreDriver) end(c squidmesh.Claim, e squidmesh.Event) (squidmesh.Transi
 	return t, err
 }
 
-func (d *coreDriver) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error) {
+func (d *coreDriver) Finish(id flow.RunID, key flow.StepKey, lost bool) (Progress, error) {
 	call, err := d.takeCall(id, key, lost)
 	if err != nil {
 		return Progress{}, err
 	}
 	e := d.outcome(call.claim)
-	if failed, ok := e.(squidmesh.Failed); ok && call.interrupted {
-		failed.Final, failed.RetryAfter, failed.Error.Code = true, nil, squidmesh.CodeInterrupted
+	if failed, ok := e.(flow.Failed); ok && call.interrupted {
+		failed.Final, failed.RetryAfter, failed.Error.Code = true, nil, flow.CodeInterrupted
 		e = failed
 	}
 	t, err := d.end(call.claim, e)
@@ -77,17 +79,17 @@ func (d *coreDriver) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool
 	return d.goOn(t, call.outcome)
 }
 
-func (d *coreDriver) Release(id squidmesh.RunID, key squidmesh.StepKey) (Progress, error) {
+func (d *coreDriver) Release(id flow.RunID, key flow.StepKey) (Progress, error) {
 	call, err := d.takeCall(id, key, false)
 	if err != nil {
 		return Progress{}, err
 	}
 	a := d.attempted(call.claim)
 	a.Runnable = nil
-	e := squidmesh.Event(squidmesh.Released{Attempted: a, Reason: squidmesh.ErrReleased.Error()})
+	e := flow.Event(flow.Released{Attempted: a, Reason: squidmesh.ErrReleased.Error()})
 	if call.interrupted {
-		e = squidmesh.Failed{Attempted: a, Final: true, Error: squidmesh.StepError{
-			Code: squidmesh.CodeInterrupted, Message: squidmesh.ErrInterrupted.Error(),
+		e = flow.Failed{Attempted: a, Final: true, Error: flow.StepError{
+			Code: flow.CodeInterrupted, Message: squidmesh.ErrInterrupted.Error(),
 		}}
 	}
 	t, err := d.end(call.claim, e)
@@ -98,7 +100,7 @@ func (d *coreDriver) Release(id squidmesh.RunID, key squidmesh.StepKey) (Progres
 }
 
 // takeCall finds an attempt that stands still.
-func (d *coreDriver) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (*coreCall, error) {
+func (d *coreDriver) takeCall(id flow.RunID, key flow.StepKey, lost bool) (*coreCall, error) {
 	for i, call := range d.held {
 		if call.claim.Run == id && call.claim.StepKey == key && d.lost[call.claim.Worker] == lost {
 			d.held = slices.Delete(d.held, i, i+1)
@@ -109,13 +111,13 @@ func (d *coreDriver) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bo
 }
 
 // functions are those of a run's definition that are registered today.
-func (d *coreDriver) functions(id squidmesh.RunID) (runnable, unfit map[squidmesh.StepKey]bool) {
+func (d *coreDriver) functions(id flow.RunID) (runnable, unfit map[flow.StepKey]bool) {
 	spec := d.pinned[id]
 	return spec.Functions(d.specs[spec.Workflow()])
 }
 
-func (d *coreDriver) attempted(c squidmesh.Claim) squidmesh.Attempted {
-	a := squidmesh.Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold}
+func (d *coreDriver) attempted(c flow.Claim) flow.Attempted {
+	a := flow.Attempted{StepKey: c.StepKey, Attempt: c.Attempt, Worker: c.Worker, Hold: c.Hold}
 	if !d.config.DisableContinuation {
 		a.Runnable, _ = d.functions(c.Run)
 	}
@@ -123,34 +125,34 @@ func (d *coreDriver) attempted(c squidmesh.Claim) squidmesh.Attempted {
 }
 
 // outcome is what the script says that the attempt does.
-func (d *coreDriver) outcome(c squidmesh.Claim) squidmesh.Event {
+func (d *coreDriver) outcome(c flow.Claim) flow.Event {
 	a := d.attempted(c)
 	st, _ := d.pinned[c.Run].Step(c.Name)
-	if st.Kind == squidmesh.KindLog && c.Phase == squidmesh.PhaseDo {
-		return squidmesh.Succeeded{Attempted: a}
+	if st.Kind == flow.KindLog && c.Phase == flow.PhaseDo {
+		return flow.Succeeded{Attempted: a}
 	}
 	next := d.plays.next(c.StepKey)
 	if next.message != "" {
-		failed := squidmesh.Failed{
+		failed := flow.Failed{
 			Attempted: a, Final: next.final, RetryAfter: next.after,
-			Error: squidmesh.StepError{Code: squidmesh.CodeError, Message: next.message},
+			Error: flow.StepError{Code: flow.CodeError, Message: next.message},
 		}
 		switch {
 		case next.panics:
-			failed.Error.Code, failed.Error.Message = squidmesh.CodePanic, "panic: "+next.message
+			failed.Error.Code, failed.Error.Message = flow.CodePanic, "panic: "+next.message
 		case next.code != "":
 			failed.Error.Code = next.code
 		}
 		return failed
 	}
 	var output json.RawMessage
-	if st.Result != nil && c.Phase == squidmesh.PhaseDo {
+	if st.Result != nil && c.Phase == flow.PhaseDo {
 		output = next.output
 		if next.echo {
 			output = echo(c.Cause)
 		}
 	}
-	return squidmesh.Succeeded{Attempted: a, Output: output, Route: next.route}
+	return flow.Succeeded{Attempted: a, Output: output, Route: next.route}
 }
 
 // Lose declares the worker lost, and lets a new one take its attempts over.
@@ -159,7 +161,7 @@ func (d *coreDriver) Lose() error {
 	d.lost[old] = true
 	d.worker++
 	for _, id := range d.order {
-		var holds []squidmesh.StepKey
+		var holds []flow.StepKey
 		for _, h := range d.holds {
 			if h.Run == id && h.Worker == old {
 				holds = append(holds, h.StepKey)
@@ -168,7 +170,7 @@ func (d *coreDriver) Lose() error {
 		if len(holds) == 0 {
 			continue
 		}
-		t, err := d.decide(id, squidmesh.Lost{Worker: old, Holds: holds})
+		t, err := d.decide(id, flow.Lost{Worker: old, Holds: holds})
 		if err != nil {
 			return err
 		}
@@ -177,7 +179,7 @@ func (d *coreDriver) Lose() error {
 	return nil
 }
 
-// jobHorizon is how far ahead a worker sends deliveries.
+// JobHorizon is how far ahead a worker sends deliveries.
 const jobHorizon = 24 * time.Hour
 
 // Tick sends what has no job, and sweeps what has a deadline.
@@ -191,10 +193,10 @@ func (d *coreDriver) Tick() error {
 						return err
 					}
 				}
-				if row.Status != squidmesh.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(jobHorizon)) {
+				if row.Status != flow.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(jobHorizon)) {
 					continue
 				}
-				_, err := d.decide(id, squidmesh.Redelivered{StepKey: row.StepKey, Attempt: row.Attempt})
+				_, err := d.decide(id, flow.Redelivered{StepKey: row.StepKey, Attempt: row.Attempt})
 				if err != nil && !d.refuse {
 					return err
 				}
@@ -205,8 +207,8 @@ func (d *coreDriver) Tick() error {
 }
 
 // expire sweeps a row that has a deadline. Whether it has passed is the core's to say.
-func (d *coreDriver) expire(row squidmesh.StepState) error {
-	e := squidmesh.Expired{StepKey: row.StepKey, Attempt: row.Attempt}
+func (d *coreDriver) expire(row flow.StepState) error {
+	e := flow.Expired{StepKey: row.StepKey, Attempt: row.Attempt}
 	for _, h := range d.holds {
 		if h.Run == row.Run && h.Worker == row.Worker {
 			e.Holds = append(e.Holds, h.StepKey)

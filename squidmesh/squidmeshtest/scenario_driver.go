@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Driver is what a script drives: a core, a runtime on a store, or a whole program. It is used by one goroutine at a time.
@@ -12,17 +14,17 @@ type Driver interface {
 	// Start starts a run, as [squidmesh.Runtime.StartRun] does and with its errors.
 	Start(params squidmesh.StartParams) (squidmesh.StartResult, error)
 	// Replay starts a finished run anew, as [squidmesh.Runtime.ReplayRun] does and with its errors.
-	Replay(run squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error)
-	// Operate takes the command of an operator, an event such as [squidmesh.Approved] or [squidmesh.Cancelled], and has the errors of
+	Replay(run flow.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error)
+	// Operate takes the command of an operator, an event such as [flow.Approved] or [flow.Cancelled], and has the errors of
 	// the runtime's call for it. Elsewhere says that another process than the one that executes takes it.
-	Operate(run squidmesh.RunID, command squidmesh.Event, elsewhere bool) (squidmesh.Run, error)
+	Operate(run flow.RunID, command flow.Event, elsewhere bool) (flow.Run, error)
 
 	// Deliver hands a delivery over and returns when it has been dealt with, or stands still inside a held function.
-	Deliver(d squidmesh.Delivery) (Progress, error)
+	Deliver(d driver.Delivery) (Progress, error)
 	// Finish lets a held attempt go, and returns as Deliver does. Lost means an attempt of a lost worker.
-	Finish(run squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error)
+	Finish(run flow.RunID, key flow.StepKey, lost bool) (Progress, error)
 	// Release takes the delivery of a held attempt away: its context ends with [squidmesh.ErrReleased].
-	Release(run squidmesh.RunID, key squidmesh.StepKey) (Progress, error)
+	Release(run flow.RunID, key flow.StepKey) (Progress, error)
 
 	// Advance moves the clock.
 	Advance(d time.Duration) error
@@ -39,7 +41,7 @@ type Driver interface {
 	// News returns what was committed since it was called last.
 	News() News
 	// View reads a run as it is stored.
-	View(run squidmesh.RunID) (View, error)
+	View(run flow.RunID) (View, error)
 	// Now is the clock.
 	Now() time.Time
 	// Close ends everything that the driver started.
@@ -48,35 +50,35 @@ type Driver interface {
 
 // Progress is how far a delivery came.
 type Progress struct {
-	Outcome squidmesh.Outcome
+	Outcome flow.Outcome
 	// Held is the function that it stands in; nil when it has been dealt with.
-	Held *squidmesh.StepKey
+	Held *flow.StepKey
 }
 
 // News is what a driver committed.
 type News struct {
-	Transitions []squidmesh.Transition
+	Transitions []flow.Transition
 	// Jobs is what the queue took.
 	Jobs []QueuedJob
 }
 
 // View is everything that is stored of a run.
 type View struct {
-	Run         squidmesh.Run
-	Spec        *squidmesh.Spec
-	Steps       map[squidmesh.StepKey]squidmesh.StepState
+	Run         flow.Run
+	Spec        *flow.Spec
+	Steps       map[flow.StepKey]flow.StepState
 	Statuses    map[string]string // as inspection shows them
 	Outputs     map[string]json.RawMessage
-	Attempts    []squidmesh.AttemptRecord
-	Audit       []squidmesh.AuditEntry
-	Explanation squidmesh.Explanation
+	Attempts    []flow.AttemptRecord
+	Audit       []flow.AuditEntry
+	Explanation flow.Explanation
 }
 
 // viewOf takes a view out of an inspection with its history.
-func viewOf(in *squidmesh.Inspection, ex squidmesh.Explanation) View {
+func viewOf(in *squidmesh.Inspection, ex flow.Explanation) View {
 	v := View{
 		Run: in.Run, Spec: in.Spec, Attempts: in.Attempts, Audit: in.Audit, Explanation: ex,
-		Steps:    map[squidmesh.StepKey]squidmesh.StepState{},
+		Steps:    map[flow.StepKey]flow.StepState{},
 		Statuses: map[string]string{},
 		Outputs:  map[string]json.RawMessage{},
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // liveTimeout bounds every wait for the program.
@@ -26,7 +28,7 @@ type liveDriver[TTx any] struct {
 	rt    *squidmesh.Runtime[TTx]
 	plays *Plays
 
-	runs    map[squidmesh.RunID]squidmesh.RunID // of the program, by those of the model
+	runs    map[flow.RunID]flow.RunID // of the program, by those of the model
 	news    News
 	changed chan struct{}
 	waiting []*heldCall // functions that have been entered
@@ -53,7 +55,7 @@ func NewLiveDriver[TTx any](t testing.TB, plays *Plays, config DriverConfig, pro
 	plays.mirror = NewPlays()
 	plays.mirror.gated = true
 	d := &liveDriver[TTx]{
-		model: model.(*coreDriver), plays: plays.mirror, runs: map[squidmesh.RunID]squidmesh.RunID{},
+		model: model.(*coreDriver), plays: plays.mirror, runs: map[flow.RunID]flow.RunID{},
 		changed: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	stopped := make(chan struct{})
@@ -81,9 +83,9 @@ func NewLiveDriver[TTx any](t testing.TB, plays *Plays, config DriverConfig, pro
 	return d, nil
 }
 
-func (d *liveDriver[TTx]) Now() time.Time                        { return d.model.Now() }
-func (d *liveDriver[TTx]) Advance(by time.Duration) error        { return d.model.Advance(by) }
-func (d *liveDriver[TTx]) View(id squidmesh.RunID) (View, error) { return d.model.View(id) }
+func (d *liveDriver[TTx]) Now() time.Time                   { return d.model.Now() }
+func (d *liveDriver[TTx]) Advance(by time.Duration) error   { return d.model.Advance(by) }
+func (d *liveDriver[TTx]) View(id flow.RunID) (View, error) { return d.model.View(id) }
 
 func (d *liveDriver[TTx]) News() News {
 	news := d.news
@@ -98,7 +100,7 @@ func (d *liveDriver[TTx]) Tick() error           { return errNotLive }
 func (d *liveDriver[TTx]) RefuseJobs(bool) error { return errNotLive }
 func (d *liveDriver[TTx]) Deploy(string) error   { return errNotLive }
 
-func (d *liveDriver[TTx]) Release(squidmesh.RunID, squidmesh.StepKey) (Progress, error) {
+func (d *liveDriver[TTx]) Release(flow.RunID, flow.StepKey) (Progress, error) {
 	return Progress{}, errNotLive
 }
 
@@ -108,7 +110,7 @@ func (d *liveDriver[TTx]) Start(params squidmesh.StartParams) (squidmesh.StartRe
 	return d.began(want, wantErr, got, err)
 }
 
-func (d *liveDriver[TTx]) Replay(id squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
+func (d *liveDriver[TTx]) Replay(id flow.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
 	want, wantErr := d.model.Replay(id, params)
 	got, err := d.rt.ReplayRun(context.Background(), d.runs[id], params)
 	return d.began(want, wantErr, got, err)
@@ -143,7 +145,7 @@ func (d *liveDriver[TTx]) sameError(want, got error) error {
 	return nil
 }
 
-func (d *liveDriver[TTx]) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhere bool) (squidmesh.Run, error) {
+func (d *liveDriver[TTx]) Operate(id flow.RunID, e flow.Event, elsewhere bool) (flow.Run, error) {
 	run, wantErr := d.model.Operate(id, e, elsewhere)
 	_, err := operateOn(d.rt, d.runs[id], e)
 	if err := d.sameError(wantErr, err); err != nil || wantErr != nil {
@@ -152,7 +154,7 @@ func (d *liveDriver[TTx]) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhe
 	return run, d.follow(nil)
 }
 
-func (d *liveDriver[TTx]) Deliver(delivery squidmesh.Delivery) (Progress, error) {
+func (d *liveDriver[TTx]) Deliver(delivery driver.Delivery) (Progress, error) {
 	p, err := d.model.Deliver(delivery)
 	if err != nil {
 		return p, err
@@ -160,7 +162,7 @@ func (d *liveDriver[TTx]) Deliver(delivery squidmesh.Delivery) (Progress, error)
 	return p, d.follow(p.Held)
 }
 
-func (d *liveDriver[TTx]) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error) {
+func (d *liveDriver[TTx]) Finish(id flow.RunID, key flow.StepKey, lost bool) (Progress, error) {
 	p, err := d.model.Finish(id, key, lost)
 	if err != nil {
 		return p, err
@@ -175,7 +177,7 @@ func (d *liveDriver[TTx]) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost
 
 // follow waits until the program has done what the model has just done, letting its functions go in the model's order. The
 // one that the script holds stays where it is.
-func (d *liveDriver[TTx]) follow(held *squidmesh.StepKey) error {
+func (d *liveDriver[TTx]) follow(held *flow.StepKey) error {
 	news := d.model.News()
 	d.news.Transitions = append(d.news.Transitions, news.Transitions...)
 	d.news.Jobs = append(d.news.Jobs, news.Jobs...)
@@ -199,13 +201,13 @@ func (d *liveDriver[TTx]) follow(held *squidmesh.StepKey) error {
 	return nil
 }
 
-func (d *liveDriver[TTx]) isLog(c squidmesh.Claim) bool {
+func (d *liveDriver[TTx]) isLog(c flow.Claim) bool {
 	st, _ := d.model.pinned[c.Run].Step(c.Name)
-	return st.Kind == squidmesh.KindLog && c.Phase == squidmesh.PhaseDo
+	return st.Kind == flow.KindLog && c.Phase == flow.PhaseDo
 }
 
 // entered waits until a function has been entered. Attempt 0 is any.
-func (d *liveDriver[TTx]) entered(id squidmesh.RunID, key squidmesh.StepKey, attempt int) (*heldCall, error) {
+func (d *liveDriver[TTx]) entered(id flow.RunID, key flow.StepKey, attempt int) (*heldCall, error) {
 	timeout := time.After(liveTimeout)
 	for {
 		for i, call := range d.waiting {
@@ -224,9 +226,9 @@ func (d *liveDriver[TTx]) entered(id squidmesh.RunID, key squidmesh.StepKey, att
 }
 
 // awaitEntry waits until the program's audit has the end of an attempt that the model's has.
-func (d *liveDriver[TTx]) awaitEntry(want squidmesh.AuditEntry) error {
+func (d *liveDriver[TTx]) awaitEntry(want flow.AuditEntry) error {
 	switch want.Kind {
-	case squidmesh.AuditSucceeded, squidmesh.AuditFailed, squidmesh.AuditRetried, squidmesh.AuditUndone, squidmesh.AuditUndoFailed:
+	case flow.AuditSucceeded, flow.AuditFailed, flow.AuditRetried, flow.AuditUndone, flow.AuditUndoFailed:
 	default:
 		return nil // commands are done, and claims are seen by the functions that they call
 	}
@@ -261,12 +263,12 @@ func (d *liveDriver[TTx]) await(try func() error) error {
 	}
 }
 
-func (d *liveDriver[TTx]) printLive(id squidmesh.RunID) string {
+func (d *liveDriver[TTx]) printLive(id flow.RunID) string {
 	in, err := d.rt.InspectRun(context.Background(), id, nil)
 	if err != nil {
 		return err.Error()
 	}
-	return printState(viewOf(in, squidmesh.Explanation{}))
+	return printState(viewOf(in, flow.Explanation{}))
 }
 
 // settle waits until every run stands where the model's does.

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Plays is what the steps of scripted workflows do: each attempt takes the next outcome that the script declared for its step, and
 // succeeds when there is none. It is safe for concurrent use.
 type Plays struct {
 	mu       sync.Mutex
-	outcomes map[squidmesh.StepKey][]play
-	holds    map[squidmesh.StepKey]int
+	outcomes map[flow.StepKey][]play
+	holds    map[flow.StepKey]int
 	entered  chan *heldCall
 
 	gated  bool   // every attempt stands still until it is let go
@@ -40,8 +41,8 @@ type play struct {
 
 // heldCall is a function that stands still.
 type heldCall struct {
-	run     squidmesh.RunID
-	key     squidmesh.StepKey
+	run     flow.RunID
+	key     flow.StepKey
 	attempt int
 	goOn    chan bool // true: the delivery was taken away
 }
@@ -49,7 +50,7 @@ type heldCall struct {
 // NewPlays makes an empty set of plays.
 func NewPlays() *Plays {
 	return &Plays{
-		outcomes: map[squidmesh.StepKey][]play{}, holds: map[squidmesh.StepKey]int{}, entered: make(chan *heldCall, 100),
+		outcomes: map[flow.StepKey][]play{}, holds: map[flow.StepKey]int{}, entered: make(chan *heldCall, 100),
 	}
 }
 
@@ -91,7 +92,7 @@ func EffectTx[TTx any](p *Plays, write func(ctx context.Context, tx TTx) error) 
 // perform is the body of every scripted function.
 func (p *Plays) perform(ctx context.Context) (json.RawMessage, error) {
 	info, _ := squidmesh.Info(ctx)
-	key := squidmesh.StepKey{Name: info.Step, Phase: info.Phase}
+	key := flow.StepKey{Name: info.Step, Phase: info.Phase}
 	if p.takeHold(key) {
 		call := &heldCall{run: info.RunID, key: key, attempt: info.Attempt, goOn: make(chan bool)}
 		p.entered <- call
@@ -118,9 +119,9 @@ func (p *Plays) perform(ctx context.Context) (json.RawMessage, error) {
 }
 
 // echo tells as an output what failure a step was told of.
-func echo(failure *squidmesh.StepError) json.RawMessage {
+func echo(failure *flow.StepError) json.RawMessage {
 	if failure == nil {
-		failure = &squidmesh.StepError{}
+		failure = &flow.StepError{}
 	}
 	output, err := json.Marshal(map[string]any{"failed": failure.Step, "code": failure.Code, "message": failure.Message})
 	if err != nil {
@@ -130,13 +131,13 @@ func echo(failure *squidmesh.StepError) json.RawMessage {
 }
 
 // hold makes the next attempt stand still.
-func (p *Plays) hold(key squidmesh.StepKey) {
+func (p *Plays) hold(key flow.StepKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.holds[key]++
 }
 
-func (p *Plays) takeHold(key squidmesh.StepKey) bool {
+func (p *Plays) takeHold(key flow.StepKey) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gated || p.holds[key] == 0 {
@@ -146,7 +147,7 @@ func (p *Plays) takeHold(key squidmesh.StepKey) bool {
 	return true
 }
 
-func (p *Plays) next(key squidmesh.StepKey) play {
+func (p *Plays) next(key flow.StepKey) play {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.outcomes[key]
@@ -157,7 +158,7 @@ func (p *Plays) next(key squidmesh.StepKey) play {
 	return list[0]
 }
 
-func (p *Plays) add(key squidmesh.StepKey, list []play) {
+func (p *Plays) add(key flow.StepKey, list []play) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.outcomes[key] = append(p.outcomes[key], list...)

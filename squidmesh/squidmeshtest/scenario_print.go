@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // printTransition puts a transition on one line: what happened, the rows that it left, the run if its status changed, and
 // the jobs.
-func printTransition(t squidmesh.Transition) string {
+func printTransition(t flow.Transition) string {
 	entry := t.Audit[0]
-	var data squidmesh.AuditData
+	var data flow.AuditData
 	if err := json.Unmarshal(entry.Data, &data); err != nil {
 		return "unreadable audit data: " + err.Error()
 	}
@@ -52,7 +52,7 @@ func printTransition(t squidmesh.Transition) string {
 }
 
 // printEntry says what an audit entry records.
-func printEntry(e squidmesh.AuditEntry, data squidmesh.AuditData) string {
+func printEntry(e flow.AuditEntry, data flow.AuditData) string {
 	var b strings.Builder
 	b.WriteString(string(e.Kind))
 	if e.Name != "" {
@@ -100,10 +100,10 @@ func printEntry(e squidmesh.AuditEntry, data squidmesh.AuditData) string {
 }
 
 // printRow puts a step row into a few words.
-func printRow(row squidmesh.StepState, now time.Time) string {
+func printRow(row flow.StepState, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", printKey(row.StepKey), row.Status)
-	if row.Attempt > 1 || row.Status == squidmesh.StepScheduled || row.Status == squidmesh.StepRunning {
+	if row.Attempt > 1 || row.Status == flow.StepScheduled || row.Status == flow.StepRunning {
 		fmt.Fprintf(&b, " #%d", row.Attempt)
 	}
 	if row.DueAt.After(now) {
@@ -120,22 +120,22 @@ func printRow(row squidmesh.StepState, now time.Time) string {
 	return b.String()
 }
 
-func printKey(key squidmesh.StepKey) string {
-	if key.Phase == squidmesh.PhaseUndo {
+func printKey(key flow.StepKey) string {
+	if key.Phase == flow.PhaseUndo {
 		return "undo " + key.Name
 	}
 	return key.Name
 }
 
-func printFailure(e *squidmesh.StepError) string {
-	key := squidmesh.StepKey{Name: e.Step, Phase: e.Phase}
+func printFailure(e *flow.StepError) string {
+	key := flow.StepKey{Name: e.Step, Phase: e.Phase}
 	return fmt.Sprintf("%s #%d %s: %s", printKey(key), e.Attempt, e.Code, e.Message)
 }
 
 // sentinels are the errors that are printed by themselves, without what wraps them.
 var sentinels = []error{
-	squidmesh.ErrNotFound, squidmesh.ErrUnknownWorkflow, squidmesh.ErrUnknownTrigger, squidmesh.ErrKeyConflict,
-	squidmesh.ErrDispatch, squidmesh.ErrInsideTransaction,
+	flow.ErrNotFound, flow.ErrUnknownWorkflow, flow.ErrUnknownTrigger, flow.ErrKeyConflict,
+	flow.ErrDispatch, flow.ErrInsideTransaction,
 }
 
 // printError puts an error into words that do not depend on the driver.
@@ -145,7 +145,7 @@ func printError(err error) string {
 			return sentinel.Error()
 		}
 	}
-	var refused *squidmesh.RefusedError
+	var refused *flow.RefusedError
 	if errors.As(err, &refused) && refused.Earlier != nil {
 		plain := *refused
 		plain.Earlier = nil // the core has no audit to look it up in

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // showState prints where the run and all its steps stand.
@@ -53,7 +54,7 @@ func (s *stage) showAudit(*command) error {
 		return err
 	}
 	for _, e := range v.Audit {
-		var data squidmesh.AuditData
+		var data flow.AuditData
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			return err
 		}
@@ -93,8 +94,8 @@ func (s *stage) showExplain(*command) error {
 			facts = append(facts, fmt.Sprintf("%s %s", fact.name, fact.at.Sub(now)))
 		}
 	}
-	actions := make([]string, len(ex.Actions))
-	for i, a := range ex.Actions {
+	actions := make([]string, len(ex.Commands))
+	for i, a := range ex.Commands {
 		actions[i] = string(a)
 	}
 	s.printf("  %s; can %s", strings.Join(facts, ", "), strings.Join(actions, ", "))
@@ -119,9 +120,9 @@ func (s *stage) showJobs(*command) error {
 		s.printf("none")
 	}
 	for _, job := range s.queue {
-		key := squidmesh.StepKey{Name: job.Delivery.Step}
-		if job.Delivery.Kind == squidmesh.DeliverCompensation {
-			key.Phase = squidmesh.PhaseUndo
+		key := flow.StepKey{Name: job.Delivery.Step}
+		if job.Delivery.Kind == driver.DeliverCompensation {
+			key.Phase = flow.PhaseUndo
 		}
 		line := fmt.Sprintf("%s #%d", printKey(key), job.Delivery.Attempt)
 		if wait := job.DueAt.Sub(s.driver.Now()); wait > 0 {

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // stage is where a script is played: the driver, the queue that the script turns by hand, and a book that is kept of
@@ -17,14 +18,14 @@ type stage struct {
 	book   *book
 
 	queue   []QueuedJob
-	runs    map[string]squidmesh.RunID // by the names that the script gave
-	current squidmesh.RunID
+	runs    map[string]flow.RunID // by the names that the script gave
+	current flow.RunID
 
 	out strings.Builder // of the command at work
 }
 
 func newStage(t testing.TB, driver Driver, plays *Plays) *stage {
-	return &stage{t: t, driver: driver, plays: plays, book: newBook(), runs: map[string]squidmesh.RunID{}}
+	return &stage{t: t, driver: driver, plays: plays, book: newBook(), runs: map[string]flow.RunID{}}
 }
 
 // do carries one command out and returns what it printed. Errors are mistakes in the script, or a state of the store that
@@ -84,11 +85,11 @@ func (s *stage) progress(p Progress, err error) {
 		s.failed(err)
 	case p.Held != nil:
 		s.printf("=> stands in %s", printKey(*p.Held))
-	case p.Outcome.Kind == squidmesh.Done && p.Outcome.Reason == "":
+	case p.Outcome.Kind == flow.OutcomeDone && p.Outcome.Reason == "":
 		s.printf("=> done")
-	case p.Outcome.Kind == squidmesh.Again:
+	case p.Outcome.Kind == flow.OutcomeAgain:
 		s.printf("=> again in %s (%s)", p.Outcome.After, p.Outcome.Reason)
-	case p.Outcome.Kind == squidmesh.Drop:
+	case p.Outcome.Kind == flow.OutcomeDrop:
 		s.printf("=> drop (%s: %s)", p.Outcome.Reason, s.anonymous(p.Outcome.Detail))
 	default:
 		s.printf("=> %s (%s)", p.Outcome.Kind, p.Outcome.Reason)
@@ -96,9 +97,9 @@ func (s *stage) progress(p Progress, err error) {
 }
 
 // deliver hands a delivery to the driver. One that is to come again goes back to the queue.
-func (s *stage) deliver(d squidmesh.Delivery) {
+func (s *stage) deliver(d driver.Delivery) {
 	p, err := s.driver.Deliver(d)
-	if err == nil && p.Held == nil && p.Outcome.Kind == squidmesh.Again {
+	if err == nil && p.Held == nil && p.Outcome.Kind == flow.OutcomeAgain {
 		s.queue = append(s.queue, QueuedJob{Delivery: d, DueAt: p.Outcome.At})
 	}
 	s.progress(p, err)
@@ -132,7 +133,7 @@ func (s *stage) takeDue() (QueuedJob, bool) {
 
 // view reads the current run.
 func (s *stage) view() (View, error) {
-	if s.current == (squidmesh.RunID{}) {
+	if s.current == (flow.RunID{}) {
 		return View{}, fmt.Errorf("no run was started")
 	}
 	return s.driver.View(s.current)

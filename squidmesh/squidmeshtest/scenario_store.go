@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // storeDriver runs scripts on runtimes over a real store, with a clock and a queue that the script turns by hand. A worker
@@ -17,7 +19,7 @@ import (
 type storeDriver[TTx any] struct {
 	plays     *Plays
 	config    DriverConfig
-	store     squidmesh.Store[TTx]
+	store     driver.Store[TTx]
 	queue     *queue[TTx]
 	workflows []squidmesh.Workflow
 	variants  map[string]squidmesh.Workflow
@@ -43,7 +45,7 @@ type storeCall struct {
 type performance struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	result squidmesh.Outcome
+	result flow.Outcome
 	err    error
 }
 
@@ -51,28 +53,28 @@ type performance struct {
 // the script alone.
 type scriptedStore[TTx any] struct{ *process[TTx] }
 
-func (s scriptedStore[TTx]) Traits() squidmesh.StoreTraits {
+func (s scriptedStore[TTx]) Traits() driver.StoreTraits {
 	traits := s.process.Traits()
 	traits.Exclusive = true
 	return traits
 }
 
-func (s scriptedStore[TTx]) Workers(ctx context.Context, tx TTx, tick squidmesh.WorkerTick) (squidmesh.WorkerReport, error) {
+func (s scriptedStore[TTx]) Workers(ctx context.Context, tx TTx, tick driver.WorkerTick) (driver.WorkerReport, error) {
 	tick.Triggers = nil
 	report, err := s.process.Workers(ctx, tx, tick)
-	for i := range report.Roster { // the clock moves on in leaps, between which nobody could renew a lease
-		report.Roster[i].LeaseUntil = report.Now.Add(time.Hour)
+	for i := range report.Workers { // the clock moves on in leaps, between which nobody could renew a lease
+		report.Workers[i].LeaseUntil = report.Now.Add(time.Hour)
 	}
 	return report, err
 }
 
 // scriptedQueue loses no jobs: those that the script has taken come again when it says so.
-type scriptedQueue[TTx any] struct{ squidmesh.Executor[TTx] }
+type scriptedQueue[TTx any] struct{ driver.Executor[TTx] }
 
-func (scriptedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]squidmesh.JobState, error) {
-	states := map[string]squidmesh.JobState{}
+func (scriptedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]flow.JobState, error) {
+	states := map[string]flow.JobState{}
 	for _, id := range jobIDs {
-		states[id] = squidmesh.JobState{State: "queued", Deliverable: true}
+		states[id] = flow.JobState{State: "queued", Deliverable: true}
 	}
 	return states, nil
 }
@@ -80,7 +82,7 @@ func (scriptedQueue[TTx]) ProbeJobs(_ context.Context, _ TTx, _ time.Time, jobID
 // NewStoreDriver makes a driver of a runtime on a fresh store, which open makes with the given clock.
 func NewStoreDriver[TTx any](
 	plays *Plays, config DriverConfig, workflows []squidmesh.Workflow, variants map[string]squidmesh.Workflow,
-	open func(clock func(time.Time) time.Time) squidmesh.Store[TTx],
+	open func(clock func(time.Time) time.Time) driver.Store[TTx],
 ) (Driver, error) {
 	d := &storeDriver[TTx]{
 		plays: plays, config: config, workflows: slices.Clone(workflows), variants: variants,
@@ -173,17 +175,17 @@ func (d *storeDriver[TTx]) Start(params squidmesh.StartParams) (squidmesh.StartR
 	return d.rt().StartRun(context.Background(), params)
 }
 
-func (d *storeDriver[TTx]) Replay(id squidmesh.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
+func (d *storeDriver[TTx]) Replay(id flow.RunID, params squidmesh.ReplayParams) (squidmesh.StartResult, error) {
 	return d.rt().ReplayRun(context.Background(), id, params)
 }
 
-func (d *storeDriver[TTx]) Operate(id squidmesh.RunID, e squidmesh.Event, elsewhere bool) (squidmesh.Run, error) {
+func (d *storeDriver[TTx]) Operate(id flow.RunID, e flow.Event, elsewhere bool) (flow.Run, error) {
 	rt := d.rt()
 	if elsewhere {
 		if d.remote == nil {
 			var err error
 			if d.remote, err = d.newRuntime(); err != nil {
-				return squidmesh.Run{}, err
+				return flow.Run{}, err
 			}
 		}
 		rt = d.remote
@@ -192,27 +194,27 @@ func (d *storeDriver[TTx]) Operate(id squidmesh.RunID, e squidmesh.Event, elsewh
 }
 
 // operateOn calls the operation that a command of an operator stands for.
-func operateOn[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID, e squidmesh.Event) (squidmesh.Run, error) {
+func operateOn[TTx any](rt *squidmesh.Runtime[TTx], id flow.RunID, e flow.Event) (flow.Run, error) {
 	ctx := context.Background()
 	switch e := e.(type) {
-	case squidmesh.Cancelled:
+	case flow.Cancelled:
 		return rt.CancelRun(ctx, id, squidmesh.CancelParams(e))
-	case squidmesh.Unblocked:
+	case flow.Unblocked:
 		return rt.UnblockRun(ctx, id, e.Decision)
-	case squidmesh.Approved:
+	case flow.Approved:
 		return rt.ApproveRun(ctx, id, e.Decision)
-	case squidmesh.Rejected:
+	case flow.Rejected:
 		return rt.RejectRun(ctx, id, e.Decision)
-	case squidmesh.UndoRetried:
+	case flow.UndoRetried:
 		return rt.RetryUndo(ctx, id, e.Decision)
-	case squidmesh.UndoAccepted:
+	case flow.UndoAccepted:
 		return rt.AcceptUndo(ctx, id, e.Decision)
 	default:
-		return squidmesh.Run{}, fmt.Errorf("%T is no operator's command", e)
+		return flow.Run{}, fmt.Errorf("%T is no operator's command", e)
 	}
 }
 
-func (d *storeDriver[TTx]) Deliver(delivery squidmesh.Delivery) (Progress, error) {
+func (d *storeDriver[TTx]) Deliver(delivery driver.Delivery) (Progress, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &performance{cancel: cancel, done: make(chan struct{})}
 	rt := d.rt()
@@ -235,7 +237,7 @@ func (d *storeDriver[TTx]) follow(p *performance, worker int) (Progress, error) 
 	}
 }
 
-func (d *storeDriver[TTx]) Finish(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (Progress, error) {
+func (d *storeDriver[TTx]) Finish(id flow.RunID, key flow.StepKey, lost bool) (Progress, error) {
 	call, err := d.takeCall(id, key, lost)
 	if err != nil {
 		return Progress{}, err
@@ -244,7 +246,7 @@ func (d *storeDriver[TTx]) Finish(id squidmesh.RunID, key squidmesh.StepKey, los
 	return d.follow(call.performance, call.worker)
 }
 
-func (d *storeDriver[TTx]) Release(id squidmesh.RunID, key squidmesh.StepKey) (Progress, error) {
+func (d *storeDriver[TTx]) Release(id flow.RunID, key flow.StepKey) (Progress, error) {
 	call, err := d.takeCall(id, key, false)
 	if err != nil {
 		return Progress{}, err
@@ -255,7 +257,7 @@ func (d *storeDriver[TTx]) Release(id squidmesh.RunID, key squidmesh.StepKey) (P
 }
 
 // takeCall finds a function that stands still.
-func (d *storeDriver[TTx]) takeCall(id squidmesh.RunID, key squidmesh.StepKey, lost bool) (*storeCall, error) {
+func (d *storeDriver[TTx]) takeCall(id flow.RunID, key flow.StepKey, lost bool) (*storeCall, error) {
 	for i, call := range d.held {
 		if call.run == id && call.key == key && (call.worker < len(d.runtimes)-1) == lost {
 			d.held = slices.Delete(d.held, i, i+1)
@@ -265,7 +267,7 @@ func (d *storeDriver[TTx]) takeCall(id squidmesh.RunID, key squidmesh.StepKey, l
 	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
 }
 
-func (d *storeDriver[TTx]) View(id squidmesh.RunID) (View, error) {
+func (d *storeDriver[TTx]) View(id flow.RunID) (View, error) {
 	in, err := d.rt().InspectRun(context.Background(), id, &squidmesh.InspectOptions{History: true})
 	if err != nil {
 		return View{}, err

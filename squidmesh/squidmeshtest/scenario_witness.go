@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // witness is an observer that holds what it is told against what is stored: each entry of the audit is told once, after its commit, and
@@ -17,26 +19,26 @@ import (
 type witness struct {
 	mu        sync.Mutex
 	committed map[entryKey]bool
-	told      map[squidmesh.RunID][]squidmesh.AuditEntry
-	early     []squidmesh.AuditEntry
+	told      map[flow.RunID][]flow.AuditEntry
+	early     []flow.AuditEntry
 
 	queued, toldOf []witnessedJob
 }
 
 type entryKey struct {
-	run squidmesh.RunID
+	run flow.RunID
 	seq int
 }
 
 // witnessedJob is a job and what it is for.
 type witnessedJob struct {
 	id string
-	squidmesh.StepKey
+	flow.StepKey
 	attempt int
 }
 
 func newWitness() *witness {
-	return &witness{committed: map[entryKey]bool{}, told: map[squidmesh.RunID][]squidmesh.AuditEntry{}}
+	return &witness{committed: map[entryKey]bool{}, told: map[flow.RunID][]flow.AuditEntry{}}
 }
 
 // commit notes what has just been committed.
@@ -49,9 +51,9 @@ func (w *witness) commit(news News) {
 		}
 	}
 	for _, job := range news.Jobs {
-		key := squidmesh.StepKey{Name: job.Delivery.Step, Phase: squidmesh.PhaseDo}
-		if job.Delivery.Kind == squidmesh.DeliverCompensation {
-			key.Phase = squidmesh.PhaseUndo
+		key := flow.StepKey{Name: job.Delivery.Step, Phase: flow.PhaseDo}
+		if job.Delivery.Kind == driver.DeliverCompensation {
+			key.Phase = flow.PhaseUndo
 		}
 		w.queued = append(w.queued, witnessedJob{job.ID, key, job.Delivery.Attempt})
 	}
@@ -74,7 +76,7 @@ func (w *witness) Observe(_ context.Context, o squidmesh.Observation) {
 func (w *witness) agrees(stored View) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	told := slices.SortedStableFunc(slices.Values(w.told[stored.Run.ID]), func(a, b squidmesh.AuditEntry) int { return a.Seq - b.Seq })
+	told := slices.SortedStableFunc(slices.Values(w.told[stored.Run.ID]), func(a, b flow.AuditEntry) int { return a.Seq - b.Seq })
 	want := slices.Clone(stored.Audit)
 	for i := range want {
 		want[i].Data, want[i].Output = nil, nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Values that make a store show whether it keeps what it is given.
@@ -23,42 +23,42 @@ const sampleJSON = `{"z": 1.0, "big":12345678901234567890123, "exp":1E400, "a":"
 	`"n":null,"tiny":-0.0000000000000000001 }`
 
 // newRunID makes an id as the runtime does.
-func newRunID() squidmesh.RunID { return uuid.Must(uuid.NewV7()) }
+func newRunID() flow.RunID { return uuid.Must(uuid.NewV7()) }
 
 // newRun is the row of a run as a start leaves it.
-func newRun(workflow string) squidmesh.Run {
-	return squidmesh.Run{
+func newRun(workflow string) flow.Run {
+	return flow.Run{
 		ID: newRunID(), Workflow: workflow, Trigger: "manual", Shape: "shape-1", Payload: json.RawMessage(`{}`), CreatedAt: sampleTime,
-		Status: squidmesh.RunPending, Version: 1, Seq: 1, LastAt: sampleTime, Open: 1,
+		Status: flow.RunPending, Version: 1, Seq: 1, LastAt: sampleTime, Open: 1,
 	}
 }
 
 // do names a step's own work.
-func do(name string) squidmesh.StepKey {
-	return squidmesh.StepKey{Name: name, Phase: squidmesh.PhaseDo}
+func do(name string) flow.StepKey {
+	return flow.StepKey{Name: name, Phase: flow.PhaseDo}
 }
 
 // next is the transition that follows a run's row and does nothing yet.
-func next(run squidmesh.Run) squidmesh.Transition {
+func next(run flow.Run) flow.Transition {
 	run.Version++
 	run.Seq++
 	run.LastAt = run.LastAt.Add(time.Millisecond)
-	return squidmesh.Transition{Run: run, Audit: []squidmesh.AuditEntry{{
-		Run: run.ID, Seq: run.Seq, StepKey: do("a"), Kind: squidmesh.AuditClaimed, Attempt: 1, At: run.LastAt,
+	return flow.Transition{Run: run, Audit: []flow.AuditEntry{{
+		Run: run.ID, Seq: run.Seq, StepKey: do("a"), Kind: flow.AuditClaimed, Attempt: 1, At: run.LastAt,
 	}}}
 }
 
 // scheduled is a new step row that is due.
-func scheduled(run squidmesh.RunID, name string, due time.Time) squidmesh.StepChange {
-	return squidmesh.StepChange{New: true, StepState: squidmesh.StepState{
-		Run: run, StepKey: do(name), Status: squidmesh.StepScheduled, Attempt: 1, DueAt: due, JobID: "1", Queue: "default",
+func scheduled(run flow.RunID, name string, due time.Time) flow.StepChange {
+	return flow.StepChange{New: true, StepState: flow.StepState{
+		Run: run, StepKey: do(name), Status: flow.StepScheduled, Attempt: 1, DueAt: due, JobID: "1", Queue: "default",
 	}}
 }
 
 // goesOn is the commonest transition of all, for which a store may have a way of its own: the stored step has ended well and the next one
 // runs; and that transition with one thing about it different each time, so that a store which takes it for given is found out.
-func goesOn(run squidmesh.Run, stored squidmesh.StepState) []squidmesh.Transition {
-	all := []squidmesh.Transition{}
+func goesOn(run flow.Run, stored flow.StepState) []flow.Transition {
+	all := []flow.Transition{}
 	for i := -1; ; i++ {
 		t, more := goesOnBut(run, stored, i)
 		if !more {
@@ -69,27 +69,27 @@ func goesOn(run squidmesh.Run, stored squidmesh.StepState) []squidmesh.Transitio
 }
 
 // goesOnBut makes the difference of a number; none if that is negative. It reports whether there is such a difference.
-func goesOnBut(run squidmesh.Run, ended squidmesh.StepState, difference int) (squidmesh.Transition, bool) {
+func goesOnBut(run flow.Run, ended flow.StepState, difference int) (flow.Transition, bool) {
 	t := next(run)
-	t.Run.Status, t.Run.Open = squidmesh.RunRunning, 2
+	t.Run.Status, t.Run.Open = flow.RunRunning, 2
 	stored := ended
-	ended.Status, ended.DoneSeq, ended.DueAt, ended.DeadlineAt, ended.FinishedAt = squidmesh.StepCompleted, t.Run.Seq, time.Time{}, time.Time{}, t.Run.LastAt
-	following := squidmesh.StepState{
-		Run: t.Run.ID, StepKey: do(fmt.Sprintf("after_%d", t.Run.Seq)), Status: squidmesh.StepRunning, Attempt: 1, Worker: 7,
+	ended.Status, ended.DoneSeq, ended.DueAt, ended.DeadlineAt, ended.FinishedAt = flow.StepCompleted, t.Run.Seq, time.Time{}, time.Time{}, t.Run.LastAt
+	following := flow.StepState{
+		Run: t.Run.ID, StepKey: do(fmt.Sprintf("after_%d", t.Run.Seq)), Status: flow.StepRunning, Attempt: 1, Worker: 7,
 		DeadlineAt: t.Run.LastAt.Add(time.Minute), StartedAt: t.Run.LastAt, Queue: "default",
 	}
 	entry := &t.Audit[0]
-	entry.Kind, entry.StepKey, entry.Data, entry.Output = squidmesh.AuditSucceeded, ended.StepKey, json.RawMessage(`{"a":1}`), json.RawMessage(sampleJSON)
-	change := squidmesh.StepChange{StepState: ended, Ended: true}
+	entry.Kind, entry.StepKey, entry.Data, entry.Output = flow.AuditSucceeded, ended.StepKey, json.RawMessage(`{"a":1}`), json.RawMessage(sampleJSON)
+	change := flow.StepChange{StepState: ended, Ended: true}
 	different := []func(){
-		func() { t.Run.Status = squidmesh.RunRetrying },
-		func() { t.Run.Verdict = squidmesh.VerdictFailed },
+		func() { t.Run.Status = flow.RunRetrying },
+		func() { t.Run.Verdict = flow.VerdictFailed },
 		func() { t.Run.Compensate = true },
 		func() { t.Run.Retrying = 1 },
-		func() { t.Run.Reason = &squidmesh.StepError{Step: "a", Code: "error", Message: "no", At: sampleTime} },
+		func() { t.Run.Reason = &flow.StepError{Step: "a", Code: "error", Message: "no", At: sampleTime} },
 		func() { t.Run.FinishedAt = t.Run.LastAt },
 		func() { t.Run.Version++ },
-		func() { change.Status, change.DoneSeq = squidmesh.StepFailed, stored.DoneSeq },
+		func() { change.Status, change.DoneSeq = flow.StepFailed, stored.DoneSeq },
 		func() { change.FinishedAt = change.FinishedAt.Add(time.Second) },
 		func() { change.DoneSeq-- },
 		func() { change.DueAt = t.Run.LastAt },
@@ -97,19 +97,19 @@ func goesOnBut(run squidmesh.Run, ended squidmesh.StepState, difference int) (sq
 		func() { change.Worker, change.Ended = change.Worker+1, false },
 		func() { entry.Actor = "somebody" },
 		func() { entry.Attempt = 2 },
-		func() { entry.Kind = squidmesh.AuditUndone },
+		func() { entry.Kind = flow.AuditUndone },
 		func() { entry.StepKey = following.StepKey },
 		func() { entry.At = entry.At.Add(time.Second) },
-		func() { following.Status = squidmesh.StepScheduled },
+		func() { following.Status = flow.StepScheduled },
 		func() { following.Attempt = 2 },
 		func() { following.Missing, following.Losses, following.Failures = 1, 2, 3 },
 		func() { following.DueAt = t.Run.LastAt },
 		func() { following.StartedAt = t.Run.LastAt.Add(-time.Second) },
 		func() { following.Cause = "step_1" },
 		func() { following.JobID = "77" },
-		func() { following.Phase = squidmesh.PhaseUndo },
+		func() { following.Phase = flow.PhaseUndo },
 		func() { following.Worker, following.Queue, following.DeadlineAt = 0, "", time.Time{} },
-		func() { t.Held = []squidmesh.Hold{{Worker: 7, Run: t.Run.ID, StepKey: following.StepKey}} },
+		func() { t.Held = []flow.Hold{{Worker: 7, Run: t.Run.ID, StepKey: following.StepKey}} },
 	}
 	if difference >= len(different) {
 		return t, false
@@ -117,7 +117,7 @@ func goesOnBut(run squidmesh.Run, ended squidmesh.StepState, difference int) (sq
 	if difference >= 0 {
 		different[difference]()
 	}
-	t.Steps = []squidmesh.StepChange{change, {StepState: following, New: true}}
+	t.Steps = []flow.StepChange{change, {StepState: following, New: true}}
 	if difference%2 == 0 {
 		slices.Reverse(t.Steps)
 	}
@@ -125,16 +125,16 @@ func goesOnBut(run squidmesh.Run, ended squidmesh.StepState, difference int) (sq
 }
 
 // randomTransition changes everything that a transition may change, in ways that no rule of the core would.
-func randomTransition(r *rand.Rand, before squidmesh.Snapshot) squidmesh.Transition {
+func randomTransition(r *rand.Rand, before flow.Snapshot) flow.Transition {
 	t := next(before.Run)
-	t.Run.Status = pick(r, squidmesh.RunStatuses)
-	t.Run.Verdict = pick(r, []squidmesh.Verdict{squidmesh.VerdictNone, squidmesh.VerdictFailed, squidmesh.VerdictCancelled})
+	t.Run.Status = pick(r, flow.RunStatuses)
+	t.Run.Verdict = pick(r, []flow.Verdict{flow.VerdictNone, flow.VerdictFailed, flow.VerdictCancelled})
 	t.Run.Compensate, t.Run.Open, t.Run.Retrying = r.IntN(2) == 0, r.IntN(5), r.IntN(5)
 	t.Run.Reason, t.Run.FinishedAt = randomFailure(r), randomTime(r)
 	for range r.IntN(4) {
 		row := randomStep(r, t.Run.ID, fmt.Sprintf("step_%d", r.IntN(6)))
 		_, known := before.Steps[row.StepKey]
-		t.Steps = append(t.Steps, squidmesh.StepChange{StepState: row, New: !known})
+		t.Steps = append(t.Steps, flow.StepChange{StepState: row, New: !known})
 		before.Steps[row.StepKey] = row
 	}
 	t.Steps = lastOfEach(t.Steps)
@@ -142,18 +142,18 @@ func randomTransition(r *rand.Rand, before squidmesh.Snapshot) squidmesh.Transit
 	entry.StepKey, entry.Attempt, entry.Actor = do(fmt.Sprintf("step_%d", r.IntN(6))), r.IntN(9), randomText(r)
 	entry.Data, entry.Output = randomJSON(r), randomJSON(r)
 	if r.IntN(2) == 0 {
-		t.Attempts = append(t.Attempts, squidmesh.AttemptRecord{
-			Run: t.Run.ID, StepKey: do("step_1"), Attempt: t.Run.Seq, Worker: squidmesh.WorkerID(r.Int64N(1 << 62)),
-			Outcome: squidmesh.AttemptFailed, StartedAt: randomTime(r), EndedAt: t.Run.LastAt, Error: randomFailure(r),
+		t.Attempts = append(t.Attempts, flow.AttemptRecord{
+			Run: t.Run.ID, StepKey: do("step_1"), Attempt: t.Run.Seq, Worker: flow.WorkerID(r.Int64N(1 << 62)),
+			Outcome: flow.AttemptFailed, StartedAt: randomTime(r), EndedAt: t.Run.LastAt, Error: randomFailure(r),
 		})
 	}
 	return t
 }
 
 // lastOfEach keeps the last change of each row, new if the first one was.
-func lastOfEach(changes []squidmesh.StepChange) []squidmesh.StepChange {
-	place := map[squidmesh.StepKey]int{}
-	var kept []squidmesh.StepChange
+func lastOfEach(changes []flow.StepChange) []flow.StepChange {
+	place := map[flow.StepKey]int{}
+	var kept []flow.StepChange
 	for _, c := range changes {
 		if i, ok := place[c.StepKey]; ok {
 			c.New = kept[i].New
@@ -166,14 +166,14 @@ func lastOfEach(changes []squidmesh.StepChange) []squidmesh.StepChange {
 	return kept
 }
 
-func randomStep(r *rand.Rand, run squidmesh.RunID, name string) squidmesh.StepState {
-	return squidmesh.StepState{
-		Run: run, StepKey: squidmesh.StepKey{Name: name, Phase: pick(r, []squidmesh.Phase{squidmesh.PhaseDo, squidmesh.PhaseUndo})},
-		Status: pick(r, []squidmesh.StepStatus{
-			squidmesh.StepScheduled, squidmesh.StepRunning, squidmesh.StepPaused, squidmesh.StepCompleted, squidmesh.StepFailed, squidmesh.StepCancelled,
+func randomStep(r *rand.Rand, run flow.RunID, name string) flow.StepState {
+	return flow.StepState{
+		Run: run, StepKey: flow.StepKey{Name: name, Phase: pick(r, []flow.Phase{flow.PhaseDo, flow.PhaseUndo})},
+		Status: pick(r, []flow.StepStatus{
+			flow.StepScheduled, flow.StepRunning, flow.StepPaused, flow.StepCompleted, flow.StepFailed, flow.StepCancelled,
 		}),
 		Attempt: r.IntN(9), Failures: r.IntN(9), Losses: r.IntN(9), Missing: r.IntN(9), DoneSeq: r.IntN(9),
-		Worker: squidmesh.WorkerID(r.IntN(2)) * squidmesh.WorkerID(r.Int64N(1<<62)), Cause: randomText(r),
+		Worker: flow.WorkerID(r.IntN(2)) * flow.WorkerID(r.Int64N(1<<62)), Cause: randomText(r),
 		DueAt: randomTime(r), DeadlineAt: randomTime(r), StartedAt: randomTime(r), FinishedAt: randomTime(r),
 		JobID: randomText(r), Queue: randomText(r),
 	}
@@ -194,11 +194,11 @@ func randomJSON(r *rand.Rand) json.RawMessage {
 	return pick(r, []json.RawMessage{nil, json.RawMessage(`{}`), json.RawMessage(sampleJSON), json.RawMessage(`"text"`), json.RawMessage(`null`), json.RawMessage(`12`)})
 }
 
-func randomFailure(r *rand.Rand) *squidmesh.StepError {
+func randomFailure(r *rand.Rand) *flow.StepError {
 	if r.IntN(2) == 0 {
 		return nil
 	}
-	return &squidmesh.StepError{
+	return &flow.StepError{
 		Step: "a", Attempt: r.IntN(9), Code: "error", Message: randomText(r), Causes: []string{randomText(r)}, At: sampleTime,
 	}
 }

@@ -6,12 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// ExerciseStore holds a store to the contract of squidmesh.Store. open returns a store on an empty, migrated database; it is called
+// ExerciseStore holds a store to the contract of driver.Store. open returns a store on an empty, migrated database; it is called
 // once per test. The tests run in parallel.
-func ExerciseStore[TTx any](t *testing.T, open func(t *testing.T) squidmesh.Store[TTx]) {
+func ExerciseStore[TTx any](t *testing.T, open func(t *testing.T) driver.Store[TTx]) {
 	t.Helper()
 	for _, group := range []map[string]func(*storeBench[TTx]){
 		runTests[TTx](), applyTests[TTx](), transactionTests[TTx](), findTests[TTx](), leaseTests[TTx](), workerTests[TTx](), specTests[TTx](),
@@ -29,7 +30,7 @@ func ExerciseStore[TTx any](t *testing.T, open func(t *testing.T) squidmesh.Stor
 // storeBench is a store under test. Its methods fail the test rather than return errors.
 type storeBench[TTx any] struct {
 	*testing.T
-	store squidmesh.Store[TTx]
+	store driver.Store[TTx]
 }
 
 // write runs fn in a transaction that must commit.
@@ -54,7 +55,7 @@ func (b *storeBench[TTx]) view(fn func(ctx context.Context, tx TTx)) {
 func (b *storeBench[TTx]) postgres() bool { return b.store.Traits().Dialect == "postgres" }
 
 // insert writes a new run.
-func (b *storeBench[TTx]) insert(run squidmesh.Run) {
+func (b *storeBench[TTx]) insert(run flow.Run) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) {
 		taken, err := b.store.InsertRun(ctx, tx, run)
@@ -64,25 +65,25 @@ func (b *storeBench[TTx]) insert(run squidmesh.Run) {
 }
 
 // apply writes transitions.
-func (b *storeBench[TTx]) apply(ts ...squidmesh.Transition) {
+func (b *storeBench[TTx]) apply(ts ...flow.Transition) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) { require.NoError(b, b.store.Apply(ctx, tx, ts)) })
 }
 
 // tryApply writes transitions and returns what the store says.
-func (b *storeBench[TTx]) tryApply(ts ...squidmesh.Transition) error {
+func (b *storeBench[TTx]) tryApply(ts ...flow.Transition) error {
 	return b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error { return b.store.Apply(ctx, tx, ts) })
 }
 
 // run reads a run with its payload.
-func (b *storeBench[TTx]) run(id squidmesh.RunID) squidmesh.Run {
+func (b *storeBench[TTx]) run(id flow.RunID) flow.Run {
 	b.Helper()
-	found := b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{id}, Payload: true})
+	found := b.find(driver.RunQuery{IDs: []flow.RunID{id}, Payload: true})
 	require.Len(b, found, 1)
 	return found[0]
 }
 
-func (b *storeBench[TTx]) find(q squidmesh.RunQuery) (found []squidmesh.Run) {
+func (b *storeBench[TTx]) find(q driver.RunQuery) (found []flow.Run) {
 	b.Helper()
 	b.view(func(ctx context.Context, tx TTx) {
 		var err error
@@ -92,17 +93,17 @@ func (b *storeBench[TTx]) find(q squidmesh.RunQuery) (found []squidmesh.Run) {
 	return found
 }
 
-func (b *storeBench[TTx]) load(id squidmesh.RunID, reads squidmesh.Reads) (loaded squidmesh.Loaded) {
+func (b *storeBench[TTx]) load(id flow.RunID, reads flow.Reads) (loaded driver.Loaded) {
 	b.Helper()
 	b.view(func(ctx context.Context, tx TTx) {
-		all, err := b.store.Load(ctx, tx, map[squidmesh.RunID]squidmesh.Reads{id: reads})
+		all, err := b.store.Load(ctx, tx, map[flow.RunID]flow.Reads{id: reads})
 		require.NoError(b, err)
 		loaded = all[id]
 	})
 	return loaded
 }
 
-func (b *storeBench[TTx]) history(id squidmesh.RunID) (history squidmesh.History) {
+func (b *storeBench[TTx]) history(id flow.RunID) (history driver.History) {
 	b.Helper()
 	b.view(func(ctx context.Context, tx TTx) {
 		var err error
@@ -112,7 +113,7 @@ func (b *storeBench[TTx]) history(id squidmesh.RunID) (history squidmesh.History
 	return history
 }
 
-func (b *storeBench[TTx]) tick(tick squidmesh.WorkerTick) (report squidmesh.WorkerReport) {
+func (b *storeBench[TTx]) tick(tick driver.WorkerTick) (report driver.WorkerReport) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) {
 		var err error
@@ -123,8 +124,8 @@ func (b *storeBench[TTx]) tick(tick squidmesh.WorkerTick) (report squidmesh.Work
 }
 
 // ids lists the ids of runs in their order.
-func ids(runs []squidmesh.Run) []squidmesh.RunID {
-	list := make([]squidmesh.RunID, len(runs))
+func ids(runs []flow.Run) []flow.RunID {
+	list := make([]flow.RunID, len(runs))
 	for i, r := range runs {
 		list[i] = r.ID
 	}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func applyTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -33,20 +34,20 @@ func loadEqualsTheModel[TTx any](b *storeBench[TTx]) {
 	seed := rand.Uint64()
 	b.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	models := make([]squidmesh.Snapshot, 3)
-	histories := make([]squidmesh.History, len(models))
+	models := make([]flow.Snapshot, 3)
+	histories := make([]driver.History, len(models))
 	for i := range models {
-		models[i] = squidmesh.Snapshot{Run: newRun("model"), Steps: map[squidmesh.StepKey]squidmesh.StepState{}}
+		models[i] = flow.Snapshot{Run: newRun("model"), Steps: map[flow.StepKey]flow.StepState{}}
 		models[i].Run.Payload = json.RawMessage(sampleJSON)
 		b.insert(models[i].Run)
 	}
 	for range 40 {
-		var batch []squidmesh.Transition
+		var batch []flow.Transition
 		for i := range models {
 			if r.IntN(3) == 0 {
 				continue
 			}
-			t := randomTransition(r, squidmesh.Snapshot{Run: models[i].Run, Steps: maps.Clone(models[i].Steps)})
+			t := randomTransition(r, flow.Snapshot{Run: models[i].Run, Steps: maps.Clone(models[i].Steps)})
 			models[i] = models[i].With(t)
 			histories[i].Attempts = append(histories[i].Attempts, t.Attempts...)
 			histories[i].Audit = append(histories[i].Audit, t.Audit...)
@@ -57,10 +58,10 @@ func loadEqualsTheModel[TTx any](b *storeBench[TTx]) {
 	}
 	for i, model := range models {
 		require.Equal(b, model.Run, b.run(model.Run.ID))
-		require.Equal(b, model.Steps, b.load(model.Run.ID, squidmesh.Reads{All: true}).Steps)
+		require.Equal(b, model.Steps, b.load(model.Run.ID, flow.Reads{All: true}).Steps)
 		require.Equal(b, histories[i], b.history(model.Run.ID))
 		b.write(func(ctx context.Context, tx TTx) {
-			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{model.Run.ID}})
+			locked, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{model.Run.ID}})
 			require.NoError(b, err)
 			model.Run.Payload = nil
 			require.Equal(b, model.Run, locked.Runs[model.Run.ID])
@@ -74,21 +75,21 @@ func writesWhatGoesOn[TTx any](b *storeBench[TTx]) {
 	for i := range goesOn(newRun("model"), randomStep(r, newRunID(), "step_1")) {
 		run := newRun("model")
 		stored := randomStep(r, run.ID, "step_1")
-		stored.Phase = squidmesh.PhaseDo
-		run.Status, run.Compensate, run.Open, run.Retrying = squidmesh.RunRetrying, true, 4, 3
-		run.Reason = &squidmesh.StepError{Step: "b", Code: "error", Message: "before", At: sampleTime}
+		stored.Phase = flow.PhaseDo
+		run.Status, run.Compensate, run.Open, run.Retrying = flow.RunRetrying, true, 4, 3
+		run.Reason = &flow.StepError{Step: "b", Code: "error", Message: "before", At: sampleTime}
 		b.insert(run)
 		first := next(run)
-		first.Steps = []squidmesh.StepChange{{StepState: stored, New: true}}
+		first.Steps = []flow.StepChange{{StepState: stored, New: true}}
 		b.apply(first)
 		from := first.Run
 		from.Compensate, from.Retrying, from.Reason = false, 0, nil
 		t := goesOn(from, stored)[i]
 		b.apply(t)
-		model := squidmesh.Snapshot{Run: first.Run, Steps: map[squidmesh.StepKey]squidmesh.StepState{stored.StepKey: stored}}.With(t)
+		model := flow.Snapshot{Run: first.Run, Steps: map[flow.StepKey]flow.StepState{stored.StepKey: stored}}.With(t)
 		model.Run.Payload = run.Payload
 		require.Equal(b, model.Run, b.run(run.ID), "difference %d", i-1)
-		require.Equal(b, model.Steps, b.load(run.ID, squidmesh.Reads{All: true}).Steps, "difference %d", i-1)
+		require.Equal(b, model.Steps, b.load(run.ID, flow.Reads{All: true}).Steps, "difference %d", i-1)
 		require.Equal(b, append(first.Audit, t.Audit...), b.history(run.ID).Audit, "difference %d", i-1)
 	}
 }
@@ -109,7 +110,7 @@ func nothingToWrite[TTx any](b *storeBench[TTx]) {
 	run := newRun("a")
 	b.insert(run)
 	b.apply()
-	b.apply(squidmesh.Transition{Run: squidmesh.Run{ID: run.ID, Status: squidmesh.RunFailed, Version: 9}})
+	b.apply(flow.Transition{Run: flow.Run{ID: run.ID, Status: flow.RunFailed, Version: 9}})
 	require.Equal(b, run, b.run(run.ID), "an empty transition writes nothing")
 }
 
@@ -121,7 +122,7 @@ func changeOfAMissingRowIsAnError[TTx any](b *storeBench[TTx]) {
 	require.Error(b, b.tryApply(unknown), "no such run")
 
 	step := next(run)
-	step.Steps = []squidmesh.StepChange{{StepState: scheduled(run.ID, "never", sampleTime).StepState}}
+	step.Steps = []flow.StepChange{{StepState: scheduled(run.ID, "never", sampleTime).StepState}}
 	require.Error(b, b.tryApply(step), "no such step")
 
 	stale := next(run)
@@ -129,7 +130,7 @@ func changeOfAMissingRowIsAnError[TTx any](b *storeBench[TTx]) {
 	require.Error(b, b.tryApply(stale), "the version does not rise")
 
 	twice := next(run)
-	twice.Steps = []squidmesh.StepChange{scheduled(run.ID, "a", sampleTime)}
+	twice.Steps = []flow.StepChange{scheduled(run.ID, "a", sampleTime)}
 	b.apply(twice)
 	again := next(twice.Run)
 	again.Steps = twice.Steps
@@ -151,27 +152,27 @@ func secondEntryOfANumberIsAnError[TTx any](b *storeBench[TTx]) {
 
 func manyRunsAtOnce[TTx any](b *storeBench[TTx]) {
 	const n = 50
-	var starts, ends []squidmesh.Transition
+	var starts, ends []flow.Transition
 	for i := range n {
 		run := newRun("many")
 		b.insert(run)
 		t := next(run)
-		t.Steps = []squidmesh.StepChange{scheduled(run.ID, "a", sampleTime), scheduled(run.ID, "b", time.Time{})}
-		t.Held = []squidmesh.Hold{{Worker: 7, Run: run.ID, StepKey: do("a")}}
+		t.Steps = []flow.StepChange{scheduled(run.ID, "a", sampleTime), scheduled(run.ID, "b", time.Time{})}
+		t.Held = []flow.Hold{{Worker: 7, Run: run.ID, StepKey: do("a")}}
 		starts = append(starts, t)
 
 		end := next(t.Run)
 		done := t.Steps[0]
-		done.New, done.Status, done.DoneSeq, done.DueAt = false, squidmesh.StepCompleted, end.Run.Seq, time.Time{}
-		end.Steps = []squidmesh.StepChange{done}
-		end.Audit[0].Kind, end.Audit[0].Output = squidmesh.AuditSucceeded, json.RawMessage(fmt.Sprintf(`{"n":%d}`, i))
+		done.New, done.Status, done.DoneSeq, done.DueAt = false, flow.StepCompleted, end.Run.Seq, time.Time{}
+		end.Steps = []flow.StepChange{done}
+		end.Audit[0].Kind, end.Audit[0].Output = flow.AuditSucceeded, json.RawMessage(fmt.Sprintf(`{"n":%d}`, i))
 		end.Unheld = t.Held
 		ends = append(ends, end)
 	}
 	b.apply(starts...)
 	b.apply(ends...)
 	for i, end := range ends {
-		loaded := b.load(end.Run.ID, squidmesh.Reads{All: true, Outputs: []string{"a", "b"}})
+		loaded := b.load(end.Run.ID, flow.Reads{All: true, Outputs: []string{"a", "b"}})
 		require.Equal(b, map[string]json.RawMessage{"a": json.RawMessage(fmt.Sprintf(`{"n":%d}`, i))}, loaded.Outputs)
 		require.Equal(b, end.Steps[0].StepState, loaded.Steps[do("a")])
 		require.Equal(b, starts[i].Steps[1].StepState, loaded.Steps[do("b")])
@@ -183,31 +184,31 @@ func loadReadsWhatIsNamed[TTx any](b *storeBench[TTx]) {
 	b.insert(run)
 	t := next(run)
 	undo := scheduled(run.ID, "one", time.Time{})
-	undo.Phase = squidmesh.PhaseUndo
-	t.Steps = []squidmesh.StepChange{scheduled(run.ID, "one", sampleTime), undo, scheduled(run.ID, "two", sampleTime)}
+	undo.Phase = flow.PhaseUndo
+	t.Steps = []flow.StepChange{scheduled(run.ID, "one", sampleTime), undo, scheduled(run.ID, "two", sampleTime)}
 	b.apply(t)
 
-	loaded := b.load(run.ID, squidmesh.Reads{Steps: []squidmesh.StepKey{undo.StepKey, do("two"), do("none")}})
-	require.Equal(b, map[squidmesh.StepKey]squidmesh.StepState{
+	loaded := b.load(run.ID, flow.Reads{Steps: []flow.StepKey{undo.StepKey, do("two"), do("none")}})
+	require.Equal(b, map[flow.StepKey]flow.StepState{
 		undo.StepKey: undo.StepState, do("two"): t.Steps[2].StepState,
 	}, loaded.Steps)
 	require.Empty(b, loaded.Payload)
 	require.Empty(b, loaded.Outputs)
 
-	require.Len(b, b.load(run.ID, squidmesh.Reads{All: true}).Steps, 3)
-	require.Empty(b, b.load(run.ID, squidmesh.Reads{}).Steps)
-	require.Empty(b, b.load(newRunID(), squidmesh.Reads{All: true, Payload: true, Outputs: []string{"one"}}).Steps)
+	require.Len(b, b.load(run.ID, flow.Reads{All: true}).Steps, 3)
+	require.Empty(b, b.load(run.ID, flow.Reads{}).Steps)
+	require.Empty(b, b.load(newRunID(), flow.Reads{All: true, Payload: true, Outputs: []string{"one"}}).Steps)
 }
 
 // loadOutputsOfCompletedSteps: an output is the one of the audit entry that DoneSeq names, of completed do-steps only.
 func loadOutputsOfCompletedSteps[TTx any](b *storeBench[TTx]) {
 	run := newRun("a")
 	b.insert(run)
-	finish := func(before squidmesh.Run, key squidmesh.StepKey, status squidmesh.StepStatus, output string) squidmesh.Run {
+	finish := func(before flow.Run, key flow.StepKey, status flow.StepStatus, output string) flow.Run {
 		t := next(before)
 		row := scheduled(run.ID, key.Name, time.Time{})
 		row.StepKey, row.Status, row.DoneSeq = key, status, t.Run.Seq
-		t.Steps = []squidmesh.StepChange{row}
+		t.Steps = []flow.StepChange{row}
 		t.Audit[0].StepKey = key
 		if output != "" {
 			t.Audit[0].Output = json.RawMessage(output)
@@ -215,19 +216,19 @@ func loadOutputsOfCompletedSteps[TTx any](b *storeBench[TTx]) {
 		b.apply(t)
 		return t.Run
 	}
-	last := finish(run, do("exact"), squidmesh.StepCompleted, sampleJSON)
-	last = finish(last, do("silent"), squidmesh.StepCompleted, "")
-	last = finish(last, do("null"), squidmesh.StepCompleted, "null")
-	last = finish(last, do("failed"), squidmesh.StepFailed, `{"not":"this"}`)
-	last = finish(last, do("unasked"), squidmesh.StepCompleted, `{"not":"this"}`)
-	last = finish(last, squidmesh.StepKey{Name: "undone", Phase: squidmesh.PhaseUndo}, squidmesh.StepCompleted, `{"not":"this"}`)
+	last := finish(run, do("exact"), flow.StepCompleted, sampleJSON)
+	last = finish(last, do("silent"), flow.StepCompleted, "")
+	last = finish(last, do("null"), flow.StepCompleted, "null")
+	last = finish(last, do("failed"), flow.StepFailed, `{"not":"this"}`)
+	last = finish(last, do("unasked"), flow.StepCompleted, `{"not":"this"}`)
+	last = finish(last, flow.StepKey{Name: "undone", Phase: flow.PhaseUndo}, flow.StepCompleted, `{"not":"this"}`)
 
 	// An entry about a step that is not its completion, as an earlier failed attempt would leave it.
 	other := next(last)
 	other.Audit[0].StepKey, other.Audit[0].Output = do("exact"), json.RawMessage(`{"not":"this"}`)
 	b.apply(other)
 
-	loaded := b.load(run.ID, squidmesh.Reads{Outputs: []string{"exact", "silent", "null", "failed", "undone", "missing"}})
+	loaded := b.load(run.ID, flow.Reads{Outputs: []string{"exact", "silent", "null", "failed", "undone", "missing"}})
 	require.Equal(b, map[string]json.RawMessage{
 		"exact": json.RawMessage(sampleJSON), "null": json.RawMessage("null"),
 	}, loaded.Outputs)
@@ -237,13 +238,13 @@ func historyIsInOrder[TTx any](b *storeBench[TTx]) {
 	run := newRun("a")
 	b.insert(run)
 	last := run
-	var want squidmesh.History
+	var want driver.History
 	for i := range 12 {
 		t := next(last)
 		last = t.Run
 		t.Audit[0].Data = json.RawMessage(fmt.Sprintf(`{"comment":"%d"}`, i))
-		t.Attempts = []squidmesh.AttemptRecord{{
-			Run: run.ID, StepKey: do("a"), Attempt: 1 + i, Worker: 5, Outcome: squidmesh.AttemptLost, StartedAt: sampleTime, EndedAt: t.Run.LastAt,
+		t.Attempts = []flow.AttemptRecord{{
+			Run: run.ID, StepKey: do("a"), Attempt: 1 + i, Worker: 5, Outcome: flow.AttemptLost, StartedAt: sampleTime, EndedAt: t.Run.LastAt,
 		}}
 		want.Attempts = append(want.Attempts, t.Attempts...)
 		want.Audit = append(want.Audit, t.Audit...)

@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -26,7 +27,7 @@ func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	}
 }
 
-func (b *storeBench[TTx]) saveCron(c squidmesh.CronChange) (inserted []squidmesh.Fire) {
+func (b *storeBench[TTx]) saveCron(c driver.CronChange) (inserted []flow.Fire) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) {
 		var err error
@@ -36,7 +37,7 @@ func (b *storeBench[TTx]) saveCron(c squidmesh.CronChange) (inserted []squidmesh
 	return inserted
 }
 
-func (b *storeBench[TTx]) triggers(q squidmesh.TriggerQuery) (rows []squidmesh.TriggerState) {
+func (b *storeBench[TTx]) triggers(q driver.TriggerQuery) (rows []flow.TriggerState) {
 	b.Helper()
 	in := b.view
 	if q.Lock || !q.DueBy.IsZero() {
@@ -50,7 +51,7 @@ func (b *storeBench[TTx]) triggers(q squidmesh.TriggerQuery) (rows []squidmesh.T
 	return rows
 }
 
-func (b *storeBench[TTx]) fires(q squidmesh.FireQuery) (fires []squidmesh.Fire) {
+func (b *storeBench[TTx]) fires(q driver.FireQuery) (fires []flow.Fire) {
 	b.Helper()
 	in := b.write
 	if q.Newest > 0 || !q.Ahead.IsZero() || q.Commented {
@@ -65,73 +66,73 @@ func (b *storeBench[TTx]) fires(q squidmesh.FireQuery) (fires []squidmesh.Fire) 
 }
 
 var (
-	nightly = squidmesh.TriggerKey{Workflow: "digest", Trigger: "nightly"}
-	weekly  = squidmesh.TriggerKey{Workflow: "digest", Trigger: "weekly"}
-	hourly  = squidmesh.TriggerKey{Workflow: "poll", Trigger: "hourly"}
+	nightly = flow.TriggerKey{Workflow: "digest", Trigger: "nightly"}
+	weekly  = flow.TriggerKey{Workflow: "digest", Trigger: "weekly"}
+	hourly  = flow.TriggerKey{Workflow: "poll", Trigger: "hourly"}
 )
 
-func trigger(key squidmesh.TriggerKey, next time.Time) squidmesh.TriggerState {
-	return squidmesh.TriggerState{
-		TriggerKey: key, Expression: "0 7 * * *", TimeZone: "Europe/Berlin", Missed: squidmesh.MissedCatchUp, CatchUp: 3,
-		Overlap: squidmesh.OverlapSkip, NextAt: next,
+func trigger(key flow.TriggerKey, next time.Time) flow.TriggerState {
+	return flow.TriggerState{
+		TriggerKey: key, Expression: "0 7 * * *", TimeZone: "Europe/Berlin", Missed: flow.MissedCatchUp, CatchUp: 3,
+		Overlap: flow.OverlapSkip, NextAt: next,
 	}
 }
 
 // pending is a fire whose delivery is on the way.
-func pending(key squidmesh.TriggerKey, name string, window, look time.Time) squidmesh.Fire {
-	return squidmesh.Fire{
+func pending(key flow.TriggerKey, name string, window, look time.Time) flow.Fire {
+	return flow.Fire{
 		TriggerKey: key, Key: name, SignalID: "signal " + name, WindowAt: window, WindowEnd: window.Add(time.Hour),
-		State: squidmesh.FirePending, FiredAt: sampleTime, LookAt: look,
+		State: flow.FirePending, FiredAt: sampleTime, LookAt: look,
 	}
 }
 
 func triggersAreRegistered[TTx any](b *storeBench[TTx]) {
-	rows := []squidmesh.TriggerState{trigger(hourly, sampleTime), trigger(nightly, time.Time{}), trigger(weekly, sampleTime)}
-	b.saveCron(squidmesh.CronChange{Register: rows})
-	want := []squidmesh.TriggerState{rows[1], rows[2], rows[0]}
-	require.Equal(b, want, b.triggers(squidmesh.TriggerQuery{}), "by workflow and name")
-	require.Equal(b, want[:2], b.triggers(squidmesh.TriggerQuery{Workflow: "digest"}))
-	require.Equal(b, want[1:], b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{hourly, weekly}}))
-	require.Empty(b, b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{}, Lock: true}))
+	rows := []flow.TriggerState{trigger(hourly, sampleTime), trigger(nightly, time.Time{}), trigger(weekly, sampleTime)}
+	b.saveCron(driver.CronChange{Register: rows})
+	want := []flow.TriggerState{rows[1], rows[2], rows[0]}
+	require.Equal(b, want, b.triggers(driver.TriggerQuery{}), "by workflow and name")
+	require.Equal(b, want[:2], b.triggers(driver.TriggerQuery{Workflow: "digest"}))
+	require.Equal(b, want[1:], b.triggers(driver.TriggerQuery{Keys: []flow.TriggerKey{hourly, weekly}}))
+	require.Empty(b, b.triggers(driver.TriggerQuery{Keys: []flow.TriggerKey{}, Lock: true}))
 
 	paused := rows[2]
 	paused.Paused, paused.NextAt, paused.ChangedAt, paused.Actor, paused.Comment = true, sampleTime.Add(time.Hour), sampleTime, "ann", "why"
-	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
+	b.saveCron(driver.CronChange{Operated: []flow.TriggerState{paused}})
 
 	policy := trigger(weekly, sampleTime.Add(5*time.Hour))
-	policy.Missed, policy.CatchUp, policy.Overlap = squidmesh.MissedLatest, 0, squidmesh.OverlapAllow
+	policy.Missed, policy.CatchUp, policy.Overlap = flow.MissedLatest, 0, flow.OverlapAllow
 	zone := trigger(hourly, sampleTime.Add(2*time.Hour))
 	zone.TimeZone = ""
 	expression := trigger(nightly, sampleTime.Add(3*time.Hour))
 	expression.Expression = "@daily"
-	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{policy, zone, expression}})
-	require.Equal(b, []squidmesh.TriggerState{rows[1], paused, rows[0]}, b.triggers(squidmesh.TriggerQuery{}), "those that are there stay")
+	b.saveCron(driver.CronChange{Register: []flow.TriggerState{policy, zone, expression}})
+	require.Equal(b, []flow.TriggerState{rows[1], paused, rows[0]}, b.triggers(driver.TriggerQuery{}), "those that are there stay")
 
-	b.saveCron(squidmesh.CronChange{Defined: []squidmesh.TriggerState{policy, zone, expression}})
+	b.saveCron(driver.CronChange{Defined: []flow.TriggerState{policy, zone, expression}})
 	policy.Paused = true // a pause stays one
 	policy.ChangedAt, policy.Actor, policy.Comment = paused.ChangedAt, paused.Actor, paused.Comment
-	require.Equal(b, []squidmesh.TriggerState{expression, policy, zone}, b.triggers(squidmesh.TriggerQuery{}))
+	require.Equal(b, []flow.TriggerState{expression, policy, zone}, b.triggers(driver.TriggerQuery{}))
 }
 
 // triggersAreOperated: what moves a trigger on says nothing of who paused it.
 func triggersAreOperated[TTx any](b *storeBench[TTx]) {
 	row, other := trigger(nightly, sampleTime), trigger(weekly, sampleTime)
-	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{row, other}})
-	rows := func() []squidmesh.TriggerState {
-		return b.triggers(squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, Lock: true})
+	b.saveCron(driver.CronChange{Register: []flow.TriggerState{row, other}})
+	rows := func() []flow.TriggerState {
+		return b.triggers(driver.TriggerQuery{Keys: []flow.TriggerKey{nightly, weekly}, Lock: true})
 	}
 	operated := func(paused bool, actor, comment string) {
 		row.Paused, row.ChangedAt = paused, row.ChangedAt.Add(time.Hour)
 		row.NextAt, row.Actor, row.Comment = row.NextAt.Add(time.Hour), actor, comment
-		b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{row}})
-		require.Equal(b, []squidmesh.TriggerState{row, other}, rows())
+		b.saveCron(driver.CronChange{Operated: []flow.TriggerState{row}})
+		require.Equal(b, []flow.TriggerState{row, other}, rows())
 	}
 	row.ChangedAt = sampleTime
 	operated(true, "ann", "first line é\nsecond")
 	moved := trigger(nightly, sampleTime.Add(2*time.Hour))
-	b.saveCron(squidmesh.CronChange{Triggers: []squidmesh.TriggerState{moved}})
+	b.saveCron(driver.CronChange{Triggers: []flow.TriggerState{moved}})
 	row.NextAt = moved.NextAt
-	require.Equal(b, []squidmesh.TriggerState{row, other}, rows())
+	require.Equal(b, []flow.TriggerState{row, other}, rows())
 	operated(false, "", "")
 	operated(true, "bob", "")
 	operated(false, "", `{"$sealed": "no"}`)
@@ -139,16 +140,16 @@ func triggersAreOperated[TTx any](b *storeBench[TTx]) {
 
 func dueTriggers[TTx any](b *storeBench[TTx]) {
 	late, due, paused := trigger(weekly, sampleTime.Add(-time.Hour)), trigger(nightly, sampleTime), trigger(hourly, sampleTime)
-	never := trigger(squidmesh.TriggerKey{Workflow: "w", Trigger: "never"}, time.Time{})
-	b.saveCron(squidmesh.CronChange{Register: []squidmesh.TriggerState{late, due, paused, never}})
+	never := trigger(flow.TriggerKey{Workflow: "w", Trigger: "never"}, time.Time{})
+	b.saveCron(driver.CronChange{Register: []flow.TriggerState{late, due, paused, never}})
 	paused.Paused = true
-	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
-	q := squidmesh.TriggerQuery{Keys: []squidmesh.TriggerKey{nightly, weekly, hourly, never.TriggerKey}, DueBy: sampleTime, Limit: 10}
-	require.Equal(b, []squidmesh.TriggerState{late, due}, b.triggers(q))
+	b.saveCron(driver.CronChange{Operated: []flow.TriggerState{paused}})
+	q := driver.TriggerQuery{Keys: []flow.TriggerKey{nightly, weekly, hourly, never.TriggerKey}, DueBy: sampleTime, Limit: 10}
+	require.Equal(b, []flow.TriggerState{late, due}, b.triggers(q))
 	q.Limit = 1
-	require.Equal(b, []squidmesh.TriggerState{late}, b.triggers(q))
-	q.Limit, q.Keys = 10, []squidmesh.TriggerKey{nightly}
-	require.Equal(b, []squidmesh.TriggerState{due}, b.triggers(q), "of the triggers that were asked for")
+	require.Equal(b, []flow.TriggerState{late}, b.triggers(q))
+	q.Limit, q.Keys = 10, []flow.TriggerKey{nightly}
+	require.Equal(b, []flow.TriggerState{due}, b.triggers(q), "of the triggers that were asked for")
 	q.DueBy = sampleTime.Add(-time.Microsecond)
 	require.Empty(b, b.triggers(q))
 }
@@ -158,20 +159,20 @@ func triggersAreLocked[TTx any](b *storeBench[TTx]) {
 	if !b.postgres() {
 		b.Skip("one transaction writes at a time")
 	}
-	b.saveCron(squidmesh.CronChange{
-		Register: []squidmesh.TriggerState{trigger(nightly, sampleTime), trigger(weekly, sampleTime)},
-		NewFires: []squidmesh.Fire{pending(nightly, "a", sampleTime, sampleTime), pending(weekly, "b", sampleTime, sampleTime)},
+	b.saveCron(driver.CronChange{
+		Register: []flow.TriggerState{trigger(nightly, sampleTime), trigger(weekly, sampleTime)},
+		NewFires: []flow.Fire{pending(nightly, "a", sampleTime, sampleTime), pending(weekly, "b", sampleTime, sampleTime)},
 	})
-	keys := []squidmesh.TriggerKey{nightly, weekly}
+	keys := []flow.TriggerKey{nightly, weekly}
 	b.write(func(ctx context.Context, tx TTx) {
-		_, err := b.store.Triggers(ctx, tx, squidmesh.TriggerQuery{Keys: keys[:1], Lock: true})
+		_, err := b.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys[:1], Lock: true})
 		require.NoError(b, err)
-		_, err = b.store.Fires(ctx, tx, squidmesh.FireQuery{Keys: keys[1:], SignalID: "signal b"})
+		_, err = b.store.Fires(ctx, tx, driver.FireQuery{Keys: keys[1:], SignalID: "signal b"})
 		require.NoError(b, err)
-		left := b.triggers(squidmesh.TriggerQuery{Keys: keys, DueBy: sampleTime, Limit: 10})
+		left := b.triggers(driver.TriggerQuery{Keys: keys, DueBy: sampleTime, Limit: 10})
 		require.Len(b, left, 1)
 		require.Equal(b, weekly, left[0].TriggerKey)
-		late := b.fires(squidmesh.FireQuery{Keys: keys, LookBy: sampleTime, Limit: 10})
+		late := b.fires(driver.FireQuery{Keys: keys, LookBy: sampleTime, Limit: 10})
 		require.Len(b, late, 1)
 		require.Equal(b, nightly, late[0].TriggerKey)
 	})
@@ -180,76 +181,76 @@ func triggersAreLocked[TTx any](b *storeBench[TTx]) {
 func firesAreUnique[TTx any](b *storeBench[TTx]) {
 	one, two := pending(nightly, "one", sampleTime, sampleTime), pending(nightly, "two", sampleTime, sampleTime)
 	other := pending(weekly, "one", sampleTime, sampleTime)
-	require.Equal(b, []squidmesh.Fire{one, other}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{one, other}}))
+	require.Equal(b, []flow.Fire{one, other}, b.saveCron(driver.CronChange{NewFires: []flow.Fire{one, other}}))
 	again, signal := one, two
 	again.SignalID = "another"
 	signal.SignalID = one.SignalID
-	require.Equal(b, []squidmesh.Fire{two}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{again, signal, two, one}}))
-	require.Len(b, b.fires(squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, Newest: 10}), 2)
+	require.Equal(b, []flow.Fire{two}, b.saveCron(driver.CronChange{NewFires: []flow.Fire{again, signal, two, one}}))
+	require.Len(b, b.fires(driver.FireQuery{Keys: []flow.TriggerKey{nightly}, Newest: 10}), 2)
 }
 
 func firesKeepWhatTheyAreGiven[TTx any](b *storeBench[TTx]) {
 	f := pending(nightly, "2026-10-25T02:30 Europe/Berlin", sampleTime, sampleTime.Add(time.Second))
 	f.Reason, f.Sent, f.JobID, f.Actor, f.Comment = "overlap: é", 3, "77", "ann", "why"
-	require.Equal(b, []squidmesh.Fire{f}, b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{f}}))
-	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, SignalID: f.SignalID}
-	require.Equal(b, []squidmesh.Fire{f}, b.fires(q))
+	require.Equal(b, []flow.Fire{f}, b.saveCron(driver.CronChange{NewFires: []flow.Fire{f}}))
+	q := driver.FireQuery{Keys: []flow.TriggerKey{nightly}, SignalID: f.SignalID}
+	require.Equal(b, []flow.Fire{f}, b.fires(q))
 
 	run := newRun("digest")
 	b.insert(run)
-	f.State, f.Reason, f.RunID, f.LookAt, f.Sent, f.JobID = squidmesh.FireStarted, "", run.ID, time.Time{}, 4, "78"
-	b.saveCron(squidmesh.CronChange{Fires: []squidmesh.Fire{f}})
+	f.State, f.Reason, f.RunID, f.LookAt, f.Sent, f.JobID = flow.FireStarted, "", run.ID, time.Time{}, 4, "78"
+	b.saveCron(driver.CronChange{Fires: []flow.Fire{f}})
 	f.RunStatus = run.Status
-	require.Equal(b, []squidmesh.Fire{f}, b.fires(q))
+	require.Equal(b, []flow.Fire{f}, b.fires(q))
 
 	bare := pending(nightly, "bare", sampleTime, time.Time{})
-	bare.WindowEnd, bare.State, bare.Reason = time.Time{}, squidmesh.FireSkipped, "missed"
-	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{bare}})
+	bare.WindowEnd, bare.State, bare.Reason = time.Time{}, flow.FireSkipped, "missed"
+	b.saveCron(driver.CronChange{NewFires: []flow.Fire{bare}})
 	q.SignalID = bare.SignalID
-	require.Equal(b, []squidmesh.Fire{bare}, b.fires(q))
+	require.Equal(b, []flow.Fire{bare}, b.fires(q))
 	q.SignalID = "unknown"
 	require.Empty(b, b.fires(q))
-	q.Keys, q.SignalID = []squidmesh.TriggerKey{weekly}, bare.SignalID
+	q.Keys, q.SignalID = []flow.TriggerKey{weekly}, bare.SignalID
 	require.Empty(b, b.fires(q), "of the trigger that was asked for")
 }
 
 func lateFires[TTx any](b *storeBench[TTx]) {
 	first, second := pending(nightly, "a", sampleTime, sampleTime.Add(-time.Hour)), pending(weekly, "b", sampleTime, sampleTime)
-	b.saveCron(squidmesh.CronChange{NewFires: []squidmesh.Fire{
+	b.saveCron(driver.CronChange{NewFires: []flow.Fire{
 		second, first, pending(nightly, "c", sampleTime, sampleTime.Add(time.Microsecond)), pending(hourly, "d", sampleTime, sampleTime),
 	}})
-	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, LookBy: sampleTime, Limit: 10}
-	require.Equal(b, []squidmesh.Fire{first, second}, b.fires(q))
+	q := driver.FireQuery{Keys: []flow.TriggerKey{nightly, weekly}, LookBy: sampleTime, Limit: 10}
+	require.Equal(b, []flow.Fire{first, second}, b.fires(q))
 	q.Limit = 1
-	require.Equal(b, []squidmesh.Fire{first}, b.fires(q))
+	require.Equal(b, []flow.Fire{first}, b.fires(q))
 }
 
 func newestFires[TTx any](b *storeBench[TTx]) {
-	var all []squidmesh.Fire
+	var all []flow.Fire
 	for i, name := range []string{"a", "b", "c"} {
 		all = append(all, pending(nightly, name, sampleTime.Add(time.Duration(i)*time.Hour), sampleTime),
 			pending(weekly, name, sampleTime.Add(-time.Duration(i)*time.Hour), sampleTime))
 	}
-	b.saveCron(squidmesh.CronChange{NewFires: all})
-	q := squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly, weekly}, Newest: 2}
-	require.Equal(b, []squidmesh.Fire{all[4], all[2], all[1], all[3]}, b.fires(q))
-	q.Keys = []squidmesh.TriggerKey{hourly}
+	b.saveCron(driver.CronChange{NewFires: all})
+	q := driver.FireQuery{Keys: []flow.TriggerKey{nightly, weekly}, Newest: 2}
+	require.Equal(b, []flow.Fire{all[4], all[2], all[1], all[3]}, b.fires(q))
+	q.Keys = []flow.TriggerKey{hourly}
 	require.Empty(b, b.fires(q))
 }
 
 // firesAhead: what holds a window up is found however many windows came to nothing since.
 func firesAhead[TTx any](b *storeBench[TTx]) {
-	start := func(key squidmesh.TriggerKey, name string, window time.Time) (squidmesh.Run, squidmesh.Fire) {
+	start := func(key flow.TriggerKey, name string, window time.Time) (flow.Run, flow.Fire) {
 		run := newRun(key.Workflow)
 		run.Trigger, run.WindowAt, run.SignalID = key.Trigger, window.UTC(), "signal "+name
 		b.insert(run)
 		f := pending(key, name, window, time.Time{})
-		f.State, f.RunID, f.RunStatus = squidmesh.FireStarted, run.ID, run.Status
+		f.State, f.RunID, f.RunStatus = flow.FireStarted, run.ID, run.Status
 		return run, f
 	}
-	end := func(run squidmesh.Run) {
+	end := func(run flow.Run) {
 		t := next(run)
-		t.Run.Status, t.Run.Open, t.Run.FinishedAt = squidmesh.RunCompleted, 0, t.Run.LastAt
+		t.Run.Status, t.Run.Open, t.Run.FinishedAt = flow.RunCompleted, 0, t.Run.LastAt
 		b.apply(t)
 	}
 	at := func(hour int) time.Time { return sampleTime.Add(time.Duration(hour) * time.Hour) }
@@ -259,29 +260,29 @@ func firesAhead[TTx any](b *storeBench[TTx]) {
 	end(ended)
 	_, foreign := start(weekly, "foreign", at(1))
 	queued := pending(nightly, "queued", at(2), sampleTime)
-	queued.State, queued.Reason = squidmesh.FireQueued, "waits"
-	all := []squidmesh.Fire{busy, over, foreign, queued}
+	queued.State, queued.Reason = flow.FireQueued, "waits"
+	all := []flow.Fire{busy, over, foreign, queued}
 	for i := range idle {
 		skipped := pending(nightly, fmt.Sprintf("skipped %d", i), at(3+i), time.Time{})
-		skipped.State, skipped.Reason = squidmesh.FireSkipped, "overlap"
+		skipped.State, skipped.Reason = flow.FireSkipped, "overlap"
 		all = append(all, skipped)
 	}
-	b.saveCron(squidmesh.CronChange{NewFires: all})
+	b.saveCron(driver.CronChange{NewFires: all})
 	start(nightly, "replay", at(1)) // a run of a window, but not one that a fire has started
 
-	ahead := func(window time.Time, keys ...squidmesh.TriggerKey) []squidmesh.Fire {
-		return b.fires(squidmesh.FireQuery{Keys: keys, Ahead: window})
+	ahead := func(window time.Time, keys ...flow.TriggerKey) []flow.Fire {
+		return b.fires(driver.FireQuery{Keys: keys, Ahead: window})
 	}
-	require.Equal(b, []squidmesh.Fire{busy, queued}, ahead(at(3+idle), nightly))
-	require.Equal(b, []squidmesh.Fire{busy}, ahead(at(2), nightly), "it does not wait for itself")
-	require.Equal(b, []squidmesh.Fire{foreign}, ahead(at(3+idle), weekly))
-	require.Equal(b, []squidmesh.Fire{busy, queued, foreign}, ahead(at(3+idle), nightly, weekly))
+	require.Equal(b, []flow.Fire{busy, queued}, ahead(at(3+idle), nightly))
+	require.Equal(b, []flow.Fire{busy}, ahead(at(2), nightly), "it does not wait for itself")
+	require.Equal(b, []flow.Fire{foreign}, ahead(at(3+idle), weekly))
+	require.Equal(b, []flow.Fire{busy, queued, foreign}, ahead(at(3+idle), nightly, weekly))
 	require.Empty(b, ahead(at(3+idle), hourly))
 
 	end(run)
-	require.Equal(b, []squidmesh.Fire{queued}, ahead(at(3+idle), nightly), "a run without a fire of its own counts for nothing")
-	queued.State, queued.Reason, queued.LookAt = squidmesh.FireSkipped, "overlap", time.Time{}
-	b.saveCron(squidmesh.CronChange{Fires: []squidmesh.Fire{queued}})
+	require.Equal(b, []flow.Fire{queued}, ahead(at(3+idle), nightly), "a run without a fire of its own counts for nothing")
+	queued.State, queued.Reason, queued.LookAt = flow.FireSkipped, "overlap", time.Time{}
+	b.saveCron(driver.CronChange{Fires: []flow.Fire{queued}})
 	require.Empty(b, ahead(at(3+idle), nightly))
 }
 
@@ -289,20 +290,20 @@ func workersReportCron[TTx any](b *storeBench[TTx]) {
 	worker := b.register(long)
 	var now time.Time
 	b.write(func(ctx context.Context, tx TTx) {
-		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+		locked, err := b.store.Lock(ctx, tx, driver.LockQuery{})
 		require.NoError(b, err)
 		now = locked.Now
 	})
-	check := func(triggers, fires bool, keys ...squidmesh.TriggerKey) {
+	check := func(triggers, fires bool, keys ...flow.TriggerKey) {
 		b.Helper()
-		report := b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, Triggers: keys})
+		report := b.tick(driver.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, Triggers: keys})
 		require.Equal(b, triggers, report.TriggersDue)
 		require.Equal(b, fires, report.FiresDue)
 	}
 	check(false, false, nightly, weekly)
-	b.saveCron(squidmesh.CronChange{
-		Register: []squidmesh.TriggerState{trigger(nightly, now.Add(-time.Second)), trigger(weekly, now.Add(time.Hour))},
-		NewFires: []squidmesh.Fire{pending(weekly, "a", now, now.Add(-time.Second)), pending(nightly, "b", now, now.Add(time.Hour))},
+	b.saveCron(driver.CronChange{
+		Register: []flow.TriggerState{trigger(nightly, now.Add(-time.Second)), trigger(weekly, now.Add(time.Hour))},
+		NewFires: []flow.Fire{pending(weekly, "a", now, now.Add(-time.Second)), pending(nightly, "b", now, now.Add(time.Hour))},
 	})
 	check(true, true, nightly, weekly)
 	check(true, false, nightly)
@@ -311,20 +312,20 @@ func workersReportCron[TTx any](b *storeBench[TTx]) {
 	check(false, false)
 	paused := trigger(nightly, now.Add(-time.Second))
 	paused.Paused = true
-	b.saveCron(squidmesh.CronChange{Operated: []squidmesh.TriggerState{paused}})
+	b.saveCron(driver.CronChange{Operated: []flow.TriggerState{paused}})
 	check(false, false, nightly)
 }
 
 func cronRollsBack[TTx any](b *storeBench[TTx]) {
 	err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-		_, err := b.store.SaveCron(ctx, tx, squidmesh.CronChange{
-			Register: []squidmesh.TriggerState{trigger(nightly, sampleTime)},
-			NewFires: []squidmesh.Fire{pending(nightly, "a", sampleTime, sampleTime)},
+		_, err := b.store.SaveCron(ctx, tx, driver.CronChange{
+			Register: []flow.TriggerState{trigger(nightly, sampleTime)},
+			NewFires: []flow.Fire{pending(nightly, "a", sampleTime, sampleTime)},
 		})
 		require.NoError(b, err)
 		return context.Canceled
 	})
 	require.ErrorIs(b, err, context.Canceled)
-	require.Empty(b, b.triggers(squidmesh.TriggerQuery{}))
-	require.Empty(b, b.fires(squidmesh.FireQuery{Keys: []squidmesh.TriggerKey{nightly}, Newest: 1}))
+	require.Empty(b, b.triggers(driver.TriggerQuery{}))
+	require.Empty(b, b.fires(driver.FireQuery{Keys: []flow.TriggerKey{nightly}, Newest: 1}))
 }

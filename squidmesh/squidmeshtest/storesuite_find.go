@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func findTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -43,27 +44,27 @@ func scopeFitsADelivery[TTx any](b *storeBench[TTx]) {
 	})
 	require.NotEmpty(b, viewed)
 	require.Equal(b, viewed, written)
-	data, err := json.Marshal(squidmesh.StepJob{
-		Schedule: squidmesh.Schedule{Scope: viewed}, RunID: newRun("checkout").ID, Step: "a", Attempt: 1,
+	data, err := json.Marshal(driver.StepJob{
+		Schedule: driver.Schedule{Scope: viewed}, RunID: newRun("checkout").ID, Step: "a", Attempt: 1,
 	}.Delivery())
 	require.NoError(b, err)
-	d, err := squidmesh.ParseDelivery(data)
+	d, err := driver.ParseDelivery(data)
 	require.NoError(b, err)
 	require.Equal(b, viewed, d.Scope)
 }
 
 // seedRuns inserts runs of two workflows in all statuses, some started at the same instant, and returns them newest first.
-func seedRuns[TTx any](b *storeBench[TTx], n int) []squidmesh.Run {
-	var runs []squidmesh.Run
+func seedRuns[TTx any](b *storeBench[TTx], n int) []flow.Run {
+	var runs []flow.Run
 	for i := range n {
 		run := newRun([]string{"checkout", "refund"}[i%2])
-		run.Status = squidmesh.RunStatuses[i%len(squidmesh.RunStatuses)]
+		run.Status = flow.RunStatuses[i%len(flow.RunStatuses)]
 		run.CreatedAt = sampleTime.Add(time.Duration(i/3) * time.Microsecond)
 		run.Payload = nil
 		b.insert(run)
 		runs = append(runs, run)
 	}
-	slices.SortFunc(runs, func(x, y squidmesh.Run) int {
+	slices.SortFunc(runs, func(x, y flow.Run) int {
 		if c := y.CreatedAt.Compare(x.CreatedAt); c != 0 {
 			return c
 		}
@@ -75,15 +76,15 @@ func seedRuns[TTx any](b *storeBench[TTx], n int) []squidmesh.Run {
 func findPagesInOrder[TTx any](b *storeBench[TTx]) {
 	all := seedRuns(b, 40)
 	for _, workflow := range []string{"", "checkout"} {
-		want := slices.Collect(func(yield func(squidmesh.Run) bool) {
+		want := slices.Collect(func(yield func(flow.Run) bool) {
 			for _, r := range all {
 				if (workflow == "" || r.Workflow == workflow) && !yield(r) {
 					return
 				}
 			}
 		})
-		q := squidmesh.RunQuery{Workflow: workflow, Limit: 7}
-		var got []squidmesh.Run
+		q := driver.RunQuery{Workflow: workflow, Limit: 7}
+		var got []flow.Run
 		for {
 			page := b.find(q)
 			got = append(got, page...)
@@ -91,11 +92,11 @@ func findPagesInOrder[TTx any](b *storeBench[TTx]) {
 				break
 			}
 			last := page[len(page)-1]
-			q.After = &squidmesh.RunCursor{CreatedAt: last.CreatedAt, ID: last.ID}
+			q.After = &driver.RunCursor{CreatedAt: last.CreatedAt, ID: last.ID}
 		}
 		require.Equal(b, ids(want), ids(got))
 		require.Equal(b, want, got)
-		require.Equal(b, want, b.find(squidmesh.RunQuery{Workflow: workflow}), "no limit")
+		require.Equal(b, want, b.find(driver.RunQuery{Workflow: workflow}), "no limit")
 	}
 }
 
@@ -104,40 +105,40 @@ func findFilters[TTx any](b *storeBench[TTx]) {
 	keyed := newRun("checkout")
 	keyed.Key, keyed.CreatedAt, keyed.Payload = "key", sampleTime.Add(time.Hour), json.RawMessage(sampleJSON)
 	b.insert(keyed)
-	all = append([]squidmesh.Run{keyed}, all...)
+	all = append([]flow.Run{keyed}, all...)
 
 	from, before := sampleTime.Add(3*time.Microsecond), sampleTime.Add(6*time.Microsecond)
 	for name, test := range map[string]struct {
-		query squidmesh.RunQuery
-		match func(squidmesh.Run) bool
+		query driver.RunQuery
+		match func(flow.Run) bool
 	}{
-		"workflow": {squidmesh.RunQuery{Workflow: "refund"}, func(r squidmesh.Run) bool { return r.Workflow == "refund" }},
+		"workflow": {driver.RunQuery{Workflow: "refund"}, func(r flow.Run) bool { return r.Workflow == "refund" }},
 		"status": {
-			squidmesh.RunQuery{Statuses: []squidmesh.RunStatus{squidmesh.RunFailed, squidmesh.RunPaused}},
-			func(r squidmesh.Run) bool { return r.Status == squidmesh.RunFailed || r.Status == squidmesh.RunPaused },
+			driver.RunQuery{Statuses: []flow.RunStatus{flow.RunFailed, flow.RunPaused}},
+			func(r flow.Run) bool { return r.Status == flow.RunFailed || r.Status == flow.RunPaused },
 		},
 		"workflow and status": {
-			squidmesh.RunQuery{Workflow: "refund", Statuses: []squidmesh.RunStatus{squidmesh.RunFailed}},
-			func(r squidmesh.Run) bool { return r.Workflow == "refund" && r.Status == squidmesh.RunFailed },
+			driver.RunQuery{Workflow: "refund", Statuses: []flow.RunStatus{flow.RunFailed}},
+			func(r flow.Run) bool { return r.Workflow == "refund" && r.Status == flow.RunFailed },
 		},
 		"time": {
-			squidmesh.RunQuery{CreatedFrom: from, CreatedBefore: before},
-			func(r squidmesh.Run) bool { return !r.CreatedAt.Before(from) && r.CreatedAt.Before(before) },
+			driver.RunQuery{CreatedFrom: from, CreatedBefore: before},
+			func(r flow.Run) bool { return !r.CreatedAt.Before(from) && r.CreatedAt.Before(before) },
 		},
-		"key of a workflow": {squidmesh.RunQuery{Workflow: "checkout", Key: "key"}, func(r squidmesh.Run) bool { return r.Key == "key" }},
-		"key of any":        {squidmesh.RunQuery{Key: "key"}, func(r squidmesh.Run) bool { return r.Key == "key" }},
-		"no such key":       {squidmesh.RunQuery{Workflow: "refund", Key: "key"}, func(squidmesh.Run) bool { return false }},
+		"key of a workflow": {driver.RunQuery{Workflow: "checkout", Key: "key"}, func(r flow.Run) bool { return r.Key == "key" }},
+		"key of any":        {driver.RunQuery{Key: "key"}, func(r flow.Run) bool { return r.Key == "key" }},
+		"no such key":       {driver.RunQuery{Workflow: "refund", Key: "key"}, func(flow.Run) bool { return false }},
 		"ids": {
-			squidmesh.RunQuery{IDs: []squidmesh.RunID{all[9].ID, newRunID(), all[3].ID}},
-			func(r squidmesh.Run) bool { return r.ID == all[9].ID || r.ID == all[3].ID },
+			driver.RunQuery{IDs: []flow.RunID{all[9].ID, newRunID(), all[3].ID}},
+			func(r flow.Run) bool { return r.ID == all[9].ID || r.ID == all[3].ID },
 		},
 		"ids of a workflow": {
-			squidmesh.RunQuery{Workflow: "refund", IDs: ids(all)},
-			func(r squidmesh.Run) bool { return r.Workflow == "refund" },
+			driver.RunQuery{Workflow: "refund", IDs: ids(all)},
+			func(r flow.Run) bool { return r.Workflow == "refund" },
 		},
-		"no ids": {squidmesh.RunQuery{IDs: []squidmesh.RunID{}}, func(squidmesh.Run) bool { return false }},
+		"no ids": {driver.RunQuery{IDs: []flow.RunID{}}, func(flow.Run) bool { return false }},
 	} {
-		var want []squidmesh.RunID
+		var want []flow.RunID
 		for _, r := range all {
 			if test.match(r) {
 				want = append(want, r.ID)
@@ -147,27 +148,27 @@ func findFilters[TTx any](b *storeBench[TTx]) {
 		require.True(b, slices.Equal(want, ids(b.find(test.query))), name+": in order")
 	}
 
-	found := b.find(squidmesh.RunQuery{Key: "key", Payload: true})
-	require.Equal(b, []squidmesh.Run{keyed}, found)
-	require.Nil(b, b.find(squidmesh.RunQuery{Key: "key"})[0].Payload)
+	found := b.find(driver.RunQuery{Key: "key", Payload: true})
+	require.Equal(b, []flow.Run{keyed}, found)
+	require.Nil(b, b.find(driver.RunQuery{Key: "key"})[0].Payload)
 }
 
 // findManyStatuses: the newest of several statuses, not the newest of each.
 func findManyStatuses[TTx any](b *storeBench[TTx]) {
 	all := seedRuns(b, 60)
 	for _, limit := range []int{1, 5, 59, 100} {
-		require.Equal(b, ids(all[:min(limit, len(all))]), ids(b.find(squidmesh.RunQuery{Limit: limit})))
+		require.Equal(b, ids(all[:min(limit, len(all))]), ids(b.find(driver.RunQuery{Limit: limit})))
 	}
 }
 
 func findInAnEmptyStore[TTx any](b *storeBench[TTx]) {
-	require.Empty(b, b.find(squidmesh.RunQuery{}))
-	require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{newRunID()}, Payload: true}))
+	require.Empty(b, b.find(driver.RunQuery{}))
+	require.Empty(b, b.find(driver.RunQuery{IDs: []flow.RunID{newRunID()}, Payload: true}))
 }
 
 // newSpec is a spec without the compiler.
-func newSpec(b require.TestingT, shape, description string) *squidmesh.Spec {
-	spec := &squidmesh.Spec{}
+func newSpec(b require.TestingT, shape, description string) *flow.Spec {
+	spec := &flow.Spec{}
 	require.NoError(b, json.Unmarshal([]byte(`{"workflow":"checkout","description":"`+description+`","shape":"`+shape+`",
 		"triggers":[{"name":"manual","payload":{"kind":"object"}}],
 		"steps":[{"name":"a","kind":"func","policy":{"timeout":5000000000},"undo_policy":{}}]}`), spec))
@@ -177,19 +178,19 @@ func newSpec(b require.TestingT, shape, description string) *squidmesh.Spec {
 func specsComeBack[TTx any](b *storeBench[TTx]) {
 	one, two := newSpec(b, "one", "it's 漢"), newSpec(b, "two", "")
 	b.write(func(ctx context.Context, tx TTx) {
-		known, err := b.store.SaveSpecs(ctx, tx, []*squidmesh.Spec{two, one}, true)
+		known, err := b.store.SaveSpecs(ctx, tx, []*flow.Spec{two, one}, true)
 		require.NoError(b, err)
 		require.False(b, known, "the transaction may roll back")
 		found, err := b.store.Specs(ctx, tx, []string{"one", "none"})
 		require.NoError(b, err)
-		require.Equal(b, map[string]*squidmesh.Spec{"one": one}, found)
+		require.Equal(b, map[string]*flow.Spec{"one": one}, found)
 	})
 	b.write(func(ctx context.Context, tx TTx) {
-		_, err := b.store.SaveSpecs(ctx, tx, []*squidmesh.Spec{newSpec(b, "one", "later")}, false)
+		_, err := b.store.SaveSpecs(ctx, tx, []*flow.Spec{newSpec(b, "one", "later")}, false)
 		require.NoError(b, err)
 		found, err := b.store.Specs(ctx, tx, []string{"one", "two"})
 		require.NoError(b, err)
-		require.Equal(b, map[string]*squidmesh.Spec{"one": one, "two": two}, found, "the first body of a shape stays")
+		require.Equal(b, map[string]*flow.Spec{"one": one, "two": two}, found, "the first body of a shape stays")
 	})
 	b.view(func(ctx context.Context, tx TTx) {
 		found, err := b.store.Specs(ctx, tx, []string{"none"})
@@ -202,7 +203,7 @@ func specsAreSavedConcurrently[TTx any](b *storeBench[TTx]) {
 	const processes = 6
 	done := make(chan error, processes)
 	for i := range processes {
-		specs := []*squidmesh.Spec{newSpec(b, "a", ""), newSpec(b, "b", ""), newSpec(b, "c", "")}
+		specs := []*flow.Spec{newSpec(b, "a", ""), newSpec(b, "b", ""), newSpec(b, "c", "")}
 		if i%2 == 0 {
 			slices.Reverse(specs)
 		}

@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func leaseTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -30,10 +31,10 @@ const (
 	spent = time.Microsecond
 )
 
-func (b *storeBench[TTx]) register(lease time.Duration) squidmesh.WorkerID {
+func (b *storeBench[TTx]) register(lease time.Duration) flow.WorkerID {
 	b.Helper()
-	report := b.tick(squidmesh.WorkerTick{
-		Register: &squidmesh.Worker{Name: "host", Queues: []string{"default"}, Functions: []string{"checkout/a"}}, Lease: lease, Limit: 100,
+	report := b.tick(driver.WorkerTick{
+		Register: &flow.Worker{Name: "host", Queues: []string{"default"}, Functions: []string{"checkout/a"}}, Lease: lease, Limit: 100,
 	})
 	require.Positive(b, report.Registered)
 	require.Less(b, int64(report.Registered), int64(1)<<53, "ids survive JSON readers")
@@ -41,26 +42,26 @@ func (b *storeBench[TTx]) register(lease time.Duration) squidmesh.WorkerID {
 	return report.Registered
 }
 
-func (b *storeBench[TTx]) beat(worker squidmesh.WorkerID) squidmesh.WorkerReport {
+func (b *storeBench[TTx]) beat(worker flow.WorkerID) driver.WorkerReport {
 	b.Helper()
-	return b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100})
+	return b.tick(driver.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100})
 }
 
 // silent registers a worker whose lease has run out.
-func (b *storeBench[TTx]) silent() squidmesh.WorkerID {
+func (b *storeBench[TTx]) silent() flow.WorkerID {
 	b.Helper()
 	worker := b.register(long)
-	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: spent})
+	b.tick(driver.WorkerTick{Only: driver.TickLease, Heartbeat: worker, Lease: spent})
 	return worker
 }
 
 // expire has a worker declare the silent ones lost, for which it has been there long enough. It returns the ids of all that are lost and
 // hold something.
-func (b *storeBench[TTx]) expire(judge squidmesh.WorkerID) (lost []squidmesh.WorkerID) {
+func (b *storeBench[TTx]) expire(judge flow.WorkerID) (lost []flow.WorkerID) {
 	b.Helper()
 	began := b.databaseTime()
 	require.Eventually(b, func() bool { return b.databaseTime().After(began.Add(spent)) }, time.Minute, time.Microsecond)
-	for _, h := range b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: judge, Lease: spent, Limit: 100}).Orphans {
+	for _, h := range b.tick(driver.WorkerTick{Only: driver.TickLook, Heartbeat: judge, Lease: spent, Limit: 100}).Orphans {
 		if !slices.Contains(lost, h.Worker) {
 			lost = append(lost, h.Worker)
 		}
@@ -114,7 +115,7 @@ func lateWorkerLivesUntilDeclared[TTx any](b *storeBench[TTx]) {
 // come back is lost a lease later.
 func nobodyIsLostForAnOutage[TTx any](b *storeBench[TTx]) {
 	first, second, dead := b.silent(), b.silent(), b.silent()
-	for _, worker := range []squidmesh.WorkerID{first, second, dead} {
+	for _, worker := range []flow.WorkerID{first, second, dead} {
 		b.hold(worker, "a")
 	}
 	for range 2 {
@@ -126,7 +127,7 @@ func nobodyIsLostForAnOutage[TTx any](b *storeBench[TTx]) {
 	report := b.beat(second)
 	require.True(b, report.Alive)
 	require.Empty(b, report.Orphans)
-	require.Equal(b, []squidmesh.WorkerID{dead}, b.expire(first))
+	require.Equal(b, []flow.WorkerID{dead}, b.expire(first))
 	require.False(b, b.beat(dead).Alive)
 	require.True(b, b.beat(first).Alive)
 	require.True(b, b.beat(second).Alive)
@@ -146,8 +147,8 @@ func whoWasAwayIsNoWitness[TTx any](b *storeBench[TTx]) {
 	away := b.databaseTime().Add(lease * 3 / 4)
 	require.Eventually(b, func() bool { return b.databaseTime().After(away) }, time.Minute, time.Millisecond)
 	first := b.register(long)
-	for _, judge := range []squidmesh.WorkerID{last, first} {
-		look := squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: judge, Lease: lease * 3 / 4, Limit: 100}
+	for _, judge := range []flow.WorkerID{last, first} {
+		look := driver.WorkerTick{Only: driver.TickLook, Heartbeat: judge, Lease: lease * 3 / 4, Limit: 100}
 		require.Empty(b, b.tick(look).Orphans)
 	}
 	require.True(b, b.beat(silent).Alive)
@@ -159,14 +160,14 @@ func partOfATickDoesNoMore[TTx any](b *storeBench[TTx]) {
 	gone, worker, other := b.register(long), b.silent(), b.register(long)
 	_, held := b.hold(gone, "a")
 	b.hold(worker, "a")
-	b.tick(squidmesh.WorkerTick{Only: squidmesh.TickLease, Resign: gone, Lease: long})
-	look := squidmesh.WorkerTick{Only: squidmesh.TickLook, Heartbeat: worker, Lease: long, Limit: 100}
-	renew := squidmesh.WorkerTick{Only: squidmesh.TickLease, Heartbeat: worker, Lease: long, Limit: 100}
+	b.tick(driver.WorkerTick{Only: driver.TickLease, Resign: gone, Lease: long})
+	look := driver.WorkerTick{Only: driver.TickLook, Heartbeat: worker, Lease: long, Limit: 100}
+	renew := driver.WorkerTick{Only: driver.TickLease, Heartbeat: worker, Lease: long, Limit: 100}
 
 	report := b.tick(renew)
 	require.True(b, report.Alive)
 	require.Empty(b, report.Orphans, "renewing does not look")
-	require.Equal(b, []squidmesh.WorkerID{gone}, b.expire(other), "the lease has been renewed")
+	require.Equal(b, []flow.WorkerID{gone}, b.expire(other), "the lease has been renewed")
 	report = b.tick(look)
 	require.True(b, report.Alive)
 	require.Equal(b, held, report.Orphans)
@@ -178,7 +179,7 @@ func partOfATickDoesNoMore[TTx any](b *storeBench[TTx]) {
 	require.False(b, b.tick(look).Alive)
 	require.False(b, b.tick(renew).Alive)
 
-	renew = squidmesh.WorkerTick{Only: squidmesh.TickLease, Register: &squidmesh.Worker{Name: "host"}, Lease: long, Limit: 100}
+	renew = driver.WorkerTick{Only: driver.TickLease, Register: &flow.Worker{Name: "host"}, Lease: long, Limit: 100}
 	report = b.tick(renew)
 	require.Positive(b, report.Registered)
 	require.True(b, report.Alive)
@@ -190,7 +191,7 @@ func resigningWorkerLeavesItsHolds[TTx any](b *storeBench[TTx]) {
 	_, held := b.hold(worker, "a")
 	other := b.register(long)
 	require.Empty(b, b.beat(other).Orphans)
-	report := b.tick(squidmesh.WorkerTick{Resign: worker, Lease: long})
+	report := b.tick(driver.WorkerTick{Resign: worker, Lease: long})
 	require.False(b, report.Alive)
 	require.Equal(b, held, b.beat(other).Orphans, "without waiting for the lease")
 	require.False(b, b.beat(worker).Alive)
@@ -199,7 +200,7 @@ func resigningWorkerLeavesItsHolds[TTx any](b *storeBench[TTx]) {
 func exclusiveWorkerLosesOthers[TTx any](b *storeBench[TTx]) {
 	before := b.register(long)
 	_, held := b.hold(before, "a")
-	report := b.tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "next"}, Lease: long, LoseOthers: true, Limit: 100})
+	report := b.tick(driver.WorkerTick{Register: &flow.Worker{Name: "next"}, Lease: long, LoseOthers: true, Limit: 100})
 	require.True(b, report.Alive)
 	require.Equal(b, held, report.Orphans)
 	require.False(b, b.beat(before).Alive)
@@ -213,12 +214,12 @@ func workersTickTogether[TTx any](b *storeBench[TTx]) {
 	for range workers {
 		go func() {
 			done <- func() error {
-				var worker squidmesh.WorkerID
+				var worker flow.WorkerID
 				for range 20 {
 					err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-						tick := squidmesh.WorkerTick{Heartbeat: worker, Lease: spent, Limit: 100}
+						tick := driver.WorkerTick{Heartbeat: worker, Lease: spent, Limit: 100}
 						if worker == 0 {
-							tick.Register = &squidmesh.Worker{Name: "host"}
+							tick.Register = &flow.Worker{Name: "host"}
 						}
 						report, err := b.store.Workers(ctx, tx, tick)
 						if report.Registered != 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func runTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -37,19 +38,19 @@ func insertKeepsEveryColumn[TTx any](b *storeBench[TTx]) {
 	full.Key, full.SignalID, full.ReplayedFrom = "key 漢", "signal", newRunID() // the key's hash is only for whoever finds the key taken
 	full.WindowAt, full.WindowEnd, full.ReceivedAt = sampleTime.Add(time.Hour), sampleTime.Add(2*time.Hour), sampleTime.Add(time.Second)
 	full.Payload = json.RawMessage(sampleJSON)
-	full.Status, full.Verdict, full.Compensate, full.Version, full.Seq = squidmesh.RunFailed, squidmesh.VerdictFailed, true, 7, 8
+	full.Status, full.Verdict, full.Compensate, full.Version, full.Seq = flow.RunFailed, flow.VerdictFailed, true, 7, 8
 	full.Open, full.Retrying, full.FinishedAt = 3, 2, sampleTime.Add(time.Minute)
-	full.Reason = &squidmesh.StepError{
-		Step: "a", Phase: squidmesh.PhaseUndo, Attempt: 2, Code: "panic", Message: "it's 漢", Causes: []string{"x"},
+	full.Reason = &flow.StepError{
+		Step: "a", Phase: flow.PhaseUndo, Attempt: 2, Code: "panic", Message: "it's 漢", Causes: []string{"x"},
 		Details: json.RawMessage(`{"a":[1]}`), Stack: "s", At: sampleTime,
 	}
-	for _, run := range []squidmesh.Run{full, newRun("bare")} {
+	for _, run := range []flow.Run{full, newRun("bare")} {
 		b.insert(run)
 		require.Equal(b, run, b.run(run.ID))
-		require.Equal(b, string(run.Payload), string(b.load(run.ID, squidmesh.Reads{Payload: true}).Payload))
+		require.Equal(b, string(run.Payload), string(b.load(run.ID, flow.Reads{Payload: true}).Payload))
 
 		run.Payload = nil
-		require.Equal(b, []squidmesh.Run{run}, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), "no payload unless asked for")
+		require.Equal(b, []flow.Run{run}, b.find(driver.RunQuery{IDs: []flow.RunID{run.ID}}), "no payload unless asked for")
 	}
 }
 
@@ -67,7 +68,7 @@ func takenKeyReturnsItsRun[TTx any](b *storeBench[TTx]) {
 		first.Payload = nil
 		require.Equal(b, first, *taken)
 	})
-	require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{second.ID}}))
+	require.Empty(b, b.find(driver.RunQuery{IDs: []flow.RunID{second.ID}}))
 
 	other := newRun("refund")
 	other.Key = "order-1"
@@ -78,45 +79,45 @@ func takenKeyReturnsItsRun[TTx any](b *storeBench[TTx]) {
 
 // freeKeyLetsAnotherRunHaveIt: a key that was freed is not taken, and finds its run.
 func freeKeyLetsAnotherRunHaveIt[TTx any](b *storeBench[TTx]) {
-	keyed := func(status squidmesh.RunStatus, after time.Duration) squidmesh.Run {
+	keyed := func(status flow.RunStatus, after time.Duration) flow.Run {
 		run := newRun("checkout")
 		run.Key, run.Status, run.CreatedAt = "order-1", status, sampleTime.Add(after)
 		b.insert(run)
 		run.Payload = nil
 		return run
 	}
-	free := func(run squidmesh.Run) {
+	free := func(run flow.Run) {
 		b.write(func(ctx context.Context, tx TTx) { require.NoError(b, b.store.FreeKey(ctx, tx, run.ID)) })
 	}
-	failed := keyed(squidmesh.RunFailed, 0)
+	failed := keyed(flow.RunFailed, 0)
 	free(failed)
 	free(failed)
-	cancelled := keyed(squidmesh.RunCancelled, time.Second)
+	cancelled := keyed(flow.RunCancelled, time.Second)
 	free(failed) // which is not the one that has the key now
 	b.write(func(ctx context.Context, tx TTx) {
-		taken, err := b.store.InsertRun(ctx, tx, func() squidmesh.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
+		taken, err := b.store.InsertRun(ctx, tx, func() flow.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
 		require.NoError(b, err)
 		require.Equal(b, &cancelled, taken)
 	})
 	free(cancelled)
-	running := keyed(squidmesh.RunRunning, 2*time.Second)
+	running := keyed(flow.RunRunning, 2*time.Second)
 	free(running)
 	b.write(func(ctx context.Context, tx TTx) {
-		taken, err := b.store.InsertRun(ctx, tx, func() squidmesh.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
+		taken, err := b.store.InsertRun(ctx, tx, func() flow.Run { run := newRun("checkout"); run.Key = "order-1"; return run }())
 		require.NoError(b, err)
 		require.Equal(b, &running, taken, "it may still complete")
 		require.NoError(b, b.store.FreeKey(ctx, tx, newRunID()), "nobody's")
 	})
-	all := []squidmesh.Run{running, cancelled, failed}
-	require.Equal(b, all, b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1"}))
-	require.Equal(b, all, b.find(squidmesh.RunQuery{Key: "order-1"}))
-	require.Equal(b, all[1:2], b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1", Limit: 1, After: &squidmesh.RunCursor{CreatedAt: running.CreatedAt, ID: running.ID}}))
-	require.Equal(b, all[2:], b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1", Statuses: []squidmesh.RunStatus{squidmesh.RunFailed}}))
+	all := []flow.Run{running, cancelled, failed}
+	require.Equal(b, all, b.find(driver.RunQuery{Workflow: "checkout", Key: "order-1"}))
+	require.Equal(b, all, b.find(driver.RunQuery{Key: "order-1"}))
+	require.Equal(b, all[1:2], b.find(driver.RunQuery{Workflow: "checkout", Key: "order-1", Limit: 1, After: &driver.RunCursor{CreatedAt: running.CreatedAt, ID: running.ID}}))
+	require.Equal(b, all[2:], b.find(driver.RunQuery{Workflow: "checkout", Key: "order-1", Statuses: []flow.RunStatus{flow.RunFailed}}))
 }
 
 func oneOfManyTakesAKeyOver[TTx any](b *storeBench[TTx]) {
 	failed := newRun("checkout")
-	failed.Key, failed.Status = "order-1", squidmesh.RunFailed
+	failed.Key, failed.Status = "order-1", flow.RunFailed
 	b.insert(failed)
 	var group sync.WaitGroup
 	var won atomic.Int32
@@ -158,7 +159,7 @@ func takenIDReturnsItsRun[TTx any](b *storeBench[TTx]) {
 func oneOfManyConcurrentKeysWins[TTx any](b *storeBench[TTx]) {
 	const starts = 8
 	type result struct {
-		id  squidmesh.RunID
+		id  flow.RunID
 		err error
 	}
 	results := make(chan result, starts)
@@ -176,14 +177,14 @@ func oneOfManyConcurrentKeysWins[TTx any](b *storeBench[TTx]) {
 			results <- result{run.ID, err}
 		}()
 	}
-	seen := map[squidmesh.RunID]bool{}
+	seen := map[flow.RunID]bool{}
 	for range starts {
 		r := <-results
 		require.NoError(b, r.err)
 		seen[r.id] = true
 	}
 	require.Len(b, seen, 1)
-	require.Len(b, b.find(squidmesh.RunQuery{Workflow: "checkout", Key: "order-1"}), 1)
+	require.Len(b, b.find(driver.RunQuery{Workflow: "checkout", Key: "order-1"}), 1)
 }
 
 // waitsForAnUncommittedKey: the second start must not decide before the first one's fate is known, in either case.
@@ -224,7 +225,7 @@ func lockAnswersExistingRunsAndTheClock[TTx any](b *storeBench[TTx]) {
 	for _, skip := range []bool{true, false} {
 		var last time.Time
 		b.write(func(ctx context.Context, tx TTx) {
-			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{two.ID, newRunID(), one.ID, one.ID}, SkipLocked: skip})
+			locked, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{two.ID, newRunID(), one.ID, one.ID}, SkipLocked: skip})
 			require.NoError(b, err)
 			want := one
 			want.Payload = nil
@@ -235,7 +236,7 @@ func lockAnswersExistingRunsAndTheClock[TTx any](b *storeBench[TTx]) {
 			require.Zero(b, locked.Now.Nanosecond()%1000, "times have microseconds")
 			require.WithinDuration(b, time.Now(), locked.Now, time.Minute)
 
-			again, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+			again, err := b.store.Lock(ctx, tx, driver.LockQuery{})
 			require.NoError(b, err)
 			require.Empty(b, again.Runs)
 			require.False(b, again.Now.Before(locked.Now), "the clock goes on within a transaction")
@@ -255,7 +256,7 @@ func lockWaitsAndReadsTheClockAfterwards[TTx any](b *storeBench[TTx]) {
 			release()
 		})
 		b.write(func(ctx context.Context, tx TTx) {
-			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{run.ID}})
+			locked, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{run.ID}})
 			require.NoError(b, err)
 			// Database and test share a machine, hence a clock.
 			require.False(b, locked.Now.Before((<-released).Truncate(time.Microsecond)), "the clock was read before the lock was granted")
@@ -272,7 +273,7 @@ func lockSkipsWhatSomebodyElseHolds[TTx any](b *storeBench[TTx]) {
 	b.insert(free)
 	b.holding(held.ID, func(func()) {
 		b.write(func(ctx context.Context, tx TTx) {
-			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{held.ID, free.ID}, SkipLocked: true})
+			locked, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{held.ID, free.ID}, SkipLocked: true})
 			require.NoError(b, err)
 			require.Len(b, locked.Runs, 1)
 			require.Contains(b, locked.Runs, free.ID)
@@ -281,22 +282,22 @@ func lockSkipsWhatSomebodyElseHolds[TTx any](b *storeBench[TTx]) {
 }
 
 func opposedOrdersDoNotDeadlock[TTx any](b *storeBench[TTx]) {
-	var all []squidmesh.RunID
+	var all []flow.RunID
 	for range 10 {
 		run := newRun("a")
 		b.insert(run)
 		all = append(all, run.ID)
 	}
-	reversed := make([]squidmesh.RunID, 0, len(all))
+	reversed := make([]flow.RunID, 0, len(all))
 	for i := range all {
 		reversed = append(reversed, all[len(all)-1-i])
 	}
 	done := make(chan error, 2)
-	for _, order := range [][]squidmesh.RunID{all, reversed} {
+	for _, order := range [][]flow.RunID{all, reversed} {
 		go func() {
 			for range 30 {
 				err := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-					_, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: order})
+					_, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: order})
 					return err
 				})
 				if err != nil {
@@ -312,10 +313,10 @@ func opposedOrdersDoNotDeadlock[TTx any](b *storeBench[TTx]) {
 }
 
 func lockAnswersWhetherTheWorkerIsLost[TTx any](b *storeBench[TTx]) {
-	worker := b.tick(squidmesh.WorkerTick{Register: &squidmesh.Worker{Name: "w"}, Lease: time.Minute}).Registered
-	lost := func(id squidmesh.WorkerID) (lost bool) {
+	worker := b.tick(driver.WorkerTick{Register: &flow.Worker{Name: "w"}, Lease: time.Minute}).Registered
+	lost := func(id flow.WorkerID) (lost bool) {
 		b.write(func(ctx context.Context, tx TTx) {
-			locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Worker: id})
+			locked, err := b.store.Lock(ctx, tx, driver.LockQuery{Worker: id})
 			require.NoError(b, err)
 			lost = locked.WorkerLost
 		})
@@ -324,7 +325,7 @@ func lockAnswersWhetherTheWorkerIsLost[TTx any](b *storeBench[TTx]) {
 	require.False(b, lost(0), "nobody was asked about")
 	require.False(b, lost(worker))
 	require.True(b, lost(worker+1), "an unknown worker is a lost one")
-	b.tick(squidmesh.WorkerTick{Resign: worker, Lease: time.Minute})
+	b.tick(driver.WorkerTick{Resign: worker, Lease: time.Minute})
 	require.True(b, lost(worker))
 }
 
@@ -333,36 +334,36 @@ func insertIsInvisibleUntilItsCommit[TTx any](b *storeBench[TTx]) {
 	b.write(func(ctx context.Context, tx TTx) {
 		_, err := b.store.InsertRun(ctx, tx, run)
 		require.NoError(b, err)
-		require.Empty(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), "and a reader does not wait for it")
+		require.Empty(b, b.find(driver.RunQuery{IDs: []flow.RunID{run.ID}}), "and a reader does not wait for it")
 	})
-	require.Len(b, b.find(squidmesh.RunQuery{IDs: []squidmesh.RunID{run.ID}}), 1)
+	require.Len(b, b.find(driver.RunQuery{IDs: []flow.RunID{run.ID}}), 1)
 }
 
 func applyOfANewRunLeavesItsRow[TTx any](b *storeBench[TTx]) {
 	run := newRun("a")
-	start := squidmesh.Transition{
-		Run: run, NewRun: true, Steps: []squidmesh.StepChange{scheduled(run.ID, "a", sampleTime)},
-		Audit: []squidmesh.AuditEntry{{Run: run.ID, Seq: 1, Kind: squidmesh.AuditStarted, At: sampleTime}},
+	start := flow.Transition{
+		Run: run, NewRun: true, Steps: []flow.StepChange{scheduled(run.ID, "a", sampleTime)},
+		Audit: []flow.AuditEntry{{Run: run.ID, Seq: 1, Kind: flow.AuditStarted, At: sampleTime}},
 	}
 	b.write(func(ctx context.Context, tx TTx) {
 		taken, err := b.store.InsertRun(ctx, tx, run)
 		require.NoError(b, err)
 		require.Nil(b, taken)
-		require.NoError(b, b.store.Apply(ctx, tx, []squidmesh.Transition{start}))
+		require.NoError(b, b.store.Apply(ctx, tx, []flow.Transition{start}))
 	})
 	require.Equal(b, run, b.run(run.ID))
-	require.Equal(b, start.Steps[0].StepState, b.load(run.ID, squidmesh.Reads{All: true}).Steps[do("a")])
+	require.Equal(b, start.Steps[0].StepState, b.load(run.ID, flow.Reads{All: true}).Steps[do("a")])
 	require.Equal(b, start.Audit, b.history(run.ID).Audit)
 }
 
 // holding calls fn while another transaction holds the lock of a run, until release is called or fn returns.
-func (b *storeBench[TTx]) holding(id squidmesh.RunID, fn func(release func())) {
+func (b *storeBench[TTx]) holding(id flow.RunID, fn func(release func())) {
 	b.Helper()
 	locked, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	release := sync.OnceFunc(func() { close(end) })
 	go func() {
 		done <- b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-			_, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{Runs: []squidmesh.RunID{id}})
+			_, err := b.store.Lock(ctx, tx, driver.LockQuery{Runs: []flow.RunID{id}})
 			close(locked)
 			<-end
 			return err

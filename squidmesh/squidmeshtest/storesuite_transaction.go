@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func transactionTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -35,7 +36,7 @@ func transactionTests[TTx any]() map[string]func(*storeBench[TTx]) {
 var errMine = errors.New("mine")
 
 // put inserts a run and returns its id.
-func (b *storeBench[TTx]) put(ctx context.Context, tx TTx) squidmesh.RunID {
+func (b *storeBench[TTx]) put(ctx context.Context, tx TTx) flow.RunID {
 	run := newRun("put")
 	taken, err := b.store.InsertRun(ctx, tx, run)
 	require.NoError(b, err)
@@ -44,9 +45,9 @@ func (b *storeBench[TTx]) put(ctx context.Context, tx TTx) squidmesh.RunID {
 }
 
 // only demands that exactly these runs exist.
-func (b *storeBench[TTx]) only(want ...squidmesh.RunID) {
+func (b *storeBench[TTx]) only(want ...flow.RunID) {
 	b.Helper()
-	require.ElementsMatch(b, want, ids(b.find(squidmesh.RunQuery{Workflow: "put"})))
+	require.ElementsMatch(b, want, ids(b.find(driver.RunQuery{Workflow: "put"})))
 }
 
 func errorLeavesNothing[TTx any](b *storeBench[TTx]) {
@@ -90,7 +91,7 @@ func endOfContextLeavesNothing[TTx any](b *storeBench[TTx]) {
 		return nil
 	})
 	require.ErrorIs(b, err, context.Canceled)
-	require.NotErrorIs(b, err, squidmesh.ErrCommitUnknown)
+	require.NotErrorIs(b, err, flow.ErrCommitUnknown)
 	b.only()
 }
 
@@ -108,7 +109,7 @@ func runsOnce[TTx any](b *storeBench[TTx]) {
 	calls := 0
 	require.Error(b, b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
 		calls++
-		return b.store.Apply(ctx, tx, []squidmesh.Transition{next(newRun("unknown"))})
+		return b.store.Apply(ctx, tx, []flow.Transition{next(newRun("unknown"))})
 	}))
 	require.Equal(b, 1, calls)
 }
@@ -124,19 +125,19 @@ func viewRefusesToWrite[TTx any](b *storeBench[TTx]) {
 
 func viewIsOneMoment[TTx any](b *storeBench[TTx]) {
 	b.view(func(ctx context.Context, tx TTx) {
-		before, err := b.store.Find(ctx, tx, squidmesh.RunQuery{Workflow: "put"})
+		before, err := b.store.Find(ctx, tx, driver.RunQuery{Workflow: "put"})
 		require.NoError(b, err)
 		require.Empty(b, before)
 		b.write(func(ctx context.Context, tx TTx) { b.put(ctx, tx) })
-		after, err := b.store.Find(ctx, tx, squidmesh.RunQuery{Workflow: "put"})
+		after, err := b.store.Find(ctx, tx, driver.RunQuery{Workflow: "put"})
 		require.NoError(b, err)
 		require.Empty(b, after)
 	})
-	require.Len(b, b.find(squidmesh.RunQuery{Workflow: "put"}), 1)
+	require.Len(b, b.find(driver.RunQuery{Workflow: "put"}), 1)
 }
 
 func nestedKeepsWhatSucceeds[TTx any](b *storeBench[TTx]) {
-	var kept []squidmesh.RunID
+	var kept []flow.RunID
 	b.write(func(ctx context.Context, tx TTx) {
 		kept = append(kept, b.put(ctx, tx))
 		require.NoError(b, b.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
@@ -158,7 +159,7 @@ func nestedKeepsWhatSucceeds[TTx any](b *storeBench[TTx]) {
 }
 
 func nestedErrorTakesBackOnlyItsOwn[TTx any](b *storeBench[TTx]) {
-	var kept []squidmesh.RunID
+	var kept []flow.RunID
 	b.write(func(ctx context.Context, tx TTx) {
 		kept = append(kept, b.put(ctx, tx))
 		err := b.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
@@ -172,7 +173,7 @@ func nestedErrorTakesBackOnlyItsOwn[TTx any](b *storeBench[TTx]) {
 }
 
 func nestedPanicTakesBackOnlyItsOwn[TTx any](b *storeBench[TTx]) {
-	var kept []squidmesh.RunID
+	var kept []flow.RunID
 	b.write(func(ctx context.Context, tx TTx) {
 		require.PanicsWithValue(b, "mine", func() {
 			_ = b.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
@@ -186,7 +187,7 @@ func nestedPanicTakesBackOnlyItsOwn[TTx any](b *storeBench[TTx]) {
 }
 
 func nestedInNested[TTx any](b *storeBench[TTx]) {
-	var kept []squidmesh.RunID
+	var kept []flow.RunID
 	b.write(func(ctx context.Context, tx TTx) {
 		kept = append(kept, b.put(ctx, tx))
 		for _, inner := range []error{errMine, nil} {
@@ -205,15 +206,15 @@ func nestedInNested[TTx any](b *storeBench[TTx]) {
 }
 
 func nestedFailedStatement[TTx any](b *storeBench[TTx]) {
-	var kept []squidmesh.RunID
+	var kept []flow.RunID
 	b.write(func(ctx context.Context, tx TTx) {
 		kept = append(kept, b.put(ctx, tx))
 		err := b.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
 			b.put(ctx, tx)
-			return b.store.Apply(ctx, tx, []squidmesh.Transition{next(newRun("missing"))})
+			return b.store.Apply(ctx, tx, []flow.Transition{next(newRun("missing"))})
 		})
 		require.Error(b, err)
-		require.NotErrorIs(b, err, squidmesh.ErrTxUnusable)
+		require.NotErrorIs(b, err, flow.ErrTxUnusable)
 		kept = append(kept, b.put(ctx, tx))
 	})
 	b.only(kept...)
@@ -233,7 +234,7 @@ func nestedEndedContext[TTx any](b *storeBench[TTx]) {
 		})
 	})
 	require.ErrorIs(b, err, errMine)
-	require.NotErrorIs(b, err, squidmesh.ErrTransactionEnded, "the body did not end it")
+	require.NotErrorIs(b, err, flow.ErrTransactionEnded, "the body did not end it")
 	b.only()
 	b.write(func(ctx context.Context, tx TTx) { b.put(ctx, tx) }) // the store goes on
 }
@@ -241,11 +242,11 @@ func nestedEndedContext[TTx any](b *storeBench[TTx]) {
 func ordinaryErrorsAreNotTransient[TTx any](b *storeBench[TTx]) {
 	transient := b.store.Traits().Transient
 	violation := b.store.InTx(b.Context(), func(ctx context.Context, tx TTx) error {
-		return b.store.Apply(ctx, tx, []squidmesh.Transition{next(newRun("missing"))})
+		return b.store.Apply(ctx, tx, []flow.Transition{next(newRun("missing"))})
 	})
 	require.Error(b, violation)
 	for _, err := range []error{
-		nil, errMine, violation, context.Canceled, context.DeadlineExceeded, squidmesh.ErrCommitUnknown, squidmesh.ErrTransactionEnded,
+		nil, errMine, violation, context.Canceled, context.DeadlineExceeded, flow.ErrCommitUnknown, flow.ErrTransactionEnded,
 	} {
 		require.False(b, transient(err), "%v", err)
 	}

@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func untoldTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -19,7 +20,7 @@ func untoldTests[TTx any]() map[string]func(*storeBench[TTx]) {
 	}
 }
 
-func (b *storeBench[TTx]) takeUntold(before time.Time, limit int) (keys []squidmesh.EntryKey) {
+func (b *storeBench[TTx]) takeUntold(before time.Time, limit int) (keys []driver.EntryKey) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) {
 		var err error
@@ -30,17 +31,17 @@ func (b *storeBench[TTx]) takeUntold(before time.Time, limit int) (keys []squidm
 }
 
 // joined writes a transition as a caller's transaction does.
-func (b *storeBench[TTx]) joined(t squidmesh.Transition) squidmesh.EntryKey {
+func (b *storeBench[TTx]) joined(t flow.Transition) driver.EntryKey {
 	b.Helper()
 	t.Untold = true
 	b.apply(t)
-	return squidmesh.EntryKey{Run: t.Run.ID, Seq: t.Run.Seq}
+	return driver.EntryKey{Run: t.Run.ID, Seq: t.Run.Seq}
 }
 
 func untoldIsTakenOnce[TTx any](b *storeBench[TTx]) {
 	worker := b.register(time.Minute)
 	require.False(b, b.beat(worker).Untold)
-	var keys []squidmesh.EntryKey
+	var keys []driver.EntryKey
 	for range 3 {
 		run := newRun("a")
 		b.insert(run)
@@ -66,13 +67,13 @@ func untoldOfWhatGoesOn[TTx any](b *storeBench[TTx]) {
 	r := rand.New(rand.NewPCG(3, 4))
 	run := newRun("model")
 	stored := randomStep(r, run.ID, "step_1")
-	stored.Phase = squidmesh.PhaseDo
+	stored.Phase = flow.PhaseDo
 	b.insert(run)
 	first := next(run)
-	first.Steps = []squidmesh.StepChange{{StepState: stored, New: true}}
+	first.Steps = []flow.StepChange{{StepState: stored, New: true}}
 	b.apply(first)
 	key := b.joined(goesOn(first.Run, stored)[0])
-	require.Equal(b, []squidmesh.EntryKey{key}, b.takeUntold(sampleTime.Add(time.Hour), 2))
+	require.Equal(b, []driver.EntryKey{key}, b.takeUntold(sampleTime.Add(time.Hour), 2))
 }
 
 func untoldComesBack[TTx any](b *storeBench[TTx]) {
@@ -86,14 +87,14 @@ func untoldComesBack[TTx any](b *storeBench[TTx]) {
 		return context.Canceled
 	})
 	require.ErrorIs(b, err, context.Canceled)
-	require.Equal(b, []squidmesh.EntryKey{key}, b.takeUntold(sampleTime.Add(time.Hour), 2))
+	require.Equal(b, []driver.EntryKey{key}, b.takeUntold(sampleTime.Add(time.Hour), 2))
 }
 
 func untoldIsShared[TTx any](b *storeBench[TTx]) {
 	if !b.postgres() {
 		b.Skip("one transaction writes at a time")
 	}
-	var keys []squidmesh.EntryKey
+	var keys []driver.EntryKey
 	for range 2 {
 		run := newRun("a")
 		b.insert(run)

@@ -7,7 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
@@ -25,13 +26,13 @@ func workerTests[TTx any]() map[string]func(*storeBench[TTx]) {
 }
 
 // hold inserts a run that a worker is at work on.
-func (b *storeBench[TTx]) hold(worker squidmesh.WorkerID, names ...string) (squidmesh.Run, []squidmesh.Hold) {
+func (b *storeBench[TTx]) hold(worker flow.WorkerID, names ...string) (flow.Run, []flow.Hold) {
 	b.Helper()
 	run := newRun("held")
 	b.insert(run)
 	t := next(run)
 	for _, name := range names {
-		t.Held = append(t.Held, squidmesh.Hold{Worker: worker, Run: run.ID, StepKey: do(name)})
+		t.Held = append(t.Held, flow.Hold{Worker: worker, Run: run.ID, StepKey: do(name)})
 	}
 	b.apply(t)
 	return t.Run, t.Held
@@ -39,36 +40,36 @@ func (b *storeBench[TTx]) hold(worker squidmesh.WorkerID, names ...string) (squi
 
 // rosterHasThoseThatMatter: who lives, who is silent, and who is lost with steps in its hands.
 func rosterHasThoseThatMatter[TTx any](b *storeBench[TTx]) {
-	roster := func() squidmesh.WorkerReport {
+	roster := func() driver.WorkerReport {
 		b.Helper()
-		var report squidmesh.WorkerReport
+		var report driver.WorkerReport
 		require.NoError(b, b.store.View(b.Context(), func(ctx context.Context, tx TTx) (err error) {
-			report, err = b.store.Workers(ctx, tx, squidmesh.WorkerTick{Roster: true, Limit: 100})
+			report, err = b.store.Workers(ctx, tx, driver.WorkerTick{ListWorkers: true, Limit: 100})
 			return err
 		}))
 		return report
 	}
 	report := roster()
-	require.Empty(b, report.Roster)
+	require.Empty(b, report.Workers)
 	require.WithinDuration(b, time.Now(), report.Now, time.Minute)
 
-	able := squidmesh.Worker{
+	able := flow.Worker{
 		Name: "host-1", Queues: []string{"default", "slow"}, Functions: []string{"checkout/a", "checkout/b"}, Shapes: []string{"3f", "a0"},
 	}
-	able.ID = b.tick(squidmesh.WorkerTick{Register: &able, Lease: long}).Registered
+	able.ID = b.tick(driver.WorkerTick{Register: &able, Lease: long}).Registered
 	silent, idle, holder := b.register(long), b.register(long), b.register(long)
 	b.hold(holder, "a")
-	b.tick(squidmesh.WorkerTick{Resign: idle, Lease: long})
-	b.tick(squidmesh.WorkerTick{Resign: holder, Lease: long})
-	b.tick(squidmesh.WorkerTick{Heartbeat: silent, Lease: spent}) // last, since every other tick would declare it lost
+	b.tick(driver.WorkerTick{Resign: idle, Lease: long})
+	b.tick(driver.WorkerTick{Resign: holder, Lease: long})
+	b.tick(driver.WorkerTick{Heartbeat: silent, Lease: spent}) // last, since every other tick would declare it lost
 
 	report = roster()
-	seen := map[squidmesh.WorkerID]squidmesh.Worker{}
-	for _, w := range report.Roster {
+	seen := map[flow.WorkerID]flow.Worker{}
+	for _, w := range report.Workers {
 		seen[w.ID] = w
 	}
 	require.Len(b, seen, 3, "one that is lost and holds nothing is of no interest")
-	require.True(b, slices.IsSortedFunc(report.Roster, func(x, y squidmesh.Worker) int { return int(x.ID - y.ID) }))
+	require.True(b, slices.IsSortedFunc(report.Workers, func(x, y flow.Worker) int { return int(x.ID - y.ID) }))
 	living := seen[able.ID]
 	require.WithinDuration(b, report.Now.Add(long), living.LeaseUntil, time.Minute)
 	living.LeaseUntil = time.Time{}
@@ -80,7 +81,7 @@ func rosterHasThoseThatMatter[TTx any](b *storeBench[TTx]) {
 	require.False(b, seen[silent].LeaseUntil.After(roster().Now))
 }
 
-func compareHolds(x, y squidmesh.Hold) int {
+func compareHolds(x, y flow.Hold) int {
 	if c := slices.Compare(x.Run[:], y.Run[:]); c != 0 {
 		return c
 	}
@@ -95,35 +96,35 @@ func workersReportVerdicts[TTx any](b *storeBench[TTx]) {
 	doomed, _ := b.hold(mine, "a", "b")
 	b.hold(mine, "a")
 	foreign, _ := b.hold(other, "a")
-	for _, run := range []squidmesh.Run{doomed, foreign} {
+	for _, run := range []flow.Run{doomed, foreign} {
 		t := next(run)
-		t.Run.Verdict = squidmesh.VerdictCancelled
+		t.Run.Verdict = flow.VerdictCancelled
 		b.apply(t)
 	}
-	require.Equal(b, []squidmesh.RunID{doomed.ID}, b.beat(mine).Verdicts, "once, however many deliveries are held")
-	require.Equal(b, []squidmesh.RunID{foreign.ID}, b.beat(other).Verdicts)
+	require.Equal(b, []flow.RunID{doomed.ID}, b.beat(mine).Verdicts, "once, however many deliveries are held")
+	require.Equal(b, []flow.RunID{foreign.ID}, b.beat(other).Verdicts)
 }
 
 func workersReportFailedBlocks[TTx any](b *storeBench[TTx]) {
 	run, other := newRun("blocks"), newRun("blocks")
 	b.insert(run)
 	b.insert(other)
-	block := func(run squidmesh.RunID, name string, status squidmesh.StepStatus) squidmesh.StepChange {
+	block := func(run flow.RunID, name string, status flow.StepStatus) flow.StepChange {
 		row := scheduled(run, name, time.Time{})
 		row.JobID, row.Status = "", status
 		return row
 	}
 	t := next(run)
-	t.Steps = []squidmesh.StepChange{block(run.ID, "failed", squidmesh.StepFailed), block(run.ID, "at_work", squidmesh.StepRunning)}
+	t.Steps = []flow.StepChange{block(run.ID, "failed", flow.StepFailed), block(run.ID, "at_work", flow.StepRunning)}
 	b.apply(t)
 	t = next(other)
-	t.Steps = []squidmesh.StepChange{block(other.ID, "failed", squidmesh.StepFailed), block(other.ID, "at_work", squidmesh.StepFailed)}
+	t.Steps = []flow.StepChange{block(other.ID, "failed", flow.StepFailed), block(other.ID, "at_work", flow.StepFailed)}
 	b.apply(t)
 
-	tick := squidmesh.WorkerTick{Heartbeat: b.register(long), Lease: long, Limit: 100}
+	tick := driver.WorkerTick{Heartbeat: b.register(long), Lease: long, Limit: 100}
 	require.Empty(b, b.tick(tick).Failed)
-	tick.Blocks = []squidmesh.BlockKey{{Run: other.ID, Name: "failed"}, {Run: run.ID, Name: "at_work"}, {Run: run.ID, Name: "failed"}}
-	require.Equal(b, []squidmesh.BlockKey{{Run: run.ID, Name: "failed"}, {Run: other.ID, Name: "failed"}}, b.tick(tick).Failed,
+	tick.Blocks = []driver.BlockKey{{Run: other.ID, Name: "failed"}, {Run: run.ID, Name: "at_work"}, {Run: run.ID, Name: "failed"}}
+	require.Equal(b, []driver.BlockKey{{Run: run.ID, Name: "failed"}, {Run: other.ID, Name: "failed"}}, b.tick(tick).Failed,
 		"of those asked for, in the order of their runs")
 }
 
@@ -131,7 +132,7 @@ func workersReportJobless[TTx any](b *storeBench[TTx]) {
 	now := b.databaseTime()
 	run := newRun("jobless")
 	b.insert(run)
-	jobless := func(name string, due time.Time) squidmesh.StepChange {
+	jobless := func(name string, due time.Time) flow.StepChange {
 		row := scheduled(run.ID, name, due)
 		row.JobID = ""
 		return row
@@ -140,20 +141,20 @@ func workersReportJobless[TTx any](b *storeBench[TTx]) {
 	soon, overdue, later, reached := jobless("soon", now.Add(time.Hour)), jobless("overdue", now.Add(-time.Hour)),
 		jobless("later", now.Add(3*time.Hour)), jobless("reached", time.Time{})
 	paused := jobless("paused", now.Add(-time.Hour))
-	paused.Status = squidmesh.StepPaused
+	paused.Status = flow.StepPaused
 	overdue.Cause, overdue.Failures, overdue.StartedAt = "a", 2, sampleTime
-	t.Steps = []squidmesh.StepChange{soon, overdue, later, reached, paused, scheduled(run.ID, "sent", now.Add(-time.Hour))}
+	t.Steps = []flow.StepChange{soon, overdue, later, reached, paused, scheduled(run.ID, "sent", now.Add(-time.Hour))}
 	b.apply(t)
 
 	worker := b.register(long)
-	tick := squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, DueWithin: 2 * time.Hour}
-	require.Equal(b, []squidmesh.StepState{overdue.StepState, soon.StepState}, b.tick(tick).Jobless)
+	tick := driver.WorkerTick{Heartbeat: worker, Lease: long, Limit: 100, DueWithin: 2 * time.Hour}
+	require.Equal(b, []flow.StepState{overdue.StepState, soon.StepState}, b.tick(tick).Jobless)
 	tick.DueWithin = 0
-	require.Equal(b, []squidmesh.StepState{overdue.StepState}, b.tick(tick).Jobless)
+	require.Equal(b, []flow.StepState{overdue.StepState}, b.tick(tick).Jobless)
 
 	sent := next(t.Run)
 	overdue.New, overdue.JobID = false, "7"
-	sent.Steps = []squidmesh.StepChange{overdue}
+	sent.Steps = []flow.StepChange{overdue}
 	b.apply(sent)
 	require.Empty(b, b.tick(tick).Jobless)
 }
@@ -162,7 +163,7 @@ func workersReportJobless[TTx any](b *storeBench[TTx]) {
 func (b *storeBench[TTx]) databaseTime() (now time.Time) {
 	b.Helper()
 	b.write(func(ctx context.Context, tx TTx) {
-		locked, err := b.store.Lock(ctx, tx, squidmesh.LockQuery{})
+		locked, err := b.store.Lock(ctx, tx, driver.LockQuery{})
 		require.NoError(b, err)
 		now = locked.Now
 	})
@@ -173,27 +174,27 @@ func workersReportExpiredDecisions[TTx any](b *storeBench[TTx]) {
 	now := b.databaseTime()
 	run := newRun("paused")
 	b.insert(run)
-	open := func(name string, status squidmesh.StepStatus, until time.Time) squidmesh.StepChange {
+	open := func(name string, status flow.StepStatus, until time.Time) flow.StepChange {
 		row := scheduled(run.ID, name, time.Time{})
 		row.JobID, row.Status, row.DeadlineAt = "", status, until
 		return row
 	}
-	old, recent := open("older", squidmesh.StepPaused, now.Add(-time.Hour)), open("newer", squidmesh.StepPaused, now.Add(-time.Minute))
+	old, recent := open("older", flow.StepPaused, now.Add(-time.Hour)), open("newer", flow.StepPaused, now.Add(-time.Minute))
 	t := next(run)
-	t.Steps = []squidmesh.StepChange{
-		recent, old, open("for_ever", squidmesh.StepPaused, time.Time{}), open("tomorrow", squidmesh.StepPaused, now.Add(24*time.Hour)),
-		open("running", squidmesh.StepRunning, now.Add(-time.Hour)),
+	t.Steps = []flow.StepChange{
+		recent, old, open("for_ever", flow.StepPaused, time.Time{}), open("tomorrow", flow.StepPaused, now.Add(24*time.Hour)),
+		open("running", flow.StepRunning, now.Add(-time.Hour)),
 	}
 	b.apply(t)
 
 	worker := b.register(long)
-	require.Equal(b, []squidmesh.StepState{old.StepState, recent.StepState}, b.beat(worker).Expired, "the oldest first")
+	require.Equal(b, []flow.StepState{old.StepState, recent.StepState}, b.beat(worker).Expired, "the oldest first")
 
 	decided := next(t.Run)
-	old.New, old.Status, old.DeadlineAt = false, squidmesh.StepCompleted, time.Time{}
-	decided.Steps = []squidmesh.StepChange{old}
+	old.New, old.Status, old.DeadlineAt = false, flow.StepCompleted, time.Time{}
+	decided.Steps = []flow.StepChange{old}
 	b.apply(decided)
-	require.Equal(b, []squidmesh.StepState{recent.StepState}, b.beat(worker).Expired)
+	require.Equal(b, []flow.StepState{recent.StepState}, b.beat(worker).Expired)
 }
 
 func workersReportLateAttempts[TTx any](b *storeBench[TTx]) {
@@ -201,19 +202,19 @@ func workersReportLateAttempts[TTx any](b *storeBench[TTx]) {
 	wedged, other := b.register(long), b.register(long)
 	run, held := b.hold(wedged, "a", "b")
 	b.hold(wedged, "a") // another run, which is in time
-	running := func(name string, worker squidmesh.WorkerID, deadline time.Time) squidmesh.StepChange {
+	running := func(name string, worker flow.WorkerID, deadline time.Time) flow.StepChange {
 		row := scheduled(run.ID, name, time.Time{})
-		row.JobID, row.Status, row.Worker, row.DeadlineAt = "", squidmesh.StepRunning, worker, deadline
+		row.JobID, row.Status, row.Worker, row.DeadlineAt = "", flow.StepRunning, worker, deadline
 		return row
 	}
 	late := running("late", wedged, now.Add(-time.Hour))
 	t := next(run)
-	t.Steps = []squidmesh.StepChange{late, running("slow", wedged, now.Add(-time.Minute)), running("foreign", other, now.Add(-time.Hour))}
+	t.Steps = []flow.StepChange{late, running("slow", wedged, now.Add(-time.Minute)), running("foreign", other, now.Add(-time.Hour))}
 	b.apply(t)
 
-	tick := squidmesh.WorkerTick{Heartbeat: other, Lease: long, Limit: 100, Late: 30 * time.Minute}
+	tick := driver.WorkerTick{Heartbeat: other, Lease: long, Limit: 100, Late: 30 * time.Minute}
 	report := b.tick(tick)
-	require.Equal(b, []squidmesh.StepState{late.StepState}, report.Late, "only what its worker holds the run for")
+	require.Equal(b, []flow.StepState{late.StepState}, report.Late, "only what its worker holds the run for")
 	require.ElementsMatch(b, held, report.Held)
 	tick.Late = 0
 	report = b.tick(tick)
@@ -226,18 +227,18 @@ func workersListsAreCapped[TTx any](b *storeBench[TTx]) {
 	for range 5 {
 		b.hold(gone, "a")
 	}
-	b.tick(squidmesh.WorkerTick{Resign: gone, Lease: long})
+	b.tick(driver.WorkerTick{Resign: gone, Lease: long})
 	worker := b.register(long)
-	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Orphans, 3)
-	require.Empty(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long}).Orphans)
+	require.Len(b, b.tick(driver.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Orphans, 3)
+	require.Empty(b, b.tick(driver.WorkerTick{Heartbeat: worker, Lease: long}).Orphans)
 
 	for range 5 { // who executes many runs must hear of all that are cancelled
 		run, _ := b.hold(worker, "a")
 		t := next(run)
-		t.Run.Verdict = squidmesh.VerdictCancelled
+		t.Run.Verdict = flow.VerdictCancelled
 		b.apply(t)
 	}
-	require.Len(b, b.tick(squidmesh.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Verdicts, 5)
+	require.Len(b, b.tick(driver.WorkerTick{Heartbeat: worker, Lease: long, Limit: 3}).Verdicts, 5)
 }
 
 // workersListsGoOn: page by page a worker comes to every row once, also of those that only their names tell apart.
@@ -250,45 +251,45 @@ func workersListsGoOn[TTx any](b *storeBench[TTx]) {
 	orphans := slices.Concat(first, second)
 	slices.SortFunc(orphans, compareHolds)
 
-	var jobless, overdue, expired, late []squidmesh.StepState
+	var jobless, overdue, expired, late []flow.StepState
 	for i := range 2 {
 		run, _ := b.hold(wedged, "a")
 		t := next(run)
 		for _, name := range []string{"a", "b", "c"} {
-			row := func(list string, status squidmesh.StepStatus) *squidmesh.StepChange {
+			row := func(list string, status flow.StepStatus) *flow.StepChange {
 				change := scheduled(run.ID, list+"_"+name, time.Time{})
 				change.JobID, change.Status = "", status
 				t.Steps = append(t.Steps, change)
 				return &t.Steps[len(t.Steps)-1]
 			}
 			at := now.Add(time.Duration(i-10) * time.Minute)
-			r := row("jobless", squidmesh.StepScheduled)
+			r := row("jobless", flow.StepScheduled)
 			r.DueAt = at
 			jobless = append(jobless, r.StepState)
-			r = row("overdue", squidmesh.StepScheduled)
+			r = row("overdue", flow.StepScheduled)
 			r.DueAt, r.JobID = at, "7"
 			overdue = append(overdue, r.StepState)
-			r = row("expired", squidmesh.StepPaused)
+			r = row("expired", flow.StepPaused)
 			r.DeadlineAt = at
 			expired = append(expired, r.StepState)
-			r = row("late", squidmesh.StepRunning)
+			r = row("late", flow.StepRunning)
 			r.DeadlineAt, r.Worker = at, wedged
 			late = append(late, r.StepState)
 		}
 		b.apply(t)
 	}
-	b.tick(squidmesh.WorkerTick{Resign: gone, Lease: long})
+	b.tick(driver.WorkerTick{Resign: gone, Lease: long})
 
-	tick := squidmesh.WorkerTick{
+	tick := driver.WorkerTick{
 		Heartbeat: b.register(long), Lease: long, Limit: limit, Overdue: time.Second, Late: time.Second,
 	}
-	var all squidmesh.WorkerReport
-	behind := func(place *squidmesh.StepPlace, rows []squidmesh.StepState) {
+	var all driver.WorkerReport
+	behind := func(place *driver.StepPosition, rows []flow.StepState) {
 		if len(rows) == 0 {
 			return
 		}
 		last := rows[len(rows)-1]
-		*place = squidmesh.StepPlace{At: last.DueAt, Run: last.Run, StepKey: last.StepKey}
+		*place = driver.StepPosition{At: last.DueAt, Run: last.Run, StepKey: last.StepKey}
 		if last.DueAt.IsZero() {
 			place.At = last.DeadlineAt
 		}
@@ -324,7 +325,7 @@ func holdsGoWithTheTransition[TTx any](b *storeBench[TTx]) {
 	t := next(again.Run)
 	t.Unheld = held[:1]
 	b.apply(t)
-	b.tick(squidmesh.WorkerTick{Resign: worker, Lease: long})
+	b.tick(driver.WorkerTick{Resign: worker, Lease: long})
 	other := b.register(long)
 	require.Equal(b, held[1:], b.beat(other).Orphans)
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
@@ -49,13 +50,13 @@ func TestStub_StandsInForStepsOnADatabase(t *testing.T) {
 	}))
 	run := kit.Start("booking", order{"1001", 4990})
 	kit.RunUntilIdle()
-	require.Equal(t, squidmesh.RunFailed, run.Status())
+	require.Equal(t, flow.RunFailed, run.Status())
 	require.Equal(t, "12A", freed)
 
 	spec, err := squidmesh.Compile(original)
 	require.NoError(t, err)
 	st, _ := spec.Step("book")
-	require.Equal(t, squidmesh.KindFuncTx, st.Kind, "the original stays as it is")
+	require.Equal(t, flow.KindFuncTx, st.Kind, "the original stays as it is")
 }
 
 // What stands in for nothing fails the test: the step was renamed, or lost its undo.

@@ -26,7 +26,7 @@ func Digest[TTx any](s *Shop[TTx], pace Pace) squidmesh.Workflow {
 		Description: "What was sold yesterday.",
 		Triggers: []squidmesh.Trigger{
 			squidmesh.Cron("nightly", "0 7 * * MON-FRI", zone,
-				squidmesh.Payload[DigestRequest](squidmesh.Defaults{"day": squidmesh.Today})),
+				squidmesh.Payload[DigestRequest](squidmesh.Defaults{"day": squidmesh.DefaultToday})),
 			squidmesh.Manual("by_hand", squidmesh.Payload[DigestRequest]()),
 		},
 		Steps: []squidmesh.Step{

@@ -1,0 +1,4 @@
+package squidmesh
+
+// maxCatchUp bounds [Trigger.CatchUp].
+const maxCatchUp = 1000

@@ -1,0 +1,135 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+)
+
+// commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
+// is read back before anything is repeated.
+func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
+	defer func() {
+		if err != nil && m.err == nil && m.doubtful != nil && !errors.Is(err, ErrCommitUnknown) {
+			err = fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		}
+	}()
+	dispatch := rt.enqueue
+	for try := 1; ; try++ {
+		m.c, m.err, m.own = committed{}, nil, nil
+		var w *batchWrite
+		err := rt.patiently(m, func(wait bool) error {
+			return rt.inTime(ctx, func(ctx context.Context) error {
+				return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+					if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
+						return err
+					}
+					if m.own != nil && !sweeps(m.event) {
+						return rt.whyNotLocked(ctx, tx, m)
+					}
+					faultAt([]*member{m}, "before_commit")
+					return m.err
+				})
+			})
+		})
+		if errors.Is(err, ErrCommitUnknown) {
+			if err = rt.readBack(ctx, m.c, err, mustBeKnown(m.event)); errors.Is(err, errNotCommitted) {
+				m.doubt()
+			}
+		}
+		switch {
+		case errors.Is(err, errElsewhere):
+		case silent(err) && ctx.Err() == nil && !sweeps(m.event): // until the caller has no more time
+		case err == nil:
+			faultAt([]*member{m}, "after_commit")
+			m.dispelDoubt()
+			rt.settle(w) // a swept member whose run is locked elsewhere has led to nothing
+			return m.c, nil
+		case ctx.Err() != nil:
+			return committed{}, err
+		case errors.Is(err, ErrUnreadable) && endOf(m.event) && goesOn(m.event):
+			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
+			continue
+		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && endOf(m.event), rt.traits.Transient(err):
+			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
+				return committed{}, err
+			}
+			if try >= commitAttempts {
+				rt.notYet(m, try, err)
+			}
+		case errors.Is(err, ErrDispatch) && mustBeKnown(m.event):
+			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
+			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
+			dispatch = rt.enqueueLater
+		case m.err == nil && unstorable(rt.traits, err) && endOf(m.event) && !sweeps(m.event) && !m.plain:
+			rt.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
+			m.event, m.plain = storable(m.event), true
+			continue
+		case m.err == nil && endOf(m.event) && !sweeps(m.event):
+			rt.notYet(m, try, err)
+		default:
+			return committed{}, rt.argument(m, err)
+		}
+		if err := pause(ctx, backoff(try)); err != nil {
+			return committed{}, err
+		}
+	}
+}
+
+// notYet tells an operator that the end of an attempt is being recorded again and again.
+func (rt *Runtime[TTx]) notYet(m *member, tries int, err error) {
+	rt.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", tries, "error", err)...)
+}
+
+// backoff is the pause before the next try: 5 ms doubling to 1 s, spread by half.
+func backoff(try int) time.Duration {
+	d := min(5*time.Millisecond<<min(try-1, 10), time.Second)
+	return d/2 + rand.N(d)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// patiently says whether the transaction of a member that goes alone may wait for its run's lock with a connection in hand. An operator's
+// call may, since its caller says how long; a sweep never does. Of those that come from deliveries, by the thousand, one at a time may. The
+// others try again after a pause in which they have no connection: runs that somebody holds would else use up the pool, and everything
+// would stand still.
+func (rt *Runtime[TTx]) patiently(m *member, commit func(wait bool) error) error {
+	switch {
+	case sweeps(m.event):
+		return commit(false)
+	case m.start != nil, !m.grouped():
+		return commit(true)
+	case rt.atLock.CompareAndSwap(false, true):
+		defer rt.atLock.Store(false) // even if an executor ends the goroutine
+		return commit(true)
+	default:
+		return commit(false)
+	}
+}
+
+// whyNotLocked explains why a member's run was not locked: it does not exist, or somebody holds it (errElsewhere).
+func (rt *Runtime[TTx]) whyNotLocked(ctx context.Context, tx TTx, m *member) error {
+	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: []RunID{m.id}})
+	switch {
+	case err != nil:
+		return fmt.Errorf("find run %s: %w", m.id, err)
+	case len(runs) == 0:
+		m.err = fmt.Errorf("run %s: %w", m.id, ErrNotFound)
+		return m.err
+	default:
+		return errElsewhere
+	}
+}

@@ -1,0 +1,186 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// enqueueFunc hands the jobs of a transaction to the executor, and notes what it answers on the rows and members that they are
+// for.
+type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, w *batchWrite) error
+
+// enqueueLater enqueues nothing: the rows stay without a job, which the tick finds.
+func (rt *Runtime[TTx]) enqueueLater(_ context.Context, _ TTx, w *batchWrite) error {
+	for _, r := range w.order {
+		for _, job := range r.folded.Jobs { // what an executor that failed later had answered
+			if row := (enqueued{run: r, job: &job}).row(); row != nil {
+				row.JobID = ""
+			}
+		}
+		r.folded.Jobs = nil
+		for _, m := range r.members {
+			m.c.Jobs, m.c.jobs = nil, nil
+		}
+	}
+	return nil
+}
+
+func (w *batchWrite) hasJobs() bool {
+	return slices.ContainsFunc(w.order, func(r *runWrite) bool { return len(r.folded.Jobs) > 0 })
+}
+
+// enqueued is a job on its way to the executor, with what it is for.
+type enqueued struct {
+	run    *runWrite
+	member *member
+	job    *flow.Job
+}
+
+// row is the row that a job is for.
+func (e enqueued) row() *flow.StepState {
+	for i := range e.run.folded.Steps {
+		if row := &e.run.folded.Steps[i]; row.StepKey == e.job.StepKey && row.Attempt == e.job.Attempt {
+			return &row.StepState
+		}
+	}
+	return nil
+}
+
+// note notes what the executor answered.
+func (e enqueued) note(m driver.JobMetadata) {
+	if row := e.row(); row != nil {
+		row.JobID, row.Queue = m.JobID, m.Queue
+	}
+	e.member.c.jobs = append(e.member.c.jobs, Dispatched{
+		JobMetadata: m, StepKey: e.job.StepKey, Attempt: e.job.Attempt, Delay: scheduleOf(*e.job).Delay,
+	})
+}
+
+// enqueue hands over all jobs of a transaction. Its error wraps [ErrDispatch].
+func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) error {
+	var batch driver.Batch
+	var steps, undos []enqueued
+	for _, r := range w.order {
+		for _, m := range r.members {
+			for i := range m.c.Jobs {
+				job := &m.c.Jobs[i]
+				if job.Queue == "" {
+					job.Queue = rt.config.Queue
+				}
+				if job.Phase == PhaseUndo {
+					undos = append(undos, enqueued{r, m, job})
+					batch.Compensations = append(batch.Compensations, driver.CompensationJob{
+						Schedule: scheduleOf(*job), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+					})
+					continue
+				}
+				steps = append(steps, enqueued{r, m, job})
+				batch.Steps = append(batch.Steps, driver.StepJob{
+					Schedule: scheduleOf(*job), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,
+				})
+			}
+		}
+	}
+	if len(steps)+len(undos) == 0 {
+		return nil
+	}
+	answer, err := rt.enqueueBatch(ctx, tx, batch)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %d jobs: %w", ErrDispatch, len(steps)+len(undos), err)
+	case len(answer.Steps) != len(steps) || len(answer.Compensations) != len(undos):
+		return fmt.Errorf("%w: executor answered %d of %d jobs", ErrDispatch,
+			len(answer.Steps)+len(answer.Compensations), len(steps)+len(undos))
+	}
+	for i, e := range steps {
+		e.note(answer.Steps[i])
+	}
+	for i, e := range undos {
+		e.note(answer.Compensations[i])
+	}
+	return nil
+}
+
+// enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
+func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWrite) error {
+	if !w.hasJobs() {
+		return nil
+	}
+	err := rt.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
+		return rt.enqueue(ctx, tx, w)
+	})
+	if err == nil || errors.Is(err, ErrTxUnusable) {
+		return err
+	}
+	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(w.order[0].members[0].about(), "error", err)...)
+	return rt.enqueueLater(ctx, tx, w)
+}
+
+// scheduleOf is the job's place in its queue.
+func scheduleOf(j flow.Job) driver.Schedule {
+	s := driver.Schedule{Now: j.Now, DueAt: j.DueAt, Queue: j.Queue, Priority: j.Priority}
+	if !j.DueAt.IsZero() {
+		s.Delay = j.DueAt.Sub(j.Now)
+	}
+	return s
+}
+
+// enqueueBatch calls the executor: once where it can take everything at once; else one step goes through EnqueueStep and
+// several through EnqueueSteps.
+func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch driver.Batch) (answer driver.BatchMetadata, err error) {
+	defer rt.catchExecutor(&err)
+	scope, err := rt.scopeIn(ctx, tx)
+	if err != nil {
+		return answer, err
+	}
+	belongTo(&batch, scope)
+	if b, ok := rt.executor.(driver.BatchExecutor[TTx]); ok {
+		return b.EnqueueBatch(ctx, tx, batch)
+	}
+	switch len(batch.Steps) {
+	case 0:
+	case 1:
+		m, err := rt.executor.EnqueueStep(ctx, tx, batch.Steps[0])
+		if err != nil {
+			return answer, err
+		}
+		answer.Steps = []driver.JobMetadata{m}
+	default:
+		m, err := rt.executor.EnqueueSteps(ctx, tx, batch.Steps)
+		if err != nil {
+			return answer, err
+		}
+		answer.Steps = m
+	}
+	for _, job := range batch.Compensations {
+		m, err := rt.executor.EnqueueCompensation(ctx, tx, job)
+		if err != nil {
+			return answer, err
+		}
+		answer.Compensations = append(answer.Compensations, m)
+	}
+	for _, job := range batch.Crons {
+		m, err := rt.executor.EnqueueCron(ctx, tx, job)
+		if err != nil {
+			return answer, err
+		}
+		answer.Crons = append(answer.Crons, m)
+	}
+	return answer, nil
+}
+
+// catchExecutor is deferred around calls of the executor. A panic of it, or of hooks that the program gave its queue, becomes an error
+// like any other: it would end the program, since commits, ticks and wake-ups have goroutines of their own.
+func (rt *Runtime[TTx]) catchExecutor(err *error) {
+	if r := recover(); r != nil {
+		rt.logger.Error("squidmesh: executor panicked", "panic", text.Print(r), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("executor panicked: %s", text.Print(r))
+	}
+}

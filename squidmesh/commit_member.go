@@ -1,0 +1,102 @@
+package squidmesh
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// grouped reports whether a member may share a transaction: starts, and events that come from deliveries, by the thousand, and that wait
+// for nobody. A start with a key may have to wait for whoever has taken it.
+func (m *member) grouped() bool {
+	if m.start != nil {
+		return m.start.event.Key == ""
+	}
+	switch m.event.(type) {
+	case flow.Claimed, flow.Succeeded, flow.Failed, flow.Released:
+		return true
+	default:
+		return false
+	}
+}
+
+// size is about how many bytes the member brings: a result or a payload, beside which all else is small.
+func (m *member) size() int {
+	if m.start != nil {
+		return m.start.payload.size
+	}
+	if e, ok := m.event.(flow.Succeeded); ok {
+		return len(e.Output)
+	}
+	return 0
+}
+
+// about says for a log line which attempt of which run a member is about, and under which job it comes.
+func (m *member) about() []any {
+	about := []any{logRun, m.id}
+	if m.c.run.Workflow != "" {
+		about = append(about, logWorkflow, m.c.run.Workflow)
+	}
+	if a := attemptedIn(m.event); a.Name != "" {
+		about = append(about, logStep, a.Name, logPhase, a.Phase, logAttempt, a.Attempt)
+	}
+	if e, ok := m.event.(flow.Lost); ok {
+		about = append(about, "worker", e.Worker)
+	}
+	if m.job != "" {
+		about = append(about, logJob, m.job)
+	}
+	return about
+}
+
+func (c committed) started() StartResult {
+	if c.existing != nil {
+		return StartResult{Run: *c.existing, Existing: true}
+	}
+	return StartResult{Run: c.Run}
+}
+
+// member is one event on its way into the database, alone or together with others.
+type member struct {
+	id    RunID
+	event flow.Event
+	start *pendingStart // of a member that starts a run instead
+
+	// doubtful is what a start led to whose COMMIT may still take effect: the server may be at work on it.
+	doubtful *committed
+
+	// joined says that the transaction is the caller's: observers are told by a tick, if it commits.
+	joined bool
+
+	// For the observer: the context whose values it gets, the job under which the member comes, when it was asked for, and how
+	// long the step's function took.
+	ctx   context.Context
+	job   string
+	asked time.Time
+	took  time.Duration
+
+	plain bool // the database could not store what the end of the attempt brought, so that it brings nothing any more
+
+	c   committed
+	err error // the event was refused: nothing of it is written
+	own error // it could not go with the others, and why
+}
+
+// committed is what one event led to.
+type committed struct {
+	flow.Transition
+	jobs     []Dispatched
+	input    json.RawMessage // of the claim
+	run      Run             // the row as it was, for facts that never change
+	existing *Run            // of a start whose key was taken: the run that has it
+}
+
+// after is the run's row as the commit left it.
+func (c committed) after() Run {
+	if c.Empty() {
+		return c.run
+	}
+	return c.Run
+}

@@ -1,0 +1,78 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// storable is the end of an attempt without what the database does not take of it, such as characters that its encoding lacks. What that
+// was is not told, since errors about values quote them: a result becomes a failure, a failure loses its texts.
+func storable(end flow.Event) flow.Event {
+	switch e := end.(type) {
+	case flow.Succeeded:
+		return flow.Failed{Attempted: e.Attempted, Final: true, Error: StepError{
+			Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that it does not take",
+		}}
+	case flow.Failed:
+		code := CodeError
+		if isASCII(e.Error.Code) {
+			code = e.Error.Code
+		}
+		e.Error = StepError{Code: code, Message: "(the database cannot store what the failure says)"}
+		return e
+	case flow.Released:
+		e.Reason = "(the database cannot store why)"
+		return e
+	default:
+		return end
+	}
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// storeCode is the database's code for an error whose text may quote a value.
+func storeCode(err error) string {
+	var said interface{ SQLState() string }
+	if errors.As(err, &said) {
+		return "SQLSTATE " + said.SQLState()
+	}
+	return "value refused"
+}
+
+// argument makes an error of the caller's of what the database cannot store of a call. It does not quote the value.
+func (rt *Runtime[TTx]) argument(m *member, err error) error {
+	if !unstorable(rt.traits, err) {
+		return err
+	}
+	field := ""
+	switch m.event.(type) {
+	case flow.Started:
+		field = "StartParams"
+	case flow.Unblocked, flow.Approved, flow.Rejected, flow.Cancelled, flow.UndoRetried, flow.UndoAccepted:
+		field = "Decision"
+	default:
+		return err
+	}
+	return &InputError{Field: field, Code: "unstorable", Detail: "the database cannot store it (" + storeCode(err) +
+		"): it has characters, numbers or a size that the database does not take, as others than UTF8 lack characters"}
+}
+
+// Warner is a [driver.Store] that knows what is not well about its database, which [Runtime.Start] logs.
+type Warner interface {
+	Warnings(ctx context.Context) []string
+}
+
+// unstorable reports whether an error says that the store will never take what was to be written.
+func unstorable(t driver.StoreTraits, err error) bool {
+	return t.Unstorable != nil && t.Unstorable(err) && !errors.Is(err, ErrDispatch)
+}

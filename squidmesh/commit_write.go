@@ -1,0 +1,356 @@
+package squidmesh
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/envelope"
+	"github.com/squidmesh/squidmesh-go/internal/lever"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// findTakers finds out of each delivery whose function this process lacks whether another one could take it. Workers are read once
+// for all of a transaction's, and not at all where there is no such delivery.
+func (rt *Runtime[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
+	var around *flow.Environment
+	var now time.Time
+	for _, r := range w.order {
+		for _, m := range r.members {
+			e, ok := m.event.(flow.Claimed)
+			row := r.memory.rows[e.StepKey]
+			if !ok || e.Runnable[e.StepKey] || row.Status != flow.StepScheduled || !r.pinned.spec.Find(e.Name).Executes(e.Phase) {
+				continue
+			}
+			if around == nil {
+				var err error
+				if around, now, err = rt.around(ctx, tx); err != nil {
+					return err
+				}
+			}
+			_, e.Elsewhere = around.Taker(r.pinned.spec, row, now)
+			m.event = e
+		}
+	}
+	return nil
+}
+
+// errElsewhere says that a run of a batch is locked by somebody else, or does not exist.
+var errElsewhere = errors.New("run is locked elsewhere")
+
+// batchWrite is what one transaction writes.
+type batchWrite struct {
+	runs  map[RunID]*runWrite
+	order []*runWrite
+}
+
+// runWrite is one run within it, with the events that came for it in their order.
+type runWrite struct {
+	run     Run
+	pinned  *pinned
+	memory  *runMemory
+	members []*member
+	folded  flow.Transition
+}
+
+// write is the heart of every commit: lock, load, decide, enqueue, apply. Unless it is to wait, members whose runs somebody else
+// holds are left out (errElsewhere): a batch must not hold up those behind it, nor a sweep the next one. What is refused is noted on its
+// member; an error that is returned concerns all of them.
+func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wait bool, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
+	q := driver.LockQuery{SkipLocked: !wait}
+	for _, m := range members {
+		if m.start == nil {
+			q.Runs = append(q.Runs, m.id)
+		}
+		if worker := workerOf(m.event); worker != 0 {
+			q.Worker = worker
+		}
+	}
+	locked, err := rt.store.Lock(ctx, tx, q)
+	if err != nil {
+		return nil, fmt.Errorf("lock %d runs: %w", len(q.Runs), err)
+	}
+	w := &batchWrite{runs: make(map[RunID]*runWrite, len(members)), order: make([]*runWrite, 0, len(members))}
+	for _, m := range members {
+		if err := rt.admit(ctx, tx, w, m, q, locked); err != nil {
+			return nil, err
+		}
+	}
+	if err := rt.load(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	if err := rt.findTakers(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	w.decide(locked)
+	if err := rt.insertKeyed(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	if err := rt.claimInputs(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	faultAt(members, "before_enqueue")
+	if err := dispatch(ctx, tx, w); err != nil {
+		return nil, err
+	}
+	faultAt(members, "after_enqueue")
+	ts := make([]flow.Transition, 0, len(w.order))
+	for _, r := range w.order {
+		if !r.folded.Empty() {
+			r.memory.apply(r.folded)
+			r.folded.Untold = r.members[0].joined // who joins a caller's transaction comes alone
+		}
+		if !r.folded.Empty() || len(r.folded.Unheld) > 0 {
+			ts = append(ts, r.folded)
+		}
+	}
+	if len(ts) == 0 {
+		return w, nil
+	}
+	if err := rt.store.Apply(ctx, tx, ts); err != nil {
+		return nil, fmt.Errorf("apply %d runs from %s on: %w", len(ts), ts[0].Run.ID, err)
+	}
+	return w, nil
+}
+
+// ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
+func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	if p, ok := rt.config.Store.(driver.Pipeliner[TTx]); ok && !lever.Off(lever.Pipeline) {
+		return migratedError(rt.traits, p.Pipeline(ctx, fn)) // it may hold back what Apply writes
+	}
+	return rt.store.InTx(ctx, fn)
+}
+
+// admit takes a member into the transaction, if its run is there.
+func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *member, q driver.LockQuery, locked driver.Locked) error {
+	if m.start != nil {
+		rt.admitStart(w, m, locked)
+		return nil
+	}
+	run, ok := locked.Runs[m.id]
+	switch worker := workerOf(m.event); {
+	case !ok && q.SkipLocked:
+		m.own = errElsewhere
+		return nil
+	case !ok:
+		m.err = fmt.Errorf("run %s: %w", m.id, ErrNotFound)
+		return nil
+	case worker != 0 && worker != q.Worker:
+		m.own = errElsewhere
+		return nil
+	}
+	r := w.runs[m.id]
+	if r == nil {
+		p, err := rt.pin(ctx, tx, run)
+		if errors.Is(err, ErrUnknownShape) {
+			m.err = err
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r = &runWrite{run: run, pinned: p, memory: rt.carrier.take(run)}
+		w.runs[m.id] = r
+		w.order = append(w.order, r)
+	}
+	m.event = equip(m.event, r.pinned, rt.abandoned.stuck(r.run.Workflow))
+	r.members = append(r.members, m)
+	return nil
+}
+
+// admitStart takes the start of a run into the transaction. Its definition has been saved; its payload has been checked, and gets its defaults by
+// the database's clock.
+func (rt *Runtime[TTx]) admitStart(w *batchWrite, m *member, locked driver.Locked) {
+	started := m.start.event
+	if m.start.cron {
+		started.ReceivedAt = locked.Now
+	}
+	if started.Payload, m.err = fillPayload(m.start.trigger, m.start.payload, cmp.Or(started.WindowAt, locked.Now)); m.err != nil {
+		return
+	}
+	m.event = started
+	r := &runWrite{pinned: &pinned{spec: m.start.spec}, memory: newRunMemory(started.Payload), members: []*member{m}}
+	w.runs[m.id] = r
+	w.order = append(w.order, r)
+}
+
+// load reads the rows that the decisions need and that are not carried.
+func (rt *Runtime[TTx]) load(ctx context.Context, tx TTx, w *batchWrite) error {
+	wanted := map[RunID]flow.Reads{}
+	for _, r := range w.order {
+		var reads flow.Reads
+		for _, m := range r.members {
+			reads = reads.Union(flow.ReadsOf(r.pinned.spec, r.run, m.event))
+		}
+		if missing := r.memory.missing(reads); !missing.Empty() {
+			wanted[r.run.ID] = missing
+		}
+	}
+	return rt.loadInto(ctx, tx, w, wanted)
+}
+
+func (rt *Runtime[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, wanted map[RunID]flow.Reads) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	loaded, err := rt.store.Load(ctx, tx, wanted)
+	if err != nil {
+		return fmt.Errorf("load %d runs: %w", len(wanted), err)
+	}
+	for id, reads := range wanted {
+		w.runs[id].memory.add(reads, loaded[id])
+	}
+	return nil
+}
+
+// decide decides the events of each run one after the other, and folds them into one transition.
+func (w *batchWrite) decide(locked driver.Locked) {
+	for _, r := range w.order {
+		snapshot := flow.Snapshot{Run: r.run, Steps: r.memory.rows, WorkerLost: locked.WorkerLost}
+		for _, m := range r.members {
+			t, err := flow.Decide(r.pinned.spec, snapshot, m.event, locked.Now)
+			if err != nil {
+				m.err = err
+				continue
+			}
+			m.c = committed{Transition: t, run: snapshot.Run}
+			if t.Empty() {
+				r.folded.Unheld = append(r.folded.Unheld, t.Unheld...)
+				continue
+			}
+			r.memory.apply(t) // the snapshot's rows, too
+			snapshot.Run = t.Run
+			r.folded = r.folded.Merge(t)
+		}
+	}
+}
+
+// insertKeyed inserts the runs whose place may be taken: that have a key, or whose start is repeated while its first COMMIT may
+// still take effect. InsertRun waits for that. If the place is taken nothing else of the start is written.
+func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite) error {
+	for _, r := range w.order {
+		if !r.folded.NewRun || r.folded.Run.Key == "" && r.members[0].doubtful == nil {
+			continue
+		}
+		m := r.members[0]
+		taken, err := rt.insertRun(ctx, tx, r.folded.Run, m.start.reuse)
+		if err != nil {
+			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
+		}
+		key, hash := strings.TrimPrefix(r.folded.Run.Key, flow.CronSpace), r.folded.Run.KeyHash
+		r.folded.Run.KeyHash, m.c.Run.KeyHash = "", "" // what goes on from here is told to callers and observers
+		r.folded.Run.Key, m.c.Run.Key = flow.CallersKey(r.folded.Run.Key), flow.CallersKey(m.c.Run.Key)
+		if taken == nil {
+			continue
+		}
+		if envelope.Is(taken.KeyHash) {
+			return fmt.Errorf("start %s with key %s: run %s: %w", taken.Workflow, echo.Quote(key), taken.ID, unreadable(taken.KeyHash))
+		}
+		if taken.KeyHash != hash {
+			m.err = fmt.Errorf("start %s with key %s: %w: run %s", taken.Workflow, echo.Quote(key), ErrKeyConflict, taken.ID)
+		}
+		taken.KeyHash = ""
+		m.c, r.folded = committed{existing: taken}, flow.Transition{}
+	}
+	return nil
+}
+
+// insertRun inserts the row of a new run, unless its place is taken by one that keeps it.
+func (rt *Runtime[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse KeyReuse) (taken *Run, err error) {
+	for {
+		taken, err := rt.store.InsertRun(ctx, tx, run)
+		if err != nil || taken == nil || taken.ID == run.ID || !reuse.takesFrom(taken.Status) {
+			return taken, err
+		}
+		if err := rt.store.FreeKey(ctx, tx, taken.ID); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// claimInputs puts the inputs of claimed steps together, from the payload, the outputs stored so far, and those that this very
+// transaction brings.
+func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) error {
+	wanted := map[RunID]flow.Reads{}
+	for _, r := range w.order {
+		for _, m := range r.members {
+			if claim := m.c.Claim; claim != nil && len(claim.Keys) > 0 {
+				wanted[r.run.ID] = wanted[r.run.ID].Union(r.memory.missing(flow.Reads{Outputs: claim.Sources, Payload: true}))
+			}
+		}
+		if wanted[r.run.ID].Empty() {
+			delete(wanted, r.run.ID)
+		}
+	}
+	if err := rt.loadInto(ctx, tx, w, wanted); err != nil {
+		return err
+	}
+	for _, r := range w.order {
+		for _, m := range r.members {
+			claim := m.c.Claim
+			if claim != nil && claim.Cause != nil && envelope.Unopened(claim.Cause) {
+				return fmt.Errorf("failure that led to step %s of run %s: %w", claim.Name, claim.Run, unreadable(claim.Cause.Details))
+			}
+			if claim != nil && len(claim.Keys) > 0 {
+				if sealed := unopened(claim.Sources, r.memory.payload, r.memory.outputs); sealed != nil {
+					return fmt.Errorf("input of step %s of run %s: %w", claim.Name, claim.Run, unreadable(sealed))
+				}
+				m.c.input = r.pinned.spec.Input(claim.Keys, claim.Sources, r.memory.payload, r.memory.outputs)
+			}
+		}
+	}
+	return nil
+}
+
+// workerOf is the worker on whose behalf an event comes; zero for operators and sweeps.
+func workerOf(e flow.Event) flow.WorkerID {
+	switch e := e.(type) {
+	case flow.Claimed:
+		return e.Worker
+	case flow.Succeeded:
+		return e.Worker
+	case flow.Failed:
+		return e.Worker
+	case flow.Released:
+		return e.Worker
+	default:
+		return 0
+	}
+}
+
+// sweeps reports whether an event comes from a tick, which waits for no run: whoever holds it moves it, or is a frozen process, whose
+// transaction the server ends. The next tick finds what is left.
+func sweeps(e flow.Event) bool {
+	switch e.(type) {
+	case flow.Lost, flow.Redelivered, flow.Expired:
+		return true
+	default:
+		return false
+	}
+}
+
+// equip tells an event which steps of the run's shape its worker could go on with, and of which it has too many calls that do not end.
+func equip(e flow.Event, p *pinned, stuck map[StepKey]bool) flow.Event {
+	switch e := e.(type) {
+	case flow.Claimed:
+		e.Runnable, e.Unfit, e.Stuck = p.runnable, p.unfit, stuck
+		return e
+	case flow.Succeeded:
+		if e.Runnable != nil {
+			e.Runnable, e.Stuck = p.runnable, stuck
+		}
+		return e
+	case flow.Failed:
+		if e.Runnable != nil {
+			e.Runnable, e.Stuck = p.runnable, stuck
+		}
+		return e
+	default:
+		return e
+	}
+}

@@ -1,0 +1,357 @@
+package flow
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/echo"
+)
+
+func (d *ruling) started(e Started) {
+	d.run = Run{
+		ID: e.ID, Workflow: d.spec.workflow, Trigger: e.Trigger, Shape: d.spec.shape,
+		Key: e.Key, KeyHash: e.KeyHash, WindowAt: e.WindowAt, WindowEnd: e.WindowEnd, ReceivedAt: e.ReceivedAt, SignalID: e.SignalID,
+		ReplayedFrom: e.ReplayedFrom, Payload: e.Payload, CreatedAt: d.at, Status: RunPending, LastAt: d.at,
+	}
+	d.t.NewRun = true
+	d.entry.Run, d.entry.Actor = e.ID, e.Actor
+	d.record(AuditStarted, StepKey{}, 0)
+	d.data.Trigger, d.data.Key, d.data.SignalID = e.Trigger, CallersKey(e.Key), e.SignalID
+	d.data.WindowAt, d.data.WindowEnd, d.data.ReceivedAt = e.WindowAt, e.WindowEnd, e.ReceivedAt
+	if e.ReplayedFrom != (RunID{}) {
+		d.data.Replayed = e.ReplayedFrom.String()
+	}
+	d.reach(d.spec.Entry(), "")
+}
+
+// claimed gives the attempt to the worker whose delivery comes first. Everything else is answered without a change.
+func (d *ruling) claimed(e Claimed) {
+	row, ok := d.row(e.StepKey)
+	switch {
+	case d.snap.WorkerLost:
+		d.again(d.now.Add(time.Second), DeliveryWorkerLost)
+		return
+	case !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || d.run.Status.Terminal():
+		d.t.Outcome.Reason = staleReason(row, e.Attempt)
+		return
+	case strays(e, row):
+		d.t.Outcome.Reason = DeliveryOtherQueue
+		return
+	case row.DueAt.After(d.now):
+		d.again(row.DueAt, DeliveryEarly)
+		return
+	}
+	st := d.spec.Find(e.Name)
+	d.worker, d.executing = e.Attempted, st
+	d.t.Queued = d.now.Sub(row.DueAt)
+	if st.Kind == KindWait {
+		row.StartedAt = d.at
+		d.complete(st, row, "")
+		return
+	}
+	if !e.Runnable[e.StepKey] {
+		reason := ReasonFunctionUnknown
+		if e.Unfit[e.StepKey] {
+			reason = ReasonFunctionIncompatible
+		}
+		pause := d.lateness(row)
+		if e.Elsewhere {
+			pause = Soon(d.now, d.run.ID.String(), row.Name)
+		}
+		d.again(d.now.Add(pause), string(reason))
+		return
+	}
+	if e.Stuck[e.StepKey] {
+		d.again(d.now.Add(d.lateness(row)), DeliveryFunctionStuck)
+		return
+	}
+	d.record(AuditClaimed, row.StepKey, row.Attempt)
+	d.claim(row)
+}
+
+// strays reports whether a delivery came by another queue than the row was sent through, whose number of workers and whose hosts are not
+// the row's. Its own job is taken wherever an operator has moved it.
+func strays(e Claimed, row StepState) bool {
+	return e.Queue != "" && row.Queue != "" && e.Queue != row.Queue && e.Job != row.JobID
+}
+
+// lateness is the pause before a delivery comes again that cannot be executed here: the longer that goes on, the less often it is tried.
+func (d *ruling) lateness(row StepState) time.Duration {
+	return min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)
+}
+
+func staleReason(row StepState, attempt int) string {
+	if row.Status == StepRunning && row.Attempt == attempt {
+		return DeliveryHeld
+	}
+	return DeliveryStale
+}
+
+func (d *ruling) again(at time.Time, reason string) {
+	d.t.Outcome = Outcome{Kind: OutcomeAgain, At: at, After: at.Sub(d.now), Reason: reason}
+}
+
+// claim starts the row's attempt under the event's worker.
+func (d *ruling) claim(row StepState) {
+	st := d.spec.Find(row.Name)
+	keys, sources := st.Takes(row.Phase)
+	row.Status, row.Worker = StepRunning, d.worker.Worker
+	row.StartedAt, row.DueAt = d.at, time.Time{}
+	row.DeadlineAt = d.now.Add(st.PolicyOf(row.Phase).Timeout)
+	d.put(row)
+	d.begun = true
+	d.data.Worker = d.worker.Worker
+
+	var cause *StepError
+	if row.Cause != "" {
+		cause = d.run.Reason
+	}
+	d.t.Claim = &Claim{
+		Run: d.run.ID, Workflow: d.run.Workflow, Shape: d.run.Shape, StepKey: row.StepKey, Attempt: row.Attempt,
+		Worker: row.Worker, Hold: d.worker.Hold, Now: d.now, DeadlineAt: row.DeadlineAt, Cause: cause,
+		Keys: keys, Sources: sources,
+	}
+}
+
+// current finds the row of a running attempt, if it is still the one that the event is about: the fence.
+func (d *ruling) current(a Attempted) (StepState, bool) {
+	row, ok := d.row(a.StepKey)
+	if !ok || d.snap.WorkerLost || row.Status != StepRunning || row.Attempt != a.Attempt || row.Worker != a.Worker {
+		d.t.Outcome.Reason = DeliveryStale
+		return StepState{}, false
+	}
+	d.worker, d.executing, d.ended = a, d.spec.Find(a.Name), true
+	d.t.Ran = d.at.Sub(row.StartedAt)
+	return row, true
+}
+
+func (d *ruling) succeeded(e Succeeded) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	st := d.spec.Find(e.Name)
+	if st.Kind == KindChoose && row.Phase == PhaseDo {
+		if _, known := st.Routes[e.Route]; !known {
+			d.fail(st, row, Failed{Attempted: e.Attempted, Final: true, Error: StepError{
+				Code: CodeUnknownRoute, Message: fmt.Sprintf("answered %s, which is none of the step's routes", echo.Quote(e.Route)),
+			}})
+			return
+		}
+		d.data.Route = e.Route
+	}
+	d.entry.Output = e.Output
+	if row.Phase == PhaseUndo {
+		d.undone(row)
+		return
+	}
+	d.complete(st, row, e.Route)
+}
+
+// complete ends a step well and goes on to what follows.
+func (d *ruling) complete(st *StepSpec, row StepState, route string) {
+	d.record(AuditSucceeded, row.StepKey, row.Attempt)
+	d.attempt(row, AttemptSucceeded, nil)
+	d.put(d.finished(row, StepCompleted))
+	switch {
+	case d.run.Verdict != VerdictNone:
+		d.drain()
+	case st.Block != "":
+		d.childCompleted(st)
+	case st.Kind == KindChoose:
+		d.reach(st.Routes[route], "")
+	default:
+		d.reach(st.Next, "")
+	}
+}
+
+// finished is the row at its end.
+func (d *ruling) finished(row StepState, status StepStatus) StepState {
+	row.Status, row.FinishedAt, row.DueAt, row.DeadlineAt = status, d.at, time.Time{}, time.Time{}
+	if status == StepCompleted {
+		row.DoneSeq = d.entry.Seq
+	}
+	return row
+}
+
+func (d *ruling) failed(e Failed) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	d.fail(d.spec.Find(e.Name), row, e)
+}
+
+// fail ends an attempt badly: another one follows if the policy grants it and the run still wants it.
+func (d *ruling) fail(st *StepSpec, row StepState, e Failed) {
+	failure := e.Error
+	failure.Step, failure.Attempt, failure.At = row.Name, row.Attempt, d.at
+	if row.Phase == PhaseUndo {
+		failure.Phase = PhaseUndo
+	}
+	d.data.Error = &failure
+	d.attempt(row, AttemptFailed, &failure)
+	row.Failures++
+
+	retry := st.PolicyOf(row.Phase).Retry
+	if !e.Final && retry.grants(row.Failures) && !d.draining(st, row.Phase) {
+		delay := retry.Delay(row.Failures, d.run.ID.String(), row.Name)
+		if e.RetryAfter != nil {
+			delay = min(*e.RetryAfter, MaxRetryDelay)
+		}
+		d.record(AuditRetried, row.StepKey, row.Attempt)
+		d.reschedule(row, delay)
+		return
+	}
+	d.failFinally(st, row, &failure)
+}
+
+// failFinally ends a step badly and takes its error route, or dooms the run.
+func (d *ruling) failFinally(st *StepSpec, row StepState, failure *StepError) {
+	if row.Phase == PhaseUndo {
+		d.undoFailed(row)
+		return
+	}
+	d.record(AuditFailed, row.StepKey, row.Attempt)
+	drained := d.draining(st, PhaseDo)
+	d.put(d.finished(row, StepFailed))
+	if !drained {
+		d.run.Reason = failure
+	}
+	switch {
+	case d.run.Verdict != VerdictNone:
+		d.drain()
+	case st.Block != "":
+		d.childFailed(st)
+	case st.OnError != "":
+		d.data.Target, d.data.Recovery = st.OnError, st.Recovery
+		d.reach(st.OnError, st.Name)
+	default:
+		d.doom()
+	}
+}
+
+// reschedule puts an attempt that ended back for another one.
+func (d *ruling) reschedule(row StepState, delay time.Duration) {
+	row.Status, row.Attempt = StepScheduled, row.Attempt+1
+	row.DueAt, row.DeadlineAt, row.JobID = d.due(delay), time.Time{}, ""
+	d.put(row)
+}
+
+// due is a time after now, to the millisecond, as queues keep it, and never earlier than it was asked for: at once is now.
+func (d *ruling) due(delay time.Duration) time.Time {
+	if delay <= 0 {
+		return d.now.Truncate(time.Millisecond)
+	}
+	return d.now.Add(delay).Add(time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// released gives an attempt back: the first time at once, then ever later, and in the end it counts as a failure, so that nothing is begun
+// again and again without anybody's doing.
+func (d *ruling) released(e Released) {
+	row, ok := d.current(e.Attempted)
+	if !ok {
+		return
+	}
+	st, releases := d.spec.Find(e.Name), row.releases()+1
+	if releases >= maxReleases && !d.draining(st, row.Phase) {
+		d.fail(st, row, Failed{Attempted: e.Attempted, Error: StepError{
+			Code: CodeGivenBack, Message: fmt.Sprintf("was given back %d times, the last time because: %s", releases, e.Reason),
+		}})
+		return
+	}
+	d.record(AuditReleased, row.StepKey, row.Attempt)
+	d.data.Comment = e.Reason
+	d.attempt(row, AttemptReleased, nil)
+	delay := time.Duration(0)
+	if releases > 1 {
+		delay = releaseDelays.Delay(releases - 1)
+	}
+	d.giveBack(row, delay)
+}
+
+// maxReleases is how often an attempt of a step can be given back before that counts as a failure, which takes about an hour.
+const maxReleases = 20
+
+// releaseDelays are the pauses before an attempt that was given back begins anew, from the second time on.
+var releaseDelays = Retry{Base: time.Second, Max: 5 * time.Minute}
+
+// giveBack returns an unfinished attempt to the queue, unless its run drains.
+func (d *ruling) giveBack(row StepState, delay time.Duration) {
+	st := d.spec.Find(row.Name)
+	if !d.draining(st, row.Phase) {
+		d.reschedule(row, delay)
+		return
+	}
+	d.put(d.finished(row, StepCancelled))
+	if d.run.Verdict != VerdictNone {
+		d.drain()
+		return
+	}
+	d.childDrained(st)
+}
+
+// lost takes over from a worker. When another process has done so already only the holds go, if some are left.
+func (d *ruling) lost(e Lost) {
+	for _, hold := range e.Holds {
+		d.t.Unheld = append(d.t.Unheld, Hold{Worker: e.Worker, Run: d.run.ID, StepKey: hold})
+	}
+	for _, phase := range []Phase{PhaseDo, PhaseUndo} {
+		for _, row := range d.all(phase) {
+			if row.Status != StepRunning || row.Worker != e.Worker || d.isBlock(row.Name) {
+				continue
+			}
+			d.loseAttempt(row)
+		}
+	}
+	d.data.Worker = e.Worker
+}
+
+func (d *ruling) loseAttempt(row StepState) {
+	row.Losses++
+	d.t.Ran = max(d.t.Ran, d.at.Sub(row.StartedAt))
+	d.attempt(row, AttemptLost, nil)
+	d.record(AuditLost, row.StepKey, row.Attempt)
+	limit := cmp.Or(d.spec.Find(row.Name).PolicyOf(row.Phase).MaxLosses, DefaultMaxLosses)
+	if row.Losses < limit {
+		d.giveBack(row, lossDelays[row.Losses-1])
+		return
+	}
+	failure := &StepError{
+		Step: row.Name, Attempt: row.Attempt, Code: CodeWorkerLost, At: d.at,
+		Message: lossesMessage(row.Losses),
+	}
+	if row.Phase == PhaseUndo {
+		failure.Phase = PhaseUndo
+	} else {
+		d.data.Failed = append(d.data.Failed, row.Name)
+	}
+	if d.data.Error == nil { // else it is the first of several that counts
+		d.data.Error = failure
+	}
+	d.failFinally(d.spec.Find(row.Name), row, failure)
+	d.record(AuditLost, row.StepKey, row.Attempt)
+}
+
+func lossesMessage(losses int) string {
+	if losses == 1 {
+		return "a worker died while it ran this step"
+	}
+	return fmt.Sprintf("%d workers died while they ran this step", losses)
+}
+
+func (d *ruling) redelivered(e Redelivered) {
+	row, ok := d.row(e.StepKey)
+	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || row.JobID != e.JobID {
+		d.t.Outcome.Reason = DeliveryStale
+		return
+	}
+	kind := AuditRedelivered
+	if row.JobID == "" {
+		kind = AuditEnqueued
+	}
+	d.record(kind, row.StepKey, row.Attempt)
+	row.JobID = ""
+	d.put(row)
+}

@@ -1,0 +1,215 @@
+package squidmesh
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/squidmesh/squidmesh-go/internal/check"
+	"github.com/squidmesh/squidmesh-go/internal/echo"
+	"github.com/squidmesh/squidmesh-go/internal/encode"
+	"github.com/squidmesh/squidmesh-go/internal/nearest"
+	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// StartParams say which run to start.
+type StartParams struct {
+	// Workflow is required.
+	Workflow string
+
+	// Trigger defaults to the workflow's first manual trigger, else to its first one.
+	Trigger string
+
+	// Payload is any value that encodes to a JSON object, or a json.RawMessage of one. Nil is the empty object. It must
+	// meet the trigger's contract.
+	Payload any
+
+	// Key makes the start idempotent: a second start with the same workflow and key returns the first run, finished
+	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 bytes of
+	// printable characters. Empty means no key. Whatever it is, it says nothing of the windows of cron triggers, whose runs have
+	// keys that nobody can choose.
+	//
+	// Keys of a workflow are one space: ErrKeyConflict and Existing tell a caller that a key was used, and the result is the run of
+	// whoever used it. A program that serves several tenants puts the tenant before what a tenant chooses.
+	Key string
+
+	// Reuse says whether the key of a run that failed or was cancelled may be used again. Zero is [KeyReuseNever].
+	Reuse KeyReuse
+
+	// Actor is who started the run, for the audit: at most 200 bytes of printable characters. Optional.
+	Actor string
+}
+
+// KeyReuse says what becomes of a start whose Key belongs to a run that has not completed and will not.
+type KeyReuse string
+
+const (
+	// KeyReuseNever: a key belongs to one run for good. The start returns that run with Existing, be it failed or cancelled: look at
+	// its Status.
+	KeyReuseNever KeyReuse = ""
+	// KeyReuseAfterFailure: a run that failed or was cancelled gives its key up, whatever its payload was. A new run is started, and
+	// [Runtime.ListRuns] finds both by the key.
+	KeyReuseAfterFailure KeyReuse = "after_failure"
+)
+
+// takesFrom reports whether a run of that status gives its key up.
+func (r KeyReuse) takesFrom(status RunStatus) bool {
+	return r == KeyReuseAfterFailure && (status == RunFailed || status == RunCancelled)
+}
+
+func (r KeyReuse) check() error {
+	if r != KeyReuseNever && r != KeyReuseAfterFailure {
+		return &InputError{Field: "Reuse", Code: "unknown_policy", Detail: echo.Quote(string(r)) + " is neither empty nor " + string(KeyReuseAfterFailure)}
+	}
+	return nil
+}
+
+// StartResult is the run that a start led to.
+type StartResult struct {
+	Run
+
+	// Existing says that the run was there before, under the same key. Such a run comes without its Payload, which
+	// [Runtime.InspectRun] has.
+	Existing bool `json:"existing"`
+}
+
+// StartRun starts a run in a transaction of its own: the run, its first steps and their jobs are written together or not at
+// all.
+//
+// Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrDispatch], [ErrInsideTransaction], [ErrSeal];
+// with a Key also [ErrKeyConflict], and [ErrUnreadable] if what the first run was started with cannot be opened. The end of ctx gives its
+// error, with nothing written. After [ErrCommitUnknown], which can come with that too, the run may or may not exist; a start with a Key can
+// simply be repeated.
+func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (StartResult, error) {
+	if err := checkCall(ctx); err != nil {
+		return StartResult{}, err
+	}
+	s, err := rt.prepareStart(params)
+	if err != nil {
+		return StartResult{}, err
+	}
+	return rt.start(ctx, s)
+}
+
+// StartRunTx starts a run within the caller's transaction: nothing of it exists unless the caller commits. Call
+// [Runtime.Wake] after the commit to have the first step picked up at once. What becomes of the transaction after an error
+// [Runtime.CancelRunTx] says: after [ErrKeyConflict], for one, it may go on.
+//
+// With a Key it may wait for another transaction that started the same key; and with a definition that is new to the database, for
+// another one that started that first. Besides the errors of StartRun there is [ErrTxUnusable], of
+// a transaction that has ended, was given up, or is read-only.
+func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartParams) (StartResult, error) {
+	if err := checkJoin(ctx, tx); err != nil {
+		return StartResult{}, err
+	}
+	s, err := rt.prepareStart(params)
+	if err != nil {
+		return StartResult{}, err
+	}
+	return rt.startTx(ctx, tx, s)
+}
+
+// pendingStart is a start whose arguments have been checked.
+type pendingStart struct {
+	spec    *Spec
+	trigger flow.TriggerSpec
+	payload accepted // as given
+	reuse   KeyReuse
+	cron    bool // asked for by a cron delivery
+	event   flow.Started
+}
+
+func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
+	if err := check.Line("Key", params.Key, maxKey); err != nil {
+		return pendingStart{}, err
+	}
+	return rt.prepareKeyed(params)
+}
+
+// prepareKeyed prepares a start whose key is a caller's that has been checked, or one that callers cannot have.
+func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
+	spec := rt.registry.specs[params.Workflow]
+	if spec == nil {
+		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo.Quote(params.Workflow),
+			nearest.Hint(params.Workflow, slices.Sorted(maps.Keys(rt.registry.specs))))
+	}
+	trigger, ok := spec.Trigger(params.Trigger)
+	if !ok {
+		var names []string
+		for _, t := range spec.Triggers() {
+			names = append(names, t.Name)
+		}
+		return pendingStart{}, fmt.Errorf("%w %s of workflow %q%s", ErrUnknownTrigger, echo.Quote(params.Trigger), spec.Workflow(),
+			nearest.Hint(params.Trigger, names))
+	}
+	if err := cmp.Or(check.Line("Actor", params.Actor, maxActor), params.Reuse.check()); err != nil {
+		return pendingStart{}, err
+	}
+	payload, err := encodePayload(params.Payload)
+	if err != nil {
+		return pendingStart{}, err
+	}
+	accepted, err := acceptPayload(trigger, payload, rt.registry.payloads[flow.TriggerKey{Workflow: spec.Workflow(), Trigger: trigger.Name}])
+	if err != nil {
+		return pendingStart{}, err
+	}
+	s := pendingStart{spec: spec, trigger: trigger, payload: accepted, reuse: params.Reuse, event: flow.Started{
+		Trigger: trigger.Name, Key: params.Key, Actor: params.Actor,
+	}}
+	if params.Key != "" {
+		s.event.KeyHash = trigger.Name + ":" + accepted.hash
+	}
+	if s.event.ID, err = uuid.NewV7(); err != nil {
+		return pendingStart{}, fmt.Errorf("make a run id: %w", err)
+	}
+	return s, nil
+}
+
+func encodePayload(payload any) (json.RawMessage, error) {
+	switch p := payload.(type) {
+	case nil:
+		return json.RawMessage("{}"), nil
+	case json.RawMessage:
+		return p, nil
+	}
+	data, err := encode.Safely(payload)
+	if err != nil {
+		return nil, &InputError{Field: "Payload", Code: "invalid_json", Detail: text.Clean(err.Error(), maxComment)}
+	}
+	return data, nil
+}
+
+// start commits a start: without a key together with others, with one alone. The definition is saved before, so that who shares a
+// commit waits for no transaction that has saved it, too.
+func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult, error) {
+	if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+		return StartResult{}, err
+	}
+	c, err := rt.commitMember(ctx, s.member())
+	if err != nil {
+		return StartResult{}, err
+	}
+	return c.started(), nil
+}
+
+// startTx decides a start within the caller's transaction.
+func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (StartResult, error) {
+	if err := rt.saveSpecTx(ctx, tx, s.spec); err != nil {
+		return StartResult{}, rt.joinError(err)
+	}
+	c, err := rt.writeTx(ctx, tx, s.member())
+	if err != nil {
+		return StartResult{}, err
+	}
+	return c.started(), nil
+}
+
+func (s *pendingStart) member() *member {
+	return &member{id: s.event.ID, event: s.event, start: s}
+}

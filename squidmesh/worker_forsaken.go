@@ -1,0 +1,76 @@
+package squidmesh
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+)
+
+// forsaken picks the rows whose jobs stand in a queue that no living worker uses any more, as after a deploy with another
+// [Config.Queue], and that this process would send through another one. A queue that somebody has paused is left as it is.
+func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepState) ([]flow.StepState, error) {
+	own := rt.Queues()
+	rows = slices.DeleteFunc(slices.Clone(rows), func(row flow.StepState) bool { return slices.Contains(own, row.Queue) })
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	used, err := rt.usedQueues(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	rows = slices.DeleteFunc(rows, func(row flow.StepState) bool { return used[row.Queue] })
+	var ids []RunID
+	for _, row := range rows {
+		if !slices.Contains(ids, row.Run) {
+			ids = append(ids, row.Run)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
+	if err != nil {
+		return nil, fmt.Errorf("find %d runs: %w", len(ids), err)
+	}
+	moved := map[RunID]*Spec{}
+	for _, run := range runs {
+		if rt.registry.specs[run.Workflow] == nil {
+			continue // which queue it has today, only a process that has the workflow knows
+		}
+		p, err := rt.pin(ctx, tx, run)
+		if err != nil {
+			return nil, err
+		}
+		moved[run.ID] = p.spec
+	}
+	return slices.DeleteFunc(rows, func(row flow.StepState) bool {
+		spec := moved[row.Run]
+		return spec == nil || rt.queueOf(spec, row.StepKey) == row.Queue
+	}), nil
+}
+
+// usedQueues are the queues that the definitions of living workers use.
+func (rt *Runtime[TTx]) usedQueues(ctx context.Context, tx TTx) (map[string]bool, error) {
+	report, err := rt.store.Workers(ctx, tx, driver.WorkerTick{ListWorkers: true, Limit: maxRoster})
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
+	used := map[string]bool{}
+	for _, w := range report.Workers {
+		for _, queue := range w.Queues {
+			used[queue] = used[queue] || w.Lives(report.Now)
+		}
+	}
+	return used, nil
+}
+
+// queueOf is the queue that a step or undo is sent through by this process.
+func (rt *Runtime[TTx]) queueOf(spec *Spec, key StepKey) string {
+	if queue := spec.Find(key.Name).PolicyOf(key.Phase).Queue; queue != "" {
+		return queue
+	}
+	return rt.config.Queue
+}

@@ -1,0 +1,76 @@
+package squidmesh
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+)
+
+// lineAgain is how long the tick uses a connection of the pool before it tries again to have one of its own.
+const lineAgain = 30 * time.Second
+
+// line is the tick's way to the database: a connection of its own where the store has such, else one of the pool. One goroutine uses it at
+// a time.
+type line[TTx any] struct {
+	own      driver.ReservedConnection[TTx] // nil where the store has none
+	pool     inTxFunc[TTx]
+	patience time.Duration // with which the connection is opened
+	logger   *slog.Logger
+
+	shares bool // the tick's last transaction was on a connection of the pool
+	again  time.Time
+}
+
+// inTxFunc is InTx of a [driver.Store].
+type inTxFunc[TTx any] func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
+
+func (rt *Runtime[TTx]) newLine() *line[TTx] {
+	l := &line[TTx]{pool: rt.store.InTx, patience: rt.traits.Lease / 4, logger: rt.logger}
+	if d, ok := rt.config.Store.(driver.ConnectionReserver[TTx]); ok && !rt.config.ManualTick { // not rt.store, which seals and has only the methods of a Store
+		l.own = d.ReserveConnection()
+	}
+	return l
+}
+
+// InTx is as that of [driver.Store]. When the connection cannot be had, as where the server's limit leaves none beside the pool's, the pool has
+// to do: the lease then waits for steps that use all of it, which an operator is told.
+func (l *line[TTx]) InTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	if l.own == nil || time.Now().Before(l.again) {
+		return l.pool(ctx, fn)
+	}
+	refused := l.open(ctx)
+	switch {
+	case refused == nil:
+		if l.shares {
+			l.logger.Info("squidmesh: the heartbeat has a connection of its own again")
+		}
+		l.shares = false
+		return l.own.InTx(ctx, fn)
+	case ctx.Err() != nil:
+		return refused
+	}
+	if err := l.pool(ctx, fn); err != nil {
+		return errors.Join(err, refused) // the database is away, more likely
+	}
+	if !l.shares {
+		l.logger.Warn("squidmesh: the heartbeat has no connection of its own and shares the pool: let the server accept one more than the "+
+			"pool's MaxConns, or a pool that steps use up costs the lease", "error", refused)
+	}
+	l.shares, l.again = true, time.Now().Add(lineAgain)
+	return nil
+}
+
+func (l *line[TTx]) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.patience)
+	defer cancel()
+	return l.own.Open(ctx)
+}
+
+func (l *line[TTx]) close() {
+	if l.own != nil {
+		l.own.Close()
+	}
+}
