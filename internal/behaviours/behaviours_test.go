@@ -1,4 +1,6 @@
-package docs
+// Package behaviours is the ledger of what became of each behaviour of the system that squidmesh re-implements. Its test holds the
+// ledger to the tests that it names.
+package behaviours
 
 import (
 	"fmt"
@@ -6,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,7 +50,7 @@ func TestBehaviours_AreShownOrDiffer(t *testing.T) {
 			t.Parallel()
 			shown, differ := 0, 0
 			last := label{}
-			for i, line := range strings.Split(read(t, filepath.Join("behaviours", area.page+".md")), "\n") {
+			for i, line := range strings.Split(read(t, area.page+".md"), "\n") {
 				if !strings.HasPrefix(line, "| "+area.letter) {
 					require.NotRegexp(t, `^\| [A-Z]\d`, line, "line %d is of another area", i+1)
 					continue
@@ -125,22 +128,32 @@ func (d *declared) read(n ast.Node) {
 	})
 }
 
-const suites = "squidmeshtest"
+const (
+	root   = "../.." // of the module
+	suites = "squidmeshtest"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
 
 // readEvidence reads all tests of the module.
 func readEvidence(t *testing.T) known {
 	t.Helper()
 	k := known{
 		declared: map[string]*declared{},
-		rules:    read(t, "../squidmesh/flow/property_invariants_test.go"),
+		rules:    read(t, filepath.Join(root, "squidmesh", "flow", "property_invariants_test.go")),
 	}
 	dirs := map[string]string{}
-	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		pkg := filepath.Base(filepath.Dir(path))
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != "..":
+		case entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root:
 			return filepath.SkipDir
 		case !strings.HasSuffix(path, "_test.go") && !(pkg == suites && strings.HasSuffix(path, ".go")):
 			return nil
@@ -207,7 +220,7 @@ func (k known) writes(pkg, function, text string) bool {
 // written in the test, or in what it uses of its package's tests or of a suite.
 func (k known) find(name string) error {
 	if script, ok := strings.CutPrefix(name, "scenario:"); ok {
-		found, _ := filepath.Glob("../testdata/scenarios/" + script)
+		found, _ := filepath.Glob(filepath.Join(root, "testdata", "scenarios", script))
 		if len(found) != 1 {
 			return fmt.Errorf("there is no scenario %s", script)
 		}
