@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"reflect"
 	"strings"
@@ -90,6 +91,10 @@ func calls[TTx any](rt *squidmesh.Runtime[TTx], id squidmesh.RunID) map[string]f
 			v, err := rt.ListTriggers(ctx, squidmesh.ListTriggersParams{})
 			return of(err, v)
 		},
+		"SealRuns": func(ctx context.Context, _ TTx) error {
+			v, err := rt.SealRuns(ctx, squidmesh.SealParams{})
+			return of(err, v)
+		},
 		"PruneRuns": func(ctx context.Context, _ TTx) error {
 			v, err := rt.PruneRuns(ctx, squidmesh.Retention{Completed: time.Hour})
 			return of(err, v)
@@ -121,7 +126,7 @@ func TestBadContext_Postgres(t *testing.T) {
 		inside <- insideErrors(ctx, rt, tx)
 		return nil
 	})
-	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{parcels(), withBody(body)}})
+	p, pool := postgresProgram(t, &squidmesh.Config[pgx.Tx]{Workflows: []squidmesh.Workflow{parcels(), withBody(body)}, Codec: ring(t)})
 	rt = p.Runtime
 	ended, err := pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -141,7 +146,7 @@ func TestBadContext_SQLite(t *testing.T) {
 		inside <- insideErrors(ctx, rt, tx)
 		return nil
 	})
-	p, store := sqliteProgram(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{parcels(), withBody(body)}})
+	p, store := sqliteProgram(t, &squidmesh.Config[*sql.Tx]{Workflows: []squidmesh.Workflow{parcels(), withBody(body)}, Codec: ring(t)})
 	rt = p.Runtime
 	ended, err := store.DB().BeginTx(t.Context(), nil)
 	require.NoError(t, err)
@@ -213,4 +218,12 @@ func badContexts[TTx any](t *testing.T, p program[TTx], ended TTx, inside <-chan
 		}
 	}
 	require.Equal(t, before, rows(), "nothing is written")
+}
+
+// ring seals with one key.
+func ring(t *testing.T) squidmesh.Codec {
+	t.Helper()
+	r, err := squidmesh.NewKeyring("one", map[string][]byte{"one": []byte(rand.Text()[:26] + "squids")})
+	require.NoError(t, err)
+	return r
 }

@@ -545,7 +545,7 @@ func badDeliveries[TTx any]() []badInput[TTx] {
 	parse("another case", `{"V":1,"kind":"step"}`, "delivery.V", "unknown_field")
 	parse("twice", `{"v":1,"v":1,"kind":"step"}`, "delivery.v", "duplicate_key")
 	parse("two", `{"v":1,"kind":"step"}{}`, "delivery", "trailing_data")
-	parse("scope", `{"v":1,"kind":"step","scope":"a\u0000"}`, "delivery.scope", "invalid_text")
+	parse("scope", `{"v":1,"kind":"step","scope":"a\u0000"}`, "delivery.scope", "nul_character")
 	parse("long scope", `{"v":1,"kind":"step","scope":"`+strings.Repeat("x", 201)+`"}`, "delivery.scope", "too_long")
 	parse("wrong type", `{"v":1,"kind":"step","attempt":"one"}`, "delivery.attempt", "wrong_type")
 	parse("kind", `{"v":1,"kind":"steps"}`, "delivery.kind", "unknown_kind")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"maps"
@@ -58,9 +57,7 @@ func newCallers(t *testing.T) *callers {
 	t.Helper()
 	fails := squidmesh.Effect(func(context.Context, struct{}) error { return squidmesh.Fail(errors.New("no")) })
 	answer := squidmesh.Func(func(context.Context, struct{}) (struct{ Answer int }, error) { return struct{ Answer int }{42}, nil })
-	ring, err := squidmesh.NewKeyring("today", map[string][]byte{"today": []byte(rand.Text()[:26] + "squids")})
-	require.NoError(t, err)
-	c := &callers{direct: dbtest.Postgres(t, dbtest.River), codec: ring, workflows: []squidmesh.Workflow{
+	c := &callers{direct: dbtest.Postgres(t, dbtest.River), codec: ring(t), workflows: []squidmesh.Workflow{
 		{
 			Name:     "line",
 			Triggers: []squidmesh.Trigger{squidmesh.Manual("manual", squidmesh.Contract{}), squidmesh.Cron("yearly", "0 0 1 1 *", "UTC", squidmesh.Contract{})},

@@ -180,7 +180,10 @@ func TestOptions_ClockMovesDecisionsAndLeases(t *testing.T) {
 
 	ahead = 50 * time.Hour
 	third := tick(driver.WorkerTick{Register: &flow.Worker{}}).Registered
-	ahead += pgstore.DefaultLease
+	for range 3 {
+		ahead += 3 * pgstore.DefaultLease / 8
+		require.True(t, tick(driver.WorkerTick{Heartbeat: third}).Alive)
+	}
 	tick(driver.WorkerTick{Only: driver.TickLook, Heartbeat: third})
 	var ids []int64
 	rows, err := pool.Query(t.Context(), "select id from squidmesh_worker where lost_at is null")
