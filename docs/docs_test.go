@@ -116,6 +116,7 @@ func TestNamesOfTheRuntimeExist(t *testing.T) {
 	code := map[string]string{}
 	for name, dir := range map[string]string{
 		"squidmesh": "../squidmesh", "flow": "../squidmesh/flow", "driver": "../squidmesh/driver", "jsontype": "../squidmesh/jsontype",
+		"drivertest": "../squidmesh/drivertest", "squidmeshtest": "../squidmesh/squidmeshtest",
 	} {
 		files, err := filepath.Glob(dir + "/*.go")
 		require.NoError(t, err)
@@ -133,7 +134,7 @@ func TestNamesOfTheRuntimeExist(t *testing.T) {
 		for _, match := range regexp.MustCompile("`(?:rt|Runtime)\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
 			require.True(t, strings.Contains(code["squidmesh"], "func (rt *Runtime[TTx]) "+match[1]+"("), "%s names %s", path, match[0])
 		}
-		for _, match := range regexp.MustCompile("`(squidmesh|flow|driver|jsontype)\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
+		for _, match := range regexp.MustCompile("`(squidmesh|flow|driver|jsontype|drivertest|squidmeshtest)\\.([A-Z]\\w+)").FindAllStringSubmatch(text, -1) {
 			declared := regexp.MustCompile(`(?m)^(func |type |const |var |\t)` + match[2] + `\b`)
 			require.True(t, declared.MatchString(code[match[1]]), "%s names %s", path, match[0])
 		}

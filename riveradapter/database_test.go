@@ -24,8 +24,8 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 const queue = "squidmesh"
@@ -168,10 +168,10 @@ func TestExecutor_PassesSuite(t *testing.T) {
 }
 
 func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
-	squidmeshtest.ExerciseExecutor(t, func(t *testing.T) squidmeshtest.ExecutorBundle[TTx] {
+	drivertest.ExerciseExecutor(t, func(t *testing.T) drivertest.ExecutorBundle[TTx] {
 		d := open(t)
 		client := d.client(t, river.Config{})
-		return squidmeshtest.ExecutorBundle[TTx]{
+		return drivertest.ExecutorBundle[TTx]{
 			Executor: New(client),
 			InTx:     d.inTx,
 			Queue:    queue,
@@ -180,16 +180,16 @@ func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
 				require.NoError(t, err)
 				return now
 			},
-			Jobs: func(t testing.TB) []squidmeshtest.ExecutorJob {
-				var jobs []squidmeshtest.ExecutorJob
+			Jobs: func(t testing.TB) []drivertest.ExecutorJob {
+				var jobs []drivertest.ExecutorJob
 				for _, job := range d.jobs(t, client, queue) {
 					delivery, err := driver.ParseDelivery(job.EncodedArgs)
 					require.NoError(t, err)
-					jobs = append(jobs, squidmeshtest.ExecutorJob{ID: fmt.Sprint(job.ID), Delivery: delivery})
+					jobs = append(jobs, drivertest.ExecutorJob{ID: fmt.Sprint(job.ID), Delivery: delivery})
 				}
 				return jobs
 			},
-			Work: func(t testing.TB, perform squidmeshtest.PerformFunc) {
+			Work: func(t testing.TB, perform drivertest.PerformFunc) {
 				workers := river.NewWorkers()
 				AddWorkers(workers, performer(perform))
 				start(t, d.client(t, river.Config{Workers: workers, Queues: map[string]river.QueueConfig{queue: Queue(4)}}))
@@ -198,7 +198,7 @@ func exercise[TTx any](t *testing.T, open func(testing.TB) *database[TTx]) {
 	})
 }
 
-type performer squidmeshtest.PerformFunc
+type performer drivertest.PerformFunc
 
 func (p performer) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	d.Job, d.Queue, d.SentBack = "", "", 0 // are no part of what was enqueued
@@ -206,7 +206,7 @@ func (p performer) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome
 }
 
 // told is a performer that is told all.
-type told squidmeshtest.PerformFunc
+type told drivertest.PerformFunc
 
 func (p told) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	return p(ctx, d)

@@ -17,11 +17,11 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func keyring(t *testing.T, current string, more ...string) *squidmesh.Keyring {
@@ -353,7 +353,7 @@ func TestCodec_BindsWhatStandsBeside(t *testing.T) {
 func TestSealedStore_Postgres(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
 		return squidmesh.Sealed[pgx.Tx](pgstore.New(dbtest.Postgres(t), nil), keyring(t, "a"))
 	})
 }
@@ -361,7 +361,7 @@ func TestSealedStore_Postgres(t *testing.T) {
 func TestSealedStore_SQLite(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[*sql.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[*sql.Tx] {
 		return squidmesh.Sealed[*sql.Tx](dbtest.SQLite(t, nil), keyring(t, "a"))
 	})
 }
@@ -369,7 +369,7 @@ func TestSealedStore_SQLite(t *testing.T) {
 func TestSealedStore_Memory(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[*memstore.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[*memstore.Tx] {
 		return squidmesh.Sealed[*memstore.Tx](memstore.New(nil), keyring(t, "a"))
 	})
 }

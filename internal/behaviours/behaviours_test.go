@@ -130,7 +130,7 @@ func (d *declared) read(n ast.Node) {
 
 const (
 	root   = "../.." // of the module
-	suites = "squidmeshtest"
+	suites = "drivertest"
 )
 
 func read(t *testing.T, path string) string {

@@ -31,6 +31,7 @@ const (
 	kit     = module + "/squidmesh/squidmeshtest"
 	law     = module + "/squidmesh/flow"
 	ports   = module + "/squidmesh/driver"
+	suites  = module + "/squidmesh/drivertest"
 	types   = module + "/squidmesh/jsontype"
 	adapter = module + "/riveradapter"
 	tracing = module + "/oteladapter"
@@ -55,6 +56,7 @@ var forbidden = []struct {
 	{types, []string{law, ports, core, uuid}, "what JSON values look like is asked by rules and by programs alike, and depends on neither"},
 	{law, []string{ports, core, cron}, "a rule is a function of its arguments: that makes it provable by properties, replayable from scenarios, and the same in a batch as alone"},
 	{ports, []string{core, pgx, river, modern, otel}, "who writes a store or an executor implements these and needs nothing of the runtime"},
+	{suites, []string{core, river, modern, pgx, pg, sqlite, memory, adapter}, "a suite knows the contract alone: what it took from the runtime or from one driver, another one need not keep"},
 	{core, []string{pgx, river, modern, otel}, "the runtime is generic over the host's transaction: with a driver or a queue of its own it could serve one host only"},
 	{pg, []string{river, modern, otel, sqlite, adapter}, "a store keeps runs, whatever delivers them, and a PostgreSQL program should not link SQLite"},
 	{sqlite, []string{river, pgx, otel, pg, adapter}, "a store keeps runs, whatever delivers them, and a SQLite program should not link pgx"},

@@ -2,5 +2,5 @@
 //
 // A [Store] keeps runs in a database: it locks, loads, applies and finds. An [Executor] hands runnable work to a queue, whose workers
 // give each [Delivery] back to the runtime. What either can do besides has an interface of its own, such as [Pipeliner] or [Prober]: the
-// runtime asks for it by a type assertion. Package squidmeshtest has the suites that a store and an executor must pass.
+// runtime asks for it by a type assertion. Package drivertest has the suites that a store and an executor must pass.
 package driver

@@ -13,7 +13,7 @@ import (
 var ErrAbandoned = errors.New("function was abandoned and may still use its transaction")
 
 // Store keeps runs in a database. It is thin: it locks, loads, applies and finds; every rule is the core's. Stores are safe for
-// concurrent use. Package squidmeshtest has the suite that each must pass.
+// concurrent use. Package drivertest has the suite that each must pass.
 type Store[TTx any] interface {
 	// InTx runs fn in a READ COMMITTED (or stricter) read-write transaction and commits it if fn returns nil; otherwise
 	// it rolls back and returns fn's error as it is. An error of the commit itself is wrapped in [flow.ErrCommitUnknown],

@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(*testing.T) driver.Store[*memstore.Tx] { return memstore.New(nil) })
+	drivertest.ExerciseStore(t, func(*testing.T) driver.Store[*memstore.Tx] { return memstore.New(nil) })
 }
 
 func TestTx_OwnRowsCommitAndRollBackWithTheTransaction(t *testing.T) {

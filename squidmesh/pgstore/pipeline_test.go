@@ -10,9 +10,9 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 // always is a store whose every transaction is pipelined.
@@ -26,7 +26,7 @@ func (s always) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx
 func TestPipeline(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
 		return always{pgstore.New(dbtest.Postgres(t), nil)}
 	})
 }

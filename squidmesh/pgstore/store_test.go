@@ -7,14 +7,14 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[pgx.Tx] {
 		return pgstore.New(dbtest.Postgres(t), nil)
 	})
 }

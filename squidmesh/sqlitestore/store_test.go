@@ -6,13 +6,13 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 )
 
 func TestStore(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.ExerciseStore(t, func(t *testing.T) driver.Store[*sql.Tx] {
+	drivertest.ExerciseStore(t, func(t *testing.T) driver.Store[*sql.Tx] {
 		return dbtest.SQLite(t, nil)
 	})
 }

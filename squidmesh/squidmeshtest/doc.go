@@ -1,4 +1,4 @@
-// Package squidmeshtest has what workflows, stores and executors are tested with.
+// Package squidmeshtest has what workflows are tested with.
 //
 // # Workflows
 //
@@ -6,9 +6,7 @@
 // starts a [Run], lets time pass, decides, and looks at what came of it. [Kit.On] injects failures, by step and attempt;
 // [CrashEverywhere] lets the process die around every commit of a story and compares what it comes to.
 //
-// # Stores and executors
-//
-// [ExerciseStore] and [ExerciseExecutor] hold implementations to their contracts.
+// Package drivertest has the suites for stores and executors.
 //
 // # Scenarios
 //

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/squidmesh/drivertest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
@@ -13,7 +14,7 @@ import (
 func TestQueue(t *testing.T) {
 	t.Parallel()
 
-	ExerciseExecutor(t, func(*testing.T) ExecutorBundle[*memstore.Tx] {
+	drivertest.ExerciseExecutor(t, func(*testing.T) drivertest.ExecutorBundle[*memstore.Tx] {
 		q, added := &queue[*memstore.Tx]{}, make(chan struct{}, 1)
 		p := &process[*memstore.Tx]{Store: memstore.New(nil), committed: func(n *notes) {
 			q.add(n.Jobs...)
@@ -22,17 +23,17 @@ func TestQueue(t *testing.T) {
 			default:
 			}
 		}}
-		return ExecutorBundle[*memstore.Tx]{
+		return drivertest.ExecutorBundle[*memstore.Tx]{
 			Executor: q, InTx: p.InTx, Queue: "squidmesh",
 			Now: func(testing.TB) time.Time { return time.Now().UTC() },
-			Jobs: func(testing.TB) []ExecutorJob {
-				var jobs []ExecutorJob
+			Jobs: func(testing.TB) []drivertest.ExecutorJob {
+				var jobs []drivertest.ExecutorJob
 				for _, job := range q.list() {
-					jobs = append(jobs, ExecutorJob{ID: job.ID, Delivery: job.Delivery})
+					jobs = append(jobs, drivertest.ExecutorJob{ID: job.ID, Delivery: job.Delivery})
 				}
 				return jobs
 			},
-			Work: func(t testing.TB, perform PerformFunc) {
+			Work: func(t testing.TB, perform drivertest.PerformFunc) {
 				ctx, stopped := t.Context(), make(chan struct{})
 				go func() {
 					defer close(stopped)
@@ -47,7 +48,7 @@ func TestQueue(t *testing.T) {
 }
 
 // work delivers the next job, or waits for one.
-func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, perform PerformFunc) {
+func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, perform drivertest.PerformFunc) {
 	job, ok := q.take(time.Now())
 	if !ok {
 		wait := time.Hour

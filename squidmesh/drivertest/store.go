@@ -1,4 +1,4 @@
-package squidmeshtest
+package drivertest
 
 import (
 	"context"
