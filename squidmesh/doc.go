@@ -14,9 +14,9 @@
 //
 // # Running
 //
-// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), an [driver.Executor] (package riveradapter) and the workflows. Runs are
-// started with [Runtime.StartRun], or with [Runtime.StartRunTx] beside the program's own writes. The queue hands deliveries
-// to [Runtime.Perform].
+// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), a [driver.Executor] (package riveradapter) and the workflows.
+// [Runtime.StartRun] starts runs, and [Runtime.StartRunTx] starts them beside the program's own writes. The queue hands deliveries to
+// [Runtime.Perform].
 //
 // # What holds
 //
@@ -43,7 +43,9 @@
 //
 // # How it is built
 //
-// Every rule is in [flow.Decide], a pure function from a run, an event and the time to a [flow.Transition]. Everything else is plumbing: a
-// commit locks the run's row, loads what the decision [flow.Reads], decides, enqueues, applies. Read decide.go, decide_step.go,
-// decide_route.go, decide_undo.go and decide_manual.go in this order for the life of a run.
+// Three storeys, each of which imports only what stands below it. Package flow is the law: [flow.Decide] makes of a run, an event and the
+// time a [flow.Transition], and knows nothing else. Package driver is what stores and executors implement. This package is the rest: a
+// commit locks the run's row, loads what the decision [flow.Reads], decides, enqueues, applies. Its files are named by wing: author, compile,
+// run, commit, perform, worker, cron, seal, deploy, observe. For the life of a run read decide.go, decide_step.go, decide_route.go,
+// decide_undo.go and decide_manual.go of package flow, in this order; for that of a commit, commit.go and the files beside it.
 package squidmesh
