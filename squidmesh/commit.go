@@ -19,7 +19,7 @@ func (rt *Runtime[TTx]) commit(ctx context.Context, id RunID, e flow.Event) (com
 
 func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed, error) {
 	m.ctx, m.asked = ctx, time.Now()
-	if m.grouped() && !lever.Off(lever.Batch) {
+	if flow.TraitsOf(m.event).Shared && !lever.Off(lever.Batch) {
 		if err := rt.submit(m); err != nil {
 			return committed{}, err
 		}
@@ -29,20 +29,6 @@ func (rt *Runtime[TTx]) commitMember(ctx context.Context, m *member) (committed,
 	}
 	return rt.commitAlone(ctx, m)
 }
-
-// endOf reports whether the event is the end of an attempt, which has happened whether or not it can be written now: it is tried
-// until the service ends.
-func endOf(e flow.Event) bool {
-	switch e.(type) {
-	case flow.Succeeded, flow.Failed, flow.Released, flow.Lost, flow.Expired:
-		return true
-	default:
-		return false
-	}
-}
-
-// goesOn reports whether the worker of an attempt that ended would go on with a successor.
-func goesOn(e flow.Event) bool { return attemptedIn(e).Runnable != nil }
 
 // stay is the same end of an attempt without going on.
 func stay(e flow.Event) flow.Event {

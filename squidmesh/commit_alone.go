@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
@@ -21,6 +22,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 	dispatch := rt.enqueue
 	for try := 1; ; try++ {
 		m.c, m.err, m.own = committed{}, nil, nil
+		event := flow.TraitsOf(m.event)
 		var w *batchWrite
 		err := rt.patiently(m, func(wait bool) error {
 			return rt.inTime(ctx, func(ctx context.Context) error {
@@ -28,7 +30,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 					if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
 						return err
 					}
-					if m.own != nil && !sweeps(m.event) {
+					if m.own != nil && !event.Swept {
 						return rt.whyNotLocked(ctx, tx, m)
 					}
 					faultAt([]*member{m}, "before_commit")
@@ -37,13 +39,13 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 			})
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			if err = rt.readBack(ctx, m.c, err, mustBeKnown(m.event)); errors.Is(err, errNotCommitted) {
+			if err = rt.readBack(ctx, m.c, err, event.MustBeKnown()); errors.Is(err, errNotCommitted) {
 				m.doubt()
 			}
 		}
 		switch {
 		case errors.Is(err, errElsewhere):
-		case silent(err) && ctx.Err() == nil && !sweeps(m.event): // until the caller has no more time
+		case silent(err) && ctx.Err() == nil && !event.Swept: // until the caller has no more time
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
@@ -51,25 +53,25 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
-		case errors.Is(err, ErrUnreadable) && endOf(m.event) && goesOn(m.event):
+		case errors.Is(err, ErrUnreadable) && flow.TraitsOf(m.event).GoesOn():
 			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
 			continue
-		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && endOf(m.event), rt.traits.Transient(err):
-			if try >= commitAttempts && (!endOf(m.event) || sweeps(m.event)) {
+		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && event.Ends, rt.traits.Transient(err):
+			if try >= commitAttempts && (!event.Ends || event.Swept) {
 				return committed{}, err
 			}
 			if try >= commitAttempts {
 				rt.notYet(m, try, err)
 			}
-		case errors.Is(err, ErrDispatch) && mustBeKnown(m.event):
+		case errors.Is(err, ErrDispatch) && event.MustBeKnown():
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
 			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
 			dispatch = rt.enqueueLater
-		case m.err == nil && unstorable(rt.traits, err) && endOf(m.event) && !sweeps(m.event) && !m.plain:
+		case m.err == nil && unstorable(rt.traits, err) && event.Ends && !event.Swept && !m.plain:
 			rt.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
 			m.event, m.plain = storable(m.event), true
 			continue
-		case m.err == nil && endOf(m.event) && !sweeps(m.event):
+		case m.err == nil && event.Ends && !event.Swept:
 			rt.notYet(m, try, err)
 		default:
 			return committed{}, rt.argument(m, err)
@@ -108,9 +110,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // would stand still.
 func (rt *Runtime[TTx]) patiently(m *member, commit func(wait bool) error) error {
 	switch {
-	case sweeps(m.event):
+	case flow.TraitsOf(m.event).Swept:
 		return commit(false)
-	case m.start != nil, !m.grouped():
+	case m.start != nil, !flow.TraitsOf(m.event).Shared:
 		return commit(true)
 	case rt.atLock.CompareAndSwap(false, true):
 		defer rt.atLock.Store(false) // even if an executor ends the goroutine

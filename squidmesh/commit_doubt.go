@@ -8,17 +8,7 @@ import (
 	"fmt"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
-	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
-
-// mustBeKnown reports whether somebody must find out what became of an event's COMMIT, however long that takes: nobody would go on with
-// an attempt that has been claimed, or has ended, in a moment that nobody knows of.
-func mustBeKnown(e flow.Event) bool { return endOf(e) || claimOf(e) }
-
-func claimOf(e flow.Event) bool {
-	_, ok := e.(flow.Claimed)
-	return ok
-}
 
 // readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history. It
 // asks until it knows if it must, as a claim or an outcome must, else a few times.

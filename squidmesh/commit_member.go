@@ -8,29 +8,12 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// grouped reports whether a member may share a transaction: starts, and events that come from deliveries, by the thousand, and that wait
-// for nobody. A start with a key may have to wait for whoever has taken it.
-func (m *member) grouped() bool {
-	if m.start != nil {
-		return m.start.event.Key == ""
-	}
-	switch m.event.(type) {
-	case flow.Claimed, flow.Succeeded, flow.Failed, flow.Released:
-		return true
-	default:
-		return false
-	}
-}
-
 // size is about how many bytes the member brings: a result or a payload, beside which all else is small.
 func (m *member) size() int {
 	if m.start != nil {
 		return m.start.payload.size
 	}
-	if e, ok := m.event.(flow.Succeeded); ok {
-		return len(e.Output)
-	}
-	return 0
+	return flow.TraitsOf(m.event).Size
 }
 
 // about says for a log line which attempt of which run a member is about, and under which job it comes.
@@ -39,7 +22,7 @@ func (m *member) about() []any {
 	if m.c.run.Workflow != "" {
 		about = append(about, logWorkflow, m.c.run.Workflow)
 	}
-	if a := attemptedIn(m.event); a.Name != "" {
+	if a := flow.TraitsOf(m.event).Attempted; a.Name != "" {
 		about = append(about, logStep, a.Name, logPhase, a.Phase, logAttempt, a.Attempt)
 	}
 	if e, ok := m.event.(flow.Lost); ok {

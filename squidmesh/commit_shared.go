@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Limits of one batch: members, and bytes of results and payloads in them unless one alone has more.
@@ -187,7 +189,7 @@ func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	if m.c.Empty() {
 		return true // what it found may be another member's doing, whose fate is as unknown
 	}
-	switch err := rt.readBack(ctx, m.c, m.own, mustBeKnown(m.event)); {
+	switch err := rt.readBack(ctx, m.c, m.own, flow.TraitsOf(m.event).MustBeKnown()); {
 	case err == nil:
 		m.own = nil
 		rt.told(m)

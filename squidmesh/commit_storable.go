@@ -55,10 +55,10 @@ func (rt *Runtime[TTx]) argument(m *member, err error) error {
 		return err
 	}
 	field := ""
-	switch m.event.(type) {
-	case flow.Started:
+	switch traits := flow.TraitsOf(m.event); {
+	case traits.Stage == flow.StageStart:
 		field = "StartParams"
-	case flow.Unblocked, flow.Approved, flow.Rejected, flow.Cancelled, flow.UndoRetried, flow.UndoAccepted:
+	case traits.Command:
 		field = "Decision"
 	default:
 		return err

@@ -67,7 +67,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 		if m.start == nil {
 			q.Runs = append(q.Runs, m.id)
 		}
-		if worker := workerOf(m.event); worker != 0 {
+		if worker := flow.TraitsOf(m.event).Attempted.Worker; worker != 0 {
 			q.Worker = worker
 		}
 	}
@@ -133,7 +133,7 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *mem
 		return nil
 	}
 	run, ok := locked.Runs[m.id]
-	switch worker := workerOf(m.event); {
+	switch worker := flow.TraitsOf(m.event).Attempted.Worker; {
 	case !ok && q.SkipLocked:
 		m.own = errElsewhere
 		return nil
@@ -305,33 +305,6 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) 
 		}
 	}
 	return nil
-}
-
-// workerOf is the worker on whose behalf an event comes; zero for operators and sweeps.
-func workerOf(e flow.Event) flow.WorkerID {
-	switch e := e.(type) {
-	case flow.Claimed:
-		return e.Worker
-	case flow.Succeeded:
-		return e.Worker
-	case flow.Failed:
-		return e.Worker
-	case flow.Released:
-		return e.Worker
-	default:
-		return 0
-	}
-}
-
-// sweeps reports whether an event comes from a tick, which waits for no run: whoever holds it moves it, or is a frozen process, whose
-// transaction the server ends. The next tick finds what is left.
-func sweeps(e flow.Event) bool {
-	switch e.(type) {
-	case flow.Lost, flow.Redelivered, flow.Expired:
-		return true
-	default:
-		return false
-	}
 }
 
 // equip tells an event which steps of the run's shape its worker could go on with, and of which it has too many calls that do not end.

@@ -3,7 +3,6 @@ package squidmesh
 import (
 	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
-	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Keys of what the runtime's log lines are about. Every line about a run has those of them that apply.
@@ -44,24 +43,4 @@ func aboutDelivery(d driver.Delivery) []any {
 		about = append(about, logJob, d.Job)
 	}
 	return about
-}
-
-// attemptedIn is the attempt that an event is about; the zero value for events of a whole run.
-func attemptedIn(e flow.Event) flow.Attempted {
-	switch e := e.(type) {
-	case flow.Claimed:
-		return e.Attempted
-	case flow.Succeeded:
-		return e.Attempted
-	case flow.Failed:
-		return e.Attempted
-	case flow.Released:
-		return e.Attempted
-	case flow.Expired:
-		return flow.Attempted{StepKey: e.StepKey, Attempt: e.Attempt}
-	case flow.Redelivered:
-		return flow.Attempted{StepKey: e.StepKey, Attempt: e.Attempt}
-	default:
-		return flow.Attempted{}
-	}
 }

@@ -12,35 +12,6 @@ func faultAt(members []*member, place string) {
 		return
 	}
 	for _, m := range members {
-		fault.Hit(faultStage(m.event) + "." + place)
+		fault.Hit(string(flow.TraitsOf(m.event).Stage) + "." + place)
 	}
-}
-
-// faultStage names the kind of transaction that an event is decided in.
-func faultStage(e flow.Event) string {
-	switch e := e.(type) {
-	case flow.Started:
-		return "start"
-	case flow.Claimed:
-		return "claim"
-	case flow.Succeeded:
-		return faultApply(e.Phase)
-	case flow.Failed:
-		return faultApply(e.Phase)
-	case flow.Released:
-		return "release"
-	case flow.Lost:
-		return "takeover"
-	case flow.Redelivered, flow.Compensated:
-		return "redeliver"
-	default:
-		return "decision"
-	}
-}
-
-func faultApply(phase Phase) string {
-	if phase == PhaseUndo {
-		return "undo"
-	}
-	return "apply"
 }

@@ -99,7 +99,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			return committed{}, nil
 		case ctx.Err() != nil:
 			return committed{}, err
-		case errors.Is(err, ErrUnreadable) && goesOn(event):
+		case errors.Is(err, ErrUnreadable) && event != nil && flow.TraitsOf(event).GoesOn():
 			x.goOn = func() bool { return false } // the body runs again, and whoever can open what the next step needs goes on
 			continue
 		case errors.Is(err, errRepeat):

@@ -12,7 +12,7 @@ import (
 // that of reading, and leaves the refusal as it is. A cancel is refused because the run has ended, which takes nobody's decision.
 func tooLate(command flow.Event, refusal error, inspect func(*InspectOptions) (*Inspection, error)) error {
 	var refused *RefusedError
-	if _, cancel := command.(flow.Cancelled); cancel || !errors.As(refusal, &refused) {
+	if traits := flow.TraitsOf(command); traits.Answers == "" && !traits.AnswersUndo || !errors.As(refusal, &refused) {
 		return nil
 	}
 	in, err := inspect(&InspectOptions{History: true})
@@ -27,7 +27,7 @@ func tooLate(command flow.Event, refusal error, inspect func(*InspectOptions) (*
 // command names a step, a later cancel is not what decided that.
 func (in *Inspection) earlier(command flow.Event) *EarlierDecision {
 	var last *EarlierDecision
-	step := flow.DecisionOf(command).Step
+	step := flow.TraitsOf(command).Decision.Step
 	for _, e := range in.Audit {
 		about := step == "" || step == e.Name || e.Name == "" && last == nil
 		if about && in.settles(e, command) {
@@ -39,16 +39,11 @@ func (in *Inspection) earlier(command flow.Event) *EarlierDecision {
 
 // settles reports whether an entry ends what a command asks about, at the entry's step.
 func (in *Inspection) settles(e flow.AuditEntry, command flow.Event) bool {
-	switch command.(type) {
-	case flow.Approved, flow.Rejected:
-		return in.closes(e, flow.KindApproval)
-	case flow.Unblocked:
-		return in.closes(e, flow.KindPause)
-	case flow.UndoRetried, flow.UndoAccepted:
-		return (e.Kind == flow.AuditUndoRetried || e.Kind == flow.AuditAccepted) && !in.undoOpen(flow.DecisionOf(command).Step)
-	default:
-		return false
+	traits := flow.TraitsOf(command)
+	if traits.AnswersUndo {
+		return (e.Kind == flow.AuditUndoRetried || e.Kind == flow.AuditAccepted) && !in.undoOpen(traits.Decision.Step)
 	}
+	return traits.Answers != "" && in.closes(e, traits.Answers)
 }
 
 // closes reports whether an entry ends a decision of a kind, or all that are open, as a cancel does if nothing else has ended the run.

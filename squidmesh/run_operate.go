@@ -144,7 +144,7 @@ func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committ
 
 // checkDecision checks who decides and what was said.
 func checkDecision(command flow.Event, actor bool) error {
-	d := flow.DecisionOf(command)
+	d := flow.TraitsOf(command).Decision
 	if d.Actor == "" && actor {
 		return &InputError{Field: "Actor", Code: "required", Detail: "is required: say who decides"}
 	}

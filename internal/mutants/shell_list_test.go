@@ -224,7 +224,7 @@ var shellMutants = []shellMutant{
 	}, inRuntime, "TestGroup_LeavesConnectionsToOthers"},
 	{mutant{
 		"who waits for a lock keeps a connection", "squidmesh/commit_alone.go",
-		"case m.start != nil, !m.grouped():",
+		"case m.start != nil, !flow.TraitsOf(m.event).Shared:",
 		"case true:",
 	}, inShell, "TestPerform_HeldRuns"},
 	{mutant{

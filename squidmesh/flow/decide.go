@@ -37,7 +37,7 @@ func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) 
 	d.entry = AuditEntry{Run: s.Run.ID, Seq: s.Run.Seq + 1, At: d.at}
 	d.t.Outcome = Outcome{Kind: OutcomeDone}
 
-	if by := DecisionOf(e); len(by.Metadata) > 0 && !json.Valid(by.Metadata) {
+	if by := TraitsOf(e).Decision; len(by.Metadata) > 0 && !json.Valid(by.Metadata) {
 		return Transition{}, &InputError{Field: "Metadata", Code: "invalid_json", Detail: "is no JSON"}
 	}
 	var err error

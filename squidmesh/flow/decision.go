@@ -53,24 +53,3 @@ type Decision struct {
 	// Step names the decision when several are open; empty means the only one.
 	Step string
 }
-
-func DecisionOf(command Event) Decision {
-	switch e := command.(type) {
-	case Cancelled:
-		return e.Decision
-	case Unblocked:
-		return e.Decision
-	case Approved:
-		return e.Decision
-	case Rejected:
-		return e.Decision
-	case UndoRetried:
-		return e.Decision
-	case UndoAccepted:
-		return e.Decision
-	case Replayed:
-		return e.Decision
-	default:
-		return Decision{}
-	}
-}

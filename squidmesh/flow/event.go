@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Event is something that happens to a run. The cases are closed: only this package has them.
-type Event interface{ event() }
+// Event is something that happens to a run. The cases are closed: only this package has them. [TraitsOf] tells what is said about each.
+type Event interface{ traits() Traits }
 
 // Started creates the run.
 type Started struct {
@@ -122,35 +122,3 @@ type Replayed struct {
 	Decision
 	AllowIrreversible bool
 }
-
-func (Started) event() {}
-
-func (Claimed) event() {}
-
-func (Succeeded) event() {}
-
-func (Failed) event() {}
-
-func (Released) event() {}
-
-func (Lost) event() {}
-
-func (Expired) event() {}
-
-func (Redelivered) event() {}
-
-func (Compensated) event() {}
-
-func (Unblocked) event() {}
-
-func (Approved) event() {}
-
-func (Rejected) event() {}
-
-func (Cancelled) event() {}
-
-func (UndoRetried) event() {}
-
-func (UndoAccepted) event() {}
-
-func (Replayed) event() {}

@@ -189,7 +189,7 @@ func (d *coreDriver) decide(id flow.RunID, e flow.Event) (flow.Transition, error
 	if page != nil {
 		full = page.snapshot
 	}
-	full.WorkerLost = d.lost[speaker(e)]
+	full.WorkerLost = d.lost[flow.TraitsOf(e).Attempted.Worker]
 	t, err := flow.Decide(spec, full, e, d.now)
 	if page != nil {
 		partial, partialErr := flow.Decide(spec, only(full, flow.ReadsOf(spec, full.Run, e)), e, d.now)
@@ -201,12 +201,10 @@ func (d *coreDriver) decide(id flow.RunID, e flow.Event) (flow.Transition, error
 		return t, err
 	}
 	if d.refuse && len(t.Jobs) > 0 {
-		switch e.(type) {
-		case flow.Claimed, flow.Succeeded, flow.Failed, flow.Released, flow.Lost, flow.Expired:
-			t.Jobs = nil // what has ended must not be lost: its successors go without a job
-		default:
+		if !flow.TraitsOf(e).MustBeKnown() {
 			return flow.Transition{}, flow.ErrDispatch
 		}
+		t.Jobs = nil // what has ended must not be lost: its successors go without a job
 	}
 	d.enqueue(&t)
 	for _, h := range t.Unheld {
@@ -260,22 +258,6 @@ func only(s flow.Snapshot, reads flow.Reads) flow.Snapshot {
 		}
 	}
 	return s
-}
-
-// speaker is the worker on whose behalf an event comes.
-func speaker(e flow.Event) flow.WorkerID {
-	switch e := e.(type) {
-	case flow.Claimed:
-		return e.Worker
-	case flow.Succeeded:
-		return e.Worker
-	case flow.Failed:
-		return e.Worker
-	case flow.Released:
-		return e.Worker
-	default:
-		return 0
-	}
 }
 
 func (d *coreDriver) View(id flow.RunID) (View, error) {
