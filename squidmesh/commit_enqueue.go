@@ -94,7 +94,7 @@ func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) erro
 	answer, err := rt.enqueueBatch(ctx, tx, batch)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %d jobs: %w", ErrDispatch, len(steps)+len(undos), err)
+		return fmt.Errorf("%w: %s: %w", ErrDispatch, text.Count(len(steps)+len(undos), "job"), err)
 	case len(answer.Steps) != len(steps) || len(answer.Compensations) != len(undos):
 		return fmt.Errorf("%w: executor answered %d of %d jobs", ErrDispatch,
 			len(answer.Steps)+len(answer.Compensations), len(steps)+len(undos))

@@ -11,6 +11,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
 	"github.com/squidmesh/squidmesh-go/internal/lever"
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -73,7 +74,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 	}
 	locked, err := rt.store.Lock(ctx, tx, q)
 	if err != nil {
-		return nil, fmt.Errorf("lock %d runs: %w", len(q.Runs), err)
+		return nil, fmt.Errorf("lock %s: %w", text.Count(len(q.Runs), "run"), err)
 	}
 	w := &batchWrite{runs: make(map[RunID]*runWrite, len(members)), order: make([]*runWrite, 0, len(members))}
 	for _, m := range members {
@@ -113,7 +114,7 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 		return w, nil
 	}
 	if err := rt.store.Apply(ctx, tx, ts); err != nil {
-		return nil, fmt.Errorf("apply %d runs from %s on: %w", len(ts), ts[0].Run.ID, err)
+		return nil, fmt.Errorf("apply %s from %s on: %w", text.Count(len(ts), "run"), ts[0].Run.ID, err)
 	}
 	return w, nil
 }
@@ -200,7 +201,7 @@ func (rt *Runtime[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, wan
 	}
 	loaded, err := rt.store.Load(ctx, tx, wanted)
 	if err != nil {
-		return fmt.Errorf("load %d runs: %w", len(wanted), err)
+		return fmt.Errorf("load %s: %w", text.Count(len(wanted), "run"), err)
 	}
 	for id, reads := range wanted {
 		w.runs[id].memory.add(reads, loaded[id])

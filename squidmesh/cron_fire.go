@@ -9,6 +9,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/fault"
 	"github.com/squidmesh/squidmesh-go/internal/schedule"
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -68,7 +69,7 @@ func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.T
 		return nil, err
 	}
 	if _, err := rt.store.SaveCron(ctx, tx, driver.CronChange{Register: rows}); err != nil {
-		return nil, fmt.Errorf("register %d triggers: %w", len(rows), err)
+		return nil, fmt.Errorf("register %s: %w", text.Count(len(rows), "trigger"), err)
 	}
 	owed, err := rt.redefineTriggers(ctx, tx, rows)
 	if err != nil {
@@ -348,7 +349,7 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 	answer, err := rt.enqueueBatch(ctx, tx, batch)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %d cron jobs: %w", ErrDispatch, len(sent), err)
+		return fmt.Errorf("%w: %s: %w", ErrDispatch, text.Count(len(sent), "cron job"), err)
 	case len(answer.Crons) != len(sent):
 		return fmt.Errorf("%w: executor answered %d of %d cron jobs", ErrDispatch, len(answer.Crons), len(sent))
 	}

@@ -148,7 +148,7 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *driver.RunQu
 	loaded, own := map[RunID]driver.Loaded{}, rt.Queues()
 	if len(reads) > 0 {
 		if loaded, err = rt.store.Load(ctx, tx, reads); err != nil {
-			return nil, fmt.Errorf("load %d runs: %w", len(reads), err)
+			return nil, fmt.Errorf("load %s: %w", text.Count(len(reads), "run"), err)
 		}
 	}
 	outlooks := make([]flow.Prospect, len(runs))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/internal/text"
 )
 
 // specCache keeps the specs of pinned shapes, with today's policies.
@@ -106,7 +108,7 @@ func (rt *Runtime[TTx]) saveSpecTx(ctx context.Context, tx TTx, spec *Spec) erro
 }
 
 func saveError(specs []*Spec, err error) error {
-	return fmt.Errorf("save %d shapes from %s on: %w", len(specs), specs[0].Workflow(), err)
+	return fmt.Errorf("save %s from %s on: %w", text.Count(len(specs), "shape"), specs[0].Workflow(), err)
 }
 
 // markSaved notes that the database holds the shapes.

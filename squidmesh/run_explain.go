@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -126,7 +127,7 @@ func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []flow.
 	}
 	found, err := rt.store.Specs(ctx, tx, others)
 	if err != nil {
-		return nil, fmt.Errorf("load %d shapes: %w", len(others), err)
+		return nil, fmt.Errorf("load %s: %w", text.Count(len(others), "shape"), err)
 	}
 	for shape, spec := range found {
 		known[shape] = rt.pinAs(spec).spec

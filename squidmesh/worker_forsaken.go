@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -33,7 +34,7 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 	}
 	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
 	if err != nil {
-		return nil, fmt.Errorf("find %d runs: %w", len(ids), err)
+		return nil, fmt.Errorf("find %s: %w", text.Count(len(ids), "run"), err)
 	}
 	moved := map[RunID]*Spec{}
 	for _, run := range runs {

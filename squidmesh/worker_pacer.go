@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
@@ -151,7 +152,7 @@ func (rt *Runtime[TTx]) missing(ctx context.Context, late []flow.StepState) (fou
 		}
 		loaded, err := rt.store.Load(ctx, tx, reads)
 		if err != nil {
-			return fmt.Errorf("load %d runs: %w", len(reads), err)
+			return fmt.Errorf("load %s: %w", text.Count(len(reads), "run"), err)
 		}
 		gone := func(row flow.StepState) bool {
 			now := loaded[row.Run].Steps[row.StepKey]

@@ -14,7 +14,7 @@ import (
 func (rt *Runtime[TTx]) probeJobs(ctx context.Context, tx TTx, prober driver.Prober[TTx], now time.Time, ids []string) (jobs map[string]flow.JobState, err error) {
 	defer func() {
 		if err != nil {
-			jobs, err = nil, fmt.Errorf("probe %d jobs: %w", len(ids), err)
+			jobs, err = nil, fmt.Errorf("probe %s: %w", text.Count(len(ids), "job"), err)
 		}
 	}()
 	defer rt.catchExecutor(&err)
@@ -40,7 +40,7 @@ func (rt *Runtime[TTx]) retryJobs(ctx context.Context, tx TTx, ids []string) (er
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("retry %d jobs: %w", len(ids), err)
+			err = fmt.Errorf("retry %s: %w", text.Count(len(ids), "job"), err)
 		}
 	}()
 	defer rt.catchExecutor(&err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -66,7 +67,7 @@ func (rt *Runtime[TTx]) recall(ctx context.Context, tx TTx, keys []driver.EntryK
 	}
 	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
 	if err != nil {
-		return nil, fmt.Errorf("find %d runs: %w", len(ids), err)
+		return nil, fmt.Errorf("find %s: %w", text.Count(len(ids), "run"), err)
 	}
 	specs, audits := map[RunID]*Spec{}, map[RunID][]flow.AuditEntry{}
 	for _, run := range runs {

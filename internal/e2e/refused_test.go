@@ -189,7 +189,7 @@ func TestExecutorThatPanicsInTheBackground_EndsNothing(t *testing.T) {
 
 	late.Store(true)
 	for range 2 {
-		const failed = "probe 1 jobs: executor panicked: no such job"
+		const failed = "probe 1 job: executor panicked: no such job"
 		require.EqualError(t, rt.Tick(t.Context()), "sweep: "+failed+"\nlook after fires: cron: "+failed, "of the step, and of the fire")
 	}
 	ex, err := rt.ExplainRun(t.Context(), run.ID)

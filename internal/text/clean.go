@@ -63,3 +63,11 @@ const MaxLine = 256
 func OneLine(err error) string {
 	return strings.ReplaceAll(Clean(OfError(err), MaxLine), "\n", `\n`)
 }
+
+// Count is a number of things, in words that fit one as well: "1 run", "2 runs".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -43,3 +43,8 @@ func TestClean_AnyBytes(t *testing.T) {
 		require.NotContains(t, out, "\x00")
 	})
 }
+
+func TestCount(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{"0 runs", "1 run", "2 runs"}, []string{Count(0, "run"), Count(1, "run"), Count(2, "run")})
+}
