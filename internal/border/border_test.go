@@ -32,6 +32,7 @@ const (
 	law     = module + "/squidmesh/flow"
 	ports   = module + "/squidmesh/driver"
 	suites  = module + "/squidmesh/drivertest"
+	scripts = module + "/internal/scenariotest"
 	types   = module + "/squidmesh/jsontype"
 	adapter = module + "/riveradapter"
 	tracing = module + "/oteladapter"
@@ -64,6 +65,8 @@ var forbidden = []struct {
 	{tracing, []string{sdk, pgx, river, modern, pg, sqlite, adapter}, "telemetry is told of runs, wherever they are kept; which SDK takes it is the program's choice"},
 	{memory, []string{river, modern, pgx, pg, sqlite, adapter}, "what tests run on must need no database, nor link one"},
 	{kit, []string{river, modern, pgx, pg, sqlite, adapter}, "a program's tests link the driver of its own database, not all there are"},
+	{kit, []string{suites, scripts}, "who tests workflows needs neither the suites of drivers nor the scripts of this project"},
+	{scripts, []string{kit, suites}, "scripts and the kit each show that the other is right, so what they share is no more than what is turned by hand"},
 }
 
 func TestPackagesDoNotImportAcrossBorders(t *testing.T) {

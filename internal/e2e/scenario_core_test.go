@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
+	"github.com/squidmesh/squidmesh-go/internal/scenariotest"
 )
 
 var update = flag.Bool("update", false, "rewrite the results in testdata/scenarios; read the difference before committing it")
@@ -18,10 +18,10 @@ var scenarios = filepath.Join("..", "..", "testdata", "scenarios")
 func TestScenarios_Core(t *testing.T) {
 	t.Parallel()
 
-	squidmeshtest.RunScenarios(t, scenarios, squidmeshtest.ScenarioOptions{
+	scenariotest.Run(t, scenarios, scenariotest.Options{
 		Driver: "core", Update: *update,
-		New: func(t testing.TB, plays *squidmeshtest.Plays, config squidmeshtest.DriverConfig) squidmeshtest.Driver {
-			driver, err := squidmeshtest.NewCoreDriver(plays, config, workflows[any](plays), variants[any](plays))
+		New: func(t testing.TB, plays *scenariotest.Plays, config scenariotest.DriverConfig) scenariotest.Driver {
+			driver, err := scenariotest.NewCoreDriver(plays, config, workflows[any](plays), variants[any](plays))
 			require.NoError(t, err)
 			return driver
 		},

@@ -7,8 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/scenariotest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func TestScenarios_RiverOnPostgres(t *testing.T) {
@@ -33,10 +33,10 @@ func TestScenarios_RiverOnSQLite(t *testing.T) {
 // runOnRiver runs the scripts end to end: River delivers, time goes by, and every run must end where the core says.
 func runOnRiver[TTx any](t *testing.T, open func(testing.TB, *squidmesh.Config[TTx]) *squidmesh.Runtime[TTx], names ...string) {
 	t.Helper()
-	squidmeshtest.RunScenarios(t, scenarios, squidmeshtest.ScenarioOptions{
+	scenariotest.Run(t, scenarios, scenariotest.Options{
 		Driver: "river", Names: names,
-		New: func(t testing.TB, plays *squidmeshtest.Plays, config squidmeshtest.DriverConfig) squidmeshtest.Driver {
-			driver, err := squidmeshtest.NewLiveDriver(t, plays, config, squidmeshtest.LiveProgram[TTx]{
+		New: func(t testing.TB, plays *scenariotest.Plays, config scenariotest.DriverConfig) scenariotest.Driver {
+			driver, err := scenariotest.NewLiveDriver(t, plays, config, scenariotest.LiveProgram[TTx]{
 				Model: workflows[any], Workflows: workflows[TTx], Open: open,
 			})
 			require.NoError(t, err)

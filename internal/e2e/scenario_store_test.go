@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/internal/scenariotest"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/sqlitestore"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 func TestScenarios_Postgres(t *testing.T) {
@@ -34,10 +34,10 @@ func TestScenarios_SQLite(t *testing.T) {
 // runOnStore runs all scripts on runtimes over a store: they print what they print on the core.
 func runOnStore[TTx any](t *testing.T, dialect string, open func(testing.TB, func(time.Time) time.Time) driver.Store[TTx]) {
 	t.Helper()
-	squidmeshtest.RunScenarios(t, scenarios, squidmeshtest.ScenarioOptions{
+	scenariotest.Run(t, scenarios, scenariotest.Options{
 		Driver: "store", Update: *update && dialect == "sqlite",
-		New: func(t testing.TB, plays *squidmeshtest.Plays, config squidmeshtest.DriverConfig) squidmeshtest.Driver {
-			driver, err := squidmeshtest.NewStoreDriver(plays, config, workflows[TTx](plays), variants[TTx](plays),
+		New: func(t testing.TB, plays *scenariotest.Plays, config scenariotest.DriverConfig) scenariotest.Driver {
+			driver, err := scenariotest.NewStoreDriver(plays, config, workflows[TTx](plays), variants[TTx](plays),
 				func(clock func(time.Time) time.Time) driver.Store[TTx] { return open(t, clock) })
 			require.NoError(t, err)
 			return driver

@@ -5,13 +5,13 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/scenariotest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
 // workflows are those that the scripts speak of.
-func workflows[TTx any](p *squidmeshtest.Plays) []squidmesh.Workflow {
-	write := squidmeshtest.EffectTx[TTx](p, nil)
+func workflows[TTx any](p *scenariotest.Plays) []squidmesh.Workflow {
+	write := scenariotest.EffectTx[TTx](p, nil)
 	const aWhile = time.Minute // the bodies of write wait for the script: longer than SQLite would lend them its transaction
 	manual := []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})}
 	once, twice := squidmesh.Constant(1, 0), squidmesh.Constant(2, time.Second)
@@ -138,7 +138,7 @@ type order struct {
 }
 
 // variants are definitions that a script may deploy in the place of others.
-func variants[TTx any](p *squidmeshtest.Plays) map[string]squidmesh.Workflow {
+func variants[TTx any](p *scenariotest.Plays) map[string]squidmesh.Workflow {
 	manual := []squidmesh.Trigger{squidmesh.Manual("by_hand", squidmesh.Contract{})}
 	once := squidmesh.Constant(1, 0)
 	byName := map[string]squidmesh.Workflow{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -106,7 +107,7 @@ func tell[TTx any](t testing.TB, setup func(t testing.TB) (*Kit[TTx], func() any
 	}()
 	kit, story := setup(t)
 	defer kit.close()
-	kit.crashes, kit.process.crashes = crashes, crashes
+	kit.crashes, kit.process.Crashes = crashes, crashes
 	effects := story()
 	kit.revive()
 	o := outcome{Runs: kit.outcomes(), Effects: effects}
@@ -148,7 +149,7 @@ func (k *Kit[TTx]) outcomes() []runOutcome {
 	for i, row := range rows {
 		o := runOutcome{Workflow: row.Workflow, Status: row.Status, Outputs: map[string]string{}}
 		if e := row.Reason; e != nil {
-			o.Failure = anonymous.Replace(fmt.Sprintf("%s of %s: %s", e.Code, printKey(flow.StepKey{Name: e.Step, Phase: e.Phase}), e.Message))
+			o.Failure = anonymous.Replace(fmt.Sprintf("%s of %s: %s", e.Code, byhand.PrintKey(flow.StepKey{Name: e.Step, Phase: e.Phase}), e.Message))
 		}
 		for _, st := range k.Find(row.ID).Inspect().Steps {
 			if st.Output != nil && !k.unstable[st.Name] {
@@ -163,7 +164,7 @@ func (k *Kit[TTx]) outcomes() []runOutcome {
 // timeless is a step's output, but for the time that the runtime itself puts into the one of an approval.
 func timeless(st squidmesh.StepInspection) json.RawMessage {
 	if st.Kind != flow.KindApproval {
-		return sorted(st.Output)
+		return byhand.Sorted(st.Output)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(st.Output, &fields); err != nil {

@@ -115,7 +115,7 @@ func (a *Attempts[TTx]) Panic(value any) {
 func (a *Attempts[TTx]) TimeOut() {
 	a.do(func(ctx context.Context, _ standin.Call) ([]byte, string, error) {
 		info, _ := squidmesh.Info(ctx)
-		a.kit.clock.set(info.Deadline)
+		a.kit.clock.Set(info.Deadline)
 		return nil, "", squidmesh.WithCode(flow.CodeTimeout, context.DeadlineExceeded)
 	})
 }
@@ -124,7 +124,7 @@ func (a *Attempts[TTx]) TimeOut() {
 func (a *Attempts[TTx]) Take(d time.Duration) {
 	a.do(func(_ context.Context, call standin.Call) ([]byte, string, error) {
 		output, route, err := call()
-		a.kit.clock.advance(d)
+		a.kit.clock.Advance(d)
 		return output, route, err
 	})
 }
@@ -132,7 +132,7 @@ func (a *Attempts[TTx]) Take(d time.Duration) {
 // Die lets the process die before it calls the function. Another one takes the step over.
 func (a *Attempts[TTx]) Die() {
 	a.do(func(context.Context, standin.Call) ([]byte, string, error) {
-		a.kit.process.die()
+		a.kit.process.Die()
 		return nil, "", ErrCrashed
 	})
 }
@@ -141,7 +141,7 @@ func (a *Attempts[TTx]) Die() {
 func (a *Attempts[TTx]) DieAfter() {
 	a.do(func(_ context.Context, call standin.Call) ([]byte, string, error) {
 		output, route, err := call()
-		a.kit.process.die()
+		a.kit.process.Die()
 		return output, route, err
 	})
 }

@@ -7,10 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
+
+// ErrCrashed is what a process hears of its database after the kit has let it crash. Nothing that it does has an effect any more.
+var ErrCrashed = byhand.ErrCrashed
 
 // Kit runs workflows for a test: the real [squidmesh.Runtime], on a clock that stands still until the kit moves it, with a queue that
 // the kit turns by hand. Everything happens within the kit's calls, one delivery after the other in the order in which they are due, so
@@ -23,11 +27,11 @@ type Kit[TTx any] struct {
 	ctx     context.Context // of what must go on after the test's own context has ended
 	options Options[TTx]
 	store   driver.Store[TTx]
-	clock   *clock
-	queue   *queue[TTx]
+	clock   *byhand.Clock
+	queue   *byhand.Queue[TTx]
 	faults  faults
 
-	process  *process[TTx]
+	process  *byhand.Process[TTx]
 	runtime  *squidmesh.Runtime[TTx]
 	commits  int                                    // so far, of those that changed something
 	crashes  func(boundary string, after bool) bool // where processes die
@@ -67,13 +71,13 @@ func NewOn[TTx any](t testing.TB, options Options[TTx]) *Kit[TTx] {
 		options.Config.Logger = slog.New(slog.DiscardHandler)
 	}
 	if options.Start.IsZero() {
-		options.Start = scenarioStart
+		options.Start = byhand.Start
 	}
 	k := &Kit[TTx]{
-		t: t, ctx: context.WithoutCancel(t.Context()), options: options, clock: &clock{now: options.Start}, queue: &queue[TTx]{},
+		t: t, ctx: context.WithoutCancel(t.Context()), options: options, clock: byhand.NewClock(options.Start), queue: &byhand.Queue[TTx]{},
 		faults: faults{}, unstable: map[string]bool{},
 	}
-	k.store = options.Open(k.clock.read)
+	k.store = options.Open(k.clock.Read)
 	k.begin()
 	t.Cleanup(k.close)
 	return k
@@ -82,9 +86,9 @@ func NewOn[TTx any](t testing.TB, options Options[TTx]) *Kit[TTx] {
 // begin starts a process, as the one that takes over from those before it.
 func (k *Kit[TTx]) begin() {
 	k.t.Helper()
-	k.process = &process[TTx]{Store: k.store, committed: func(n *notes) {
-		k.queue.add(n.Jobs...)
-		if n.boundary() != "" {
+	k.process = &byhand.Process[TTx]{Store: k.store, Committed: func(n *byhand.Notes) {
+		k.queue.Add(n.Jobs...)
+		if n.Boundary() != "" {
 			k.commits++
 		}
 	}}
@@ -99,20 +103,20 @@ func (k *Kit[TTx]) begin() {
 		k.t.Fatalf("squidmeshtest: %v", err)
 	}
 	runtime := k.runtime
-	k.process.halt = func() {
+	k.process.Halt = func() {
 		ended, end := context.WithCancel(k.ctx)
 		end()
 		_ = runtime.Stop(ended) // it says that steps are still running
 	}
-	k.process.crashes = k.crashes
+	k.process.Crashes = k.crashes
 }
 
 // end lets go of a process, be it dead or alive.
 func (k *Kit[TTx]) end() {
-	if err := k.runtime.Stop(k.ctx); err != nil && !k.process.dead.Load() {
+	if err := k.runtime.Stop(k.ctx); err != nil && !k.process.Dead() {
 		k.t.Errorf("squidmeshtest: %v", err)
 	}
-	k.process.halting.Wait()
+	k.process.Await()
 }
 
 // close stops the kit; a second time it does nothing.
@@ -131,7 +135,7 @@ func (k *Kit[TTx]) Runtime() *squidmesh.Runtime[TTx] {
 }
 
 // Now is what the clock shows.
-func (k *Kit[TTx]) Now() time.Time { return k.clock.time() }
+func (k *Kit[TTx]) Now() time.Time { return k.clock.Time() }
 
 // InTx runs fn in a transaction of the program's own and commits it, as the program would do around StartRunTx and its kind. If a crash
 // rolls it back, fn runs again.
@@ -139,7 +143,7 @@ func (k *Kit[TTx]) InTx(fn func(ctx context.Context, tx TTx) error) {
 	k.t.Helper()
 	k.call("transaction", func() error {
 		return k.process.InTx(k.ctx, func(ctx context.Context, tx TTx) error {
-			notesOf(ctx).own = true
+			byhand.NotesOf(ctx).Own = true
 			return fn(ctx, tx)
 		})
 	})
@@ -154,18 +158,18 @@ func (k *Kit[TTx]) View(fn func(ctx context.Context, tx TTx) error) {
 }
 
 // RefuseJobs makes the queue refuse all jobs, as a misconfigured or unreachable one does, until it is called with false.
-func (k *Kit[TTx]) RefuseJobs(refuse bool) { k.queue.setRefuse(refuse) }
+func (k *Kit[TTx]) RefuseJobs(refuse bool) { k.queue.Refuse(refuse) }
 
 // Crash lets the process die between two deliveries: nothing of it is told to anybody. The next one begins at once, and takes over what
 // the dead one left once its lease has ended.
 func (k *Kit[TTx]) Crash() {
-	k.process.die()
+	k.process.Die()
 	k.revive()
 }
 
 // revive begins a new process if the last one is dead.
 func (k *Kit[TTx]) revive() {
-	if k.process.dead.Load() {
+	if k.process.Dead() {
 		k.end()
 		k.begin()
 	}
@@ -173,13 +177,13 @@ func (k *Kit[TTx]) revive() {
 
 // call makes a call on behalf of the program. If the process dies in it before its commit, the next process makes it again; if after it,
 // the caller is taken to look at what it led to, which call returns.
-func (k *Kit[TTx]) call(name string, fn func() error) *notes {
+func (k *Kit[TTx]) call(name string, fn func() error) *byhand.Notes {
 	k.t.Helper()
 	for {
 		k.revive()
 		err := fn()
-		if k.process.dead.Load() {
-			if told := k.process.told.Load(); told != nil {
+		if k.process.Dead() {
+			if told := k.process.Told(); told != nil {
 				return told
 			}
 			continue

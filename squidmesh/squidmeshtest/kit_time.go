@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/internal/standin"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -22,7 +23,7 @@ func (k *Kit[TTx]) RunDue() {
 	k.t.Helper()
 	k.tick()
 	for range maxMoves {
-		job, ok := k.queue.take(k.Now())
+		job, ok := k.queue.Take(k.Now())
 		if !ok {
 			return
 		}
@@ -38,11 +39,11 @@ func (k *Kit[TTx]) Advance(by time.Duration) {
 		k.RunDue()
 		next, ok := k.next()
 		if !ok || next.After(end) {
-			k.clock.set(end)
+			k.clock.Set(end)
 			k.RunDue()
 			return
 		}
-		k.clock.set(next)
+		k.clock.Set(next)
 	}
 }
 
@@ -66,7 +67,7 @@ func (k *Kit[TTx]) RunUntilIdle() {
 		if idle > maxIdle {
 			k.t.Fatalf("squidmeshtest: run %s stands still: %s", run, k.explain(run).Sentence)
 		}
-		k.clock.set(next)
+		k.clock.Set(next)
 	}
 	k.t.Fatalf("squidmeshtest: runs go on for ever: use Advance")
 }
@@ -75,7 +76,7 @@ func (k *Kit[TTx]) RunUntilIdle() {
 func (k *Kit[TTx]) tick() {
 	k.t.Helper()
 	k.revive()
-	if err := k.runtime.Tick(k.ctx); err != nil && !k.process.dead.Load() {
+	if err := k.runtime.Tick(k.ctx); err != nil && !k.process.Dead() {
 		k.options.Config.Logger.Warn("squidmeshtest: tick", "error", err)
 	}
 	k.revive()
@@ -83,21 +84,21 @@ func (k *Kit[TTx]) tick() {
 
 // deliver hands a job to the process. The job of a process that dies is lost, as that of a queue is which waits for the process; what
 // comes again goes back to the queue.
-func (k *Kit[TTx]) deliver(job QueuedJob) {
+func (k *Kit[TTx]) deliver(job byhand.QueuedJob) {
 	ctx := standin.With(k.ctx, k.standIn)
 	outcome, err := k.runtime.Perform(ctx, job.Delivery)
 	switch {
-	case k.process.dead.Load():
+	case k.process.Dead():
 		k.revive()
 	case err != nil:
 		job.DueAt = k.Now().Add(time.Second)
-		k.queue.add(job)
+		k.queue.Add(job)
 	case outcome.Kind == flow.OutcomeAgain:
 		job.DueAt = outcome.At
 		if job.DueAt.IsZero() {
 			job.DueAt = k.Now().Add(outcome.After)
 		}
-		k.queue.add(job)
+		k.queue.Add(job)
 	}
 }
 
@@ -165,7 +166,7 @@ func (k *Kit[TTx]) next() (time.Time, bool) {
 			next = at
 		}
 	}
-	if at, ok := k.queue.next(); ok {
+	if at, ok := k.queue.Next(); ok {
 		may(at)
 	}
 	k.View(func(ctx context.Context, tx TTx) error {
@@ -187,9 +188,9 @@ func (k *Kit[TTx]) nextOfSteps(ctx context.Context, tx TTx, may func(time.Time))
 			may(k.Now())
 		case row.Status == flow.StepPaused && !row.DeadlineAt.IsZero():
 			may(row.DeadlineAt)
-		case !awaited(row) || k.queue.has(row.JobID):
+		case !awaited(row) || k.queue.Has(row.JobID):
 		case row.JobID == "":
-			may(row.DueAt.Add(-jobHorizon))
+			may(row.DueAt.Add(-byhand.JobHorizon))
 		default:
 			may(row.DueAt)
 		}

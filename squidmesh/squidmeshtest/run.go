@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -115,7 +116,7 @@ func (r *Run[TTx]) History() string {
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			r.kit.t.Fatalf("squidmeshtest: audit entry %d: %v", e.Seq, err)
 		}
-		fmt.Fprintf(&b, "+%s %s\n", e.At.Sub(in.Run.CreatedAt), printEntry(e, data))
+		fmt.Fprintf(&b, "+%s %s\n", e.At.Sub(in.Run.CreatedAt), byhand.PrintEntry(e, data))
 	}
 	return b.String()
 }
@@ -159,7 +160,7 @@ func (r *Run[TTx]) AcceptUndo(d flow.Decision) {
 func (r *Run[TTx]) operate(name string, command flow.Event) {
 	r.kit.t.Helper()
 	r.kit.call(name, func() error {
-		_, err := operateOn(r.kit.runtime, r.ID, command)
+		_, err := byhand.Operate(r.kit.runtime, r.ID, command)
 		return err
 	})
 }

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
@@ -19,7 +20,7 @@ func printTransition(t flow.Transition) string {
 		return "unreadable audit data: " + err.Error()
 	}
 	var b strings.Builder
-	b.WriteString(printEntry(entry, data))
+	b.WriteString(byhand.PrintEntry(entry, data))
 	b.WriteString(":")
 	for i, c := range t.Steps {
 		if i > 0 {
@@ -40,10 +41,10 @@ func printTransition(t flow.Transition) string {
 		b.WriteString("; interrupt")
 	}
 	if t.Claim != nil && t.Claim.Cause != nil {
-		fmt.Fprintf(&b, "; %s sees %s", printKey(t.Claim.StepKey), printFailure(t.Claim.Cause))
+		fmt.Fprintf(&b, "; %s sees %s", byhand.PrintKey(t.Claim.StepKey), byhand.PrintFailure(t.Claim.Cause))
 	}
 	for _, job := range t.Jobs {
-		fmt.Fprintf(&b, "; job %s #%d", printKey(job.StepKey), job.Attempt)
+		fmt.Fprintf(&b, "; job %s #%d", byhand.PrintKey(job.StepKey), job.Attempt)
 		if !job.DueAt.IsZero() {
 			fmt.Fprintf(&b, " in %s", job.DueAt.Sub(job.Now))
 		}
@@ -51,58 +52,10 @@ func printTransition(t flow.Transition) string {
 	return b.String()
 }
 
-// printEntry says what an audit entry records.
-func printEntry(e flow.AuditEntry, data flow.AuditData) string {
-	var b strings.Builder
-	b.WriteString(string(e.Kind))
-	if e.Name != "" {
-		b.WriteString(" " + printKey(e.StepKey))
-		if e.Attempt > 0 {
-			fmt.Fprintf(&b, " #%d", e.Attempt)
-		}
-	}
-	if e.Actor != "" {
-		b.WriteString(" by " + e.Actor)
-	}
-	var notes []string
-	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if data.Trigger != "" {
-		note("trigger %s", data.Trigger)
-	}
-	if data.Replayed != "" {
-		note("replay")
-	}
-	if e.Output != nil {
-		note("%s", sorted(e.Output))
-	}
-	if data.Route != "" {
-		note("route %s", data.Route)
-	}
-	if data.Error != nil {
-		note("%s", printFailure(data.Error))
-	}
-	if data.Target != "" {
-		note("goes to %s", data.Target)
-	}
-	if data.Recovery != "" {
-		note("for %s", data.Recovery)
-	}
-	if data.Compensate {
-		note("compensate")
-	}
-	if data.Comment != "" {
-		note("%s", data.Comment)
-	}
-	if len(notes) > 0 {
-		b.WriteString(" (" + strings.Join(notes, "; ") + ")")
-	}
-	return b.String()
-}
-
 // printRow puts a step row into a few words.
 func printRow(row flow.StepState, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", printKey(row.StepKey), row.Status)
+	fmt.Fprintf(&b, "%s %s", byhand.PrintKey(row.StepKey), row.Status)
 	if row.Attempt > 1 || row.Status == flow.StepScheduled || row.Status == flow.StepRunning {
 		fmt.Fprintf(&b, " #%d", row.Attempt)
 	}
@@ -118,18 +71,6 @@ func printRow(row flow.StepState, now time.Time) string {
 		}
 	}
 	return b.String()
-}
-
-func printKey(key flow.StepKey) string {
-	if key.Phase == flow.PhaseUndo {
-		return "undo " + key.Name
-	}
-	return key.Name
-}
-
-func printFailure(e *flow.StepError) string {
-	key := flow.StepKey{Name: e.Step, Phase: e.Phase}
-	return fmt.Sprintf("%s #%d %s: %s", printKey(key), e.Attempt, e.Code, e.Message)
 }
 
 // sentinels are the errors that are printed by themselves, without what wraps them.

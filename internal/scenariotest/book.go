@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
@@ -139,13 +140,13 @@ func (r *report) fold(v View) {
 		if row.Status != flow.StepPaused {
 			row.DeadlineAt = time.Time{}
 		}
-		assert.Equal(r, row, said.Steps[key], "the row of %s by the audit", printKey(key))
+		assert.Equal(r, row, said.Steps[key], "the row of %s by the audit", byhand.PrintKey(key))
 	}
 }
 
 // normal makes views comparable: times in UTC, JSON compact with sorted keys, nothing instead of empty.
 func normal(v View) View {
-	v.Run.Payload = sorted(v.Run.Payload)
+	v.Run.Payload = byhand.Sorted(v.Run.Payload)
 	for _, at := range []*time.Time{&v.Run.WindowAt, &v.Run.WindowEnd, &v.Run.ReceivedAt, &v.Run.CreatedAt, &v.Run.LastAt, &v.Run.FinishedAt} {
 		*at = at.UTC()
 	}
@@ -159,7 +160,7 @@ func normal(v View) View {
 	}
 	v.Outputs = maps.Clone(v.Outputs)
 	for key, output := range v.Outputs {
-		v.Outputs[key] = sorted(output)
+		v.Outputs[key] = byhand.Sorted(output)
 	}
 	v.Attempts = byTime(v.Attempts)
 	for i := range v.Attempts {
@@ -169,7 +170,7 @@ func normal(v View) View {
 	v.Audit = append([]flow.AuditEntry{}, v.Audit...)
 	for i := range v.Audit {
 		e := &v.Audit[i]
-		e.At, e.Data, e.Output = e.At.UTC(), sorted(e.Data), sorted(e.Output)
+		e.At, e.Data, e.Output = e.At.UTC(), byhand.Sorted(e.Data), byhand.Sorted(e.Output)
 	}
 	return v
 }
@@ -188,19 +189,6 @@ func utcError(e *flow.StepError) *flow.StepError {
 	c := *e
 	c.At = c.At.UTC()
 	return &c
-}
-
-// sorted rewrites JSON with sorted keys and without white space.
-func sorted(data json.RawMessage) json.RawMessage {
-	var value any
-	if len(data) == 0 || json.Unmarshal(data, &value) != nil {
-		return nil
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return data
-	}
-	return text
 }
 
 // rowsOf lists the rows of a step in both phases.

@@ -1,4 +1,4 @@
-package squidmeshtest
+package byhand
 
 import (
 	"cmp"
@@ -16,9 +16,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// queue is an executor in memory, whose jobs are taken one by one. A job of a transaction of a [process] comes with its commit. Of
+// Queue is an executor in memory, whose jobs are taken one by one. A job of a transaction of a [Process] comes with its commit. Of
 // other transactions nothing is known, so their jobs are there at once: for a run that was rolled back they ask for nothing.
-type queue[TTx any] struct {
+type Queue[TTx any] struct {
 	mu     sync.Mutex
 	jobs   []QueuedJob
 	last   int
@@ -33,9 +33,12 @@ type QueuedJob struct {
 	Priority int
 }
 
+// JobHorizon is how far ahead a worker sends deliveries.
+const JobHorizon = 24 * time.Hour
+
 var (
-	_ driver.Executor[any] = (*queue[any])(nil)
-	_ driver.Prober[any]   = (*queue[any])(nil)
+	_ driver.Executor[any] = (*Queue[any])(nil)
+	_ driver.Prober[any]   = (*Queue[any])(nil)
 )
 
 var (
@@ -43,14 +46,15 @@ var (
 	queueName  = regexp.MustCompile(`^[a-z0-9_-]+$`)
 )
 
-func (q *queue[TTx]) setRefuse(refuse bool) {
+// Refuse makes the queue refuse all jobs, or take them again.
+func (q *Queue[TTx]) Refuse(refuse bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.refuse = refuse
 }
 
 // enqueue notes a job with its transaction. The delivery goes through JSON, as it does in a real queue.
-func (q *queue[TTx]) enqueue(ctx context.Context, schedule driver.Schedule, d driver.Delivery) (driver.JobMetadata, error) {
+func (q *Queue[TTx]) enqueue(ctx context.Context, schedule driver.Schedule, d driver.Delivery) (driver.JobMetadata, error) {
 	if !queueName.MatchString(schedule.Queue) {
 		return driver.JobMetadata{}, fmt.Errorf("queue %q: no queue can have this name", schedule.Queue)
 	}
@@ -68,7 +72,7 @@ func (q *queue[TTx]) enqueue(ctx context.Context, schedule driver.Schedule, d dr
 	}
 	q.last++
 	job := QueuedJob{ID: strconv.Itoa(q.last), Delivery: d, DueAt: schedule.DueAt, Priority: schedule.Priority}
-	if n := notesOf(ctx); n != nil {
+	if n := NotesOf(ctx); n != nil {
 		n.Jobs = append(n.Jobs, job)
 	} else {
 		q.jobs = append(q.jobs, job)
@@ -77,12 +81,12 @@ func (q *queue[TTx]) enqueue(ctx context.Context, schedule driver.Schedule, d dr
 }
 
 // EnqueueStep implements driver.Executor.
-func (q *queue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
+func (q *Queue[TTx]) EnqueueStep(ctx context.Context, _ TTx, job driver.StepJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
 // EnqueueSteps implements driver.Executor.
-func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
+func (q *Queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []driver.StepJob) ([]driver.JobMetadata, error) {
 	var all []driver.JobMetadata
 	for _, job := range jobs {
 		m, err := q.enqueue(ctx, job.Schedule, job.Delivery())
@@ -95,32 +99,32 @@ func (q *queue[TTx]) EnqueueSteps(ctx context.Context, _ TTx, jobs []driver.Step
 }
 
 // EnqueueCompensation implements driver.Executor.
-func (q *queue[TTx]) EnqueueCompensation(ctx context.Context, _ TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
+func (q *Queue[TTx]) EnqueueCompensation(ctx context.Context, _ TTx, job driver.CompensationJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
 // EnqueueCron implements driver.Executor.
-func (q *queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
+func (q *Queue[TTx]) EnqueueCron(ctx context.Context, _ TTx, job driver.CronJob) (driver.JobMetadata, error) {
 	return q.enqueue(ctx, job.Schedule, job.Delivery())
 }
 
 // ProbeJobs implements driver.Prober: a job that was taken does not come again.
-func (q *queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]flow.JobState, error) {
+func (q *Queue[TTx]) ProbeJobs(ctx context.Context, _ TTx, _ time.Time, jobIDs []string) (map[string]flow.JobState, error) {
 	var own []QueuedJob
-	if n := notesOf(ctx); n != nil {
+	if n := NotesOf(ctx); n != nil {
 		own = n.Jobs
 	}
 	states := map[string]flow.JobState{}
 	for _, id := range jobIDs {
-		if q.has(id) || slices.ContainsFunc(own, func(job QueuedJob) bool { return job.ID == id }) {
+		if q.Has(id) || slices.ContainsFunc(own, func(job QueuedJob) bool { return job.ID == id }) {
 			states[id] = flow.JobState{State: "queued", Deliverable: true}
 		}
 	}
 	return states, nil
 }
 
-// has reports whether a job is still to be taken.
-func (q *queue[TTx]) has(id string) bool {
+// Has reports whether a job is still to be taken.
+func (q *Queue[TTx]) Has(id string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, job := range q.jobs {
@@ -131,15 +135,15 @@ func (q *queue[TTx]) has(id string) bool {
 	return false
 }
 
-// add puts jobs into the queue: those of a commit, or one that is to come again.
-func (q *queue[TTx]) add(jobs ...QueuedJob) {
+// Add puts jobs into the queue: those of a commit, or one that is to come again.
+func (q *Queue[TTx]) Add(jobs ...QueuedJob) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.jobs = append(q.jobs, jobs...)
 }
 
-// take removes the job that is due first. Of those due at one moment the first in priority, then the oldest, comes first.
-func (q *queue[TTx]) take(now time.Time) (QueuedJob, bool) {
+// Take removes the job that is due first. Of those due at one moment the first in priority, then the oldest, comes first.
+func (q *Queue[TTx]) Take(now time.Time) (QueuedJob, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first := -1
@@ -156,8 +160,8 @@ func (q *queue[TTx]) take(now time.Time) (QueuedJob, bool) {
 	return job, true
 }
 
-// next is when the next job is due; false if there is none.
-func (q *queue[TTx]) next() (at time.Time, ok bool) {
+// Next is when the next job is due; false if there is none.
+func (q *Queue[TTx]) Next() (at time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, job := range q.jobs {
@@ -168,8 +172,8 @@ func (q *queue[TTx]) next() (at time.Time, ok bool) {
 	return at, ok
 }
 
-// list is what the queue holds.
-func (q *queue[TTx]) list() []QueuedJob {
+// List is what the queue holds.
+func (q *Queue[TTx]) List() []QueuedJob {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return append([]QueuedJob{}, q.jobs...)

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -20,14 +21,14 @@ type storeDriver[TTx any] struct {
 	plays     *Plays
 	config    DriverConfig
 	store     driver.Store[TTx]
-	queue     *queue[TTx]
+	queue     *byhand.Queue[TTx]
 	workflows []squidmesh.Workflow
 	variants  map[string]squidmesh.Workflow
-	clock     *clock
+	clock     *byhand.Clock
 	witness   *witness
 
 	mu   sync.Mutex
-	news News
+	news byhand.News
 
 	runtimes []*squidmesh.Runtime[TTx] // the last one is the worker
 	remote   *squidmesh.Runtime[TTx]   // another process, which executes nothing
@@ -51,17 +52,17 @@ type performance struct {
 
 // scriptedStore lets every new worker take over at once, so that scripts need not wait for a lease, and leaves cron deliveries to
 // the script alone.
-type scriptedStore[TTx any] struct{ *process[TTx] }
+type scriptedStore[TTx any] struct{ *byhand.Process[TTx] }
 
 func (s scriptedStore[TTx]) Traits() driver.StoreTraits {
-	traits := s.process.Traits()
+	traits := s.Process.Traits()
 	traits.Exclusive = true
 	return traits
 }
 
 func (s scriptedStore[TTx]) Workers(ctx context.Context, tx TTx, tick driver.WorkerTick) (driver.WorkerReport, error) {
 	tick.Triggers = nil
-	report, err := s.process.Workers(ctx, tx, tick)
+	report, err := s.Process.Workers(ctx, tx, tick)
 	for i := range report.Workers { // the clock moves on in leaps, between which nobody could renew a lease
 		report.Workers[i].LeaseUntil = report.Now.Add(time.Hour)
 	}
@@ -86,9 +87,9 @@ func NewStoreDriver[TTx any](
 ) (Driver, error) {
 	d := &storeDriver[TTx]{
 		plays: plays, config: config, workflows: slices.Clone(workflows), variants: variants,
-		clock: &clock{now: scenarioStart}, queue: &queue[TTx]{}, witness: newWitness(),
+		clock: byhand.NewClock(byhand.Start), queue: &byhand.Queue[TTx]{}, witness: newWitness(),
 	}
-	d.store = scriptedStore[TTx]{&process[TTx]{Store: open(d.clock.read), committed: d.note}}
+	d.store = scriptedStore[TTx]{&byhand.Process[TTx]{Store: open(d.clock.Read), Committed: d.note}}
 	if err := d.startRuntime(); err != nil {
 		return nil, err
 	}
@@ -116,10 +117,10 @@ func (d *storeDriver[TTx]) startRuntime() error {
 
 func (d *storeDriver[TTx]) rt() *squidmesh.Runtime[TTx] { return d.runtimes[len(d.runtimes)-1] }
 
-func (d *storeDriver[TTx]) Now() time.Time { return d.clock.time() }
+func (d *storeDriver[TTx]) Now() time.Time { return d.clock.Time() }
 
 // note keeps what was committed for News.
-func (d *storeDriver[TTx]) note(n *notes) {
+func (d *storeDriver[TTx]) note(n *byhand.Notes) {
 	d.witness.commit(n.News)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,21 +128,21 @@ func (d *storeDriver[TTx]) note(n *notes) {
 	d.news.Jobs = append(d.news.Jobs, n.Jobs...)
 }
 
-func (d *storeDriver[TTx]) News() News {
+func (d *storeDriver[TTx]) News() byhand.News {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	news := d.news
-	d.news = News{}
+	d.news = byhand.News{}
 	return news
 }
 
 func (d *storeDriver[TTx]) Advance(by time.Duration) error {
-	d.clock.advance(by)
+	d.clock.Advance(by)
 	return nil
 }
 
 func (d *storeDriver[TTx]) RefuseJobs(refuse bool) error {
-	d.queue.setRefuse(refuse)
+	d.queue.Refuse(refuse)
 	return nil
 }
 
@@ -190,28 +191,7 @@ func (d *storeDriver[TTx]) Operate(id flow.RunID, e flow.Event, elsewhere bool) 
 		}
 		rt = d.remote
 	}
-	return operateOn(rt, id, e)
-}
-
-// operateOn calls the operation that a command of an operator stands for.
-func operateOn[TTx any](rt *squidmesh.Runtime[TTx], id flow.RunID, e flow.Event) (flow.Run, error) {
-	ctx := context.Background()
-	switch e := e.(type) {
-	case flow.Cancelled:
-		return rt.CancelRun(ctx, id, squidmesh.CancelParams(e))
-	case flow.Unblocked:
-		return rt.UnblockRun(ctx, id, e.Decision)
-	case flow.Approved:
-		return rt.ApproveRun(ctx, id, e.Decision)
-	case flow.Rejected:
-		return rt.RejectRun(ctx, id, e.Decision)
-	case flow.UndoRetried:
-		return rt.RetryUndo(ctx, id, e.Decision)
-	case flow.UndoAccepted:
-		return rt.AcceptUndo(ctx, id, e.Decision)
-	default:
-		return flow.Run{}, fmt.Errorf("%T is no operator's command", e)
-	}
+	return byhand.Operate(rt, id, e)
 }
 
 func (d *storeDriver[TTx]) Deliver(delivery driver.Delivery) (Progress, error) {
@@ -264,7 +244,7 @@ func (d *storeDriver[TTx]) takeCall(id flow.RunID, key flow.StepKey, lost bool) 
 			return call, nil
 		}
 	}
-	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
+	return nil, fmt.Errorf("no attempt of %s stands still", byhand.PrintKey(key))
 }
 
 func (d *storeDriver[TTx]) View(id flow.RunID) (View, error) {

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -244,7 +245,7 @@ func (s *stage) deliverStep(c *command) error {
 			return err
 		}
 	}
-	job, ok := s.take(func(job QueuedJob) bool {
+	job, ok := s.take(func(job byhand.QueuedJob) bool {
 		j := job.Delivery
 		return j.Kind == d.Kind && j.RunID == d.RunID && j.Step == d.Step && (d.Attempt == 0 || j.Attempt == d.Attempt)
 	})
@@ -252,7 +253,7 @@ func (s *stage) deliverStep(c *command) error {
 	case ok:
 		d = job.Delivery
 	case d.Attempt == 0:
-		return fmt.Errorf("the queue has no job for %s", printKey(key))
+		return fmt.Errorf("the queue has no job for %s", byhand.PrintKey(key))
 	}
 	s.deliver(d)
 	return nil

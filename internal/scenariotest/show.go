@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -28,7 +29,7 @@ func printState(v View) string {
 		line += ", verdict " + string(v.Run.Verdict)
 	}
 	if v.Run.Reason != nil {
-		line += ", reason " + printFailure(v.Run.Reason)
+		line += ", reason " + byhand.PrintFailure(v.Run.Reason)
 	}
 	lines = append(lines, line)
 	for _, st := range v.Spec.Steps() {
@@ -38,7 +39,7 @@ func printState(v View) string {
 			continue
 		}
 		for _, row := range rows {
-			line := fmt.Sprintf("  %s %s", printKey(row.StepKey), row.Status)
+			line := fmt.Sprintf("  %s %s", byhand.PrintKey(row.StepKey), row.Status)
 			if row.Attempt > 1 {
 				line += fmt.Sprintf(" #%d", row.Attempt)
 			}
@@ -58,7 +59,7 @@ func (s *stage) showAudit(*command) error {
 		if err := json.Unmarshal(e.Data, &data); err != nil {
 			return err
 		}
-		s.printf("%d +%s %s", e.Seq, e.At.Sub(v.Run.CreatedAt), printEntry(e, data))
+		s.printf("%d +%s %s", e.Seq, e.At.Sub(v.Run.CreatedAt), byhand.PrintEntry(e, data))
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func (s *stage) showAttempts(*command) error {
 		return err
 	}
 	for _, a := range byTime(v.Attempts) {
-		line := fmt.Sprintf("%s #%d %s", printKey(a.StepKey), a.Attempt, a.Outcome)
+		line := fmt.Sprintf("%s #%d %s", byhand.PrintKey(a.StepKey), a.Attempt, a.Outcome)
 		if a.Error != nil {
 			line += fmt.Sprintf(" (%s: %s)", a.Error.Code, a.Error.Message)
 		}
@@ -109,7 +110,7 @@ func (s *stage) showOutputs(*command) error {
 	}
 	for _, st := range v.Spec.Steps() {
 		if output, ok := v.Outputs[st.Name]; ok {
-			s.printf("%s %s", st.Name, sorted(output))
+			s.printf("%s %s", st.Name, byhand.Sorted(output))
 		}
 	}
 	return nil
@@ -124,7 +125,7 @@ func (s *stage) showJobs(*command) error {
 		if job.Delivery.Kind == driver.DeliverCompensation {
 			key.Phase = flow.PhaseUndo
 		}
-		line := fmt.Sprintf("%s #%d", printKey(key), job.Delivery.Attempt)
+		line := fmt.Sprintf("%s #%d", byhand.PrintKey(key), job.Delivery.Attempt)
 		if wait := job.DueAt.Sub(s.driver.Now()); wait > 0 {
 			line += fmt.Sprintf(" in %s", wait)
 		}

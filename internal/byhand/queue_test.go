@@ -1,4 +1,4 @@
-package squidmeshtest
+package byhand
 
 import (
 	"context"
@@ -10,14 +10,14 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
-// The queue of the kit, on a clock that goes, so that it keeps the contract of those that deliver by themselves.
+// The queue, on a clock that goes, so that it keeps the contract of those that deliver by themselves.
 func TestQueue(t *testing.T) {
 	t.Parallel()
 
 	drivertest.ExerciseExecutor(t, func(*testing.T) drivertest.ExecutorBundle[*memstore.Tx] {
-		q, added := &queue[*memstore.Tx]{}, make(chan struct{}, 1)
-		p := &process[*memstore.Tx]{Store: memstore.New(nil), committed: func(n *notes) {
-			q.add(n.Jobs...)
+		q, added := &Queue[*memstore.Tx]{}, make(chan struct{}, 1)
+		p := &Process[*memstore.Tx]{Store: memstore.New(nil), Committed: func(n *Notes) {
+			q.Add(n.Jobs...)
 			select {
 			case added <- struct{}{}:
 			default:
@@ -28,7 +28,7 @@ func TestQueue(t *testing.T) {
 			Now: func(testing.TB) time.Time { return time.Now().UTC() },
 			Jobs: func(testing.TB) []drivertest.ExecutorJob {
 				var jobs []drivertest.ExecutorJob
-				for _, job := range q.list() {
+				for _, job := range q.List() {
 					jobs = append(jobs, drivertest.ExecutorJob{ID: job.ID, Delivery: job.Delivery})
 				}
 				return jobs
@@ -48,11 +48,11 @@ func TestQueue(t *testing.T) {
 }
 
 // work delivers the next job, or waits for one.
-func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, perform drivertest.PerformFunc) {
-	job, ok := q.take(time.Now())
+func work(ctx context.Context, q *Queue[*memstore.Tx], added <-chan struct{}, perform drivertest.PerformFunc) {
+	job, ok := q.Take(time.Now())
 	if !ok {
 		wait := time.Hour
-		if at, ok := q.next(); ok {
+		if at, ok := q.Next(); ok {
 			wait = time.Until(at)
 		}
 		timer := time.NewTimer(wait)
@@ -67,6 +67,6 @@ func work(ctx context.Context, q *queue[*memstore.Tx], added <-chan struct{}, pe
 	outcome, err := perform(ctx, job.Delivery)
 	if err != nil || outcome.Kind == flow.OutcomeAgain {
 		job.DueAt = time.Now().Add(outcome.After)
-		q.add(job)
+		q.Add(job)
 	}
 }

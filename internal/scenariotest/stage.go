@@ -1,10 +1,11 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -17,7 +18,7 @@ type stage struct {
 	plays  *Plays
 	book   *book
 
-	queue   []QueuedJob
+	queue   []byhand.QueuedJob
 	runs    map[string]flow.RunID // by the names that the script gave
 	current flow.RunID
 
@@ -84,7 +85,7 @@ func (s *stage) progress(p Progress, err error) {
 	case err != nil:
 		s.failed(err)
 	case p.Held != nil:
-		s.printf("=> stands in %s", printKey(*p.Held))
+		s.printf("=> stands in %s", byhand.PrintKey(*p.Held))
 	case p.Outcome.Kind == flow.OutcomeDone && p.Outcome.Reason == "":
 		s.printf("=> done")
 	case p.Outcome.Kind == flow.OutcomeAgain:
@@ -100,35 +101,35 @@ func (s *stage) progress(p Progress, err error) {
 func (s *stage) deliver(d driver.Delivery) {
 	p, err := s.driver.Deliver(d)
 	if err == nil && p.Held == nil && p.Outcome.Kind == flow.OutcomeAgain {
-		s.queue = append(s.queue, QueuedJob{Delivery: d, DueAt: p.Outcome.At})
+		s.queue = append(s.queue, byhand.QueuedJob{Delivery: d, DueAt: p.Outcome.At})
 	}
 	s.progress(p, err)
 }
 
 // take removes the first job from the queue that fits.
-func (s *stage) take(fits func(QueuedJob) bool) (QueuedJob, bool) {
+func (s *stage) take(fits func(byhand.QueuedJob) bool) (byhand.QueuedJob, bool) {
 	for i, job := range s.queue {
 		if fits(job) {
 			s.queue = append(s.queue[:i:i], s.queue[i+1:]...)
 			return job, true
 		}
 	}
-	return QueuedJob{}, false
+	return byhand.QueuedJob{}, false
 }
 
 // takeDue removes the job from the queue that is due first.
-func (s *stage) takeDue() (QueuedJob, bool) {
-	var due *QueuedJob
+func (s *stage) takeDue() (byhand.QueuedJob, bool) {
+	var due *byhand.QueuedJob
 	for i, job := range s.queue {
 		if !job.DueAt.After(s.driver.Now()) && (due == nil || job.DueAt.Before(due.DueAt)) {
 			due = &s.queue[i]
 		}
 	}
 	if due == nil {
-		return QueuedJob{}, false
+		return byhand.QueuedJob{}, false
 	}
 	chosen := *due
-	return s.take(func(job QueuedJob) bool { return job == chosen })
+	return s.take(func(job byhand.QueuedJob) bool { return job == chosen })
 }
 
 // view reads the current run.

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -29,7 +30,7 @@ type liveDriver[TTx any] struct {
 	plays *Plays
 
 	runs    map[flow.RunID]flow.RunID // of the program, by those of the model
-	news    News
+	news    byhand.News
 	changed chan struct{}
 	waiting []*heldCall // functions that have been entered
 	closed  chan struct{}
@@ -87,9 +88,9 @@ func (d *liveDriver[TTx]) Now() time.Time                   { return d.model.Now
 func (d *liveDriver[TTx]) Advance(by time.Duration) error   { return d.model.Advance(by) }
 func (d *liveDriver[TTx]) View(id flow.RunID) (View, error) { return d.model.View(id) }
 
-func (d *liveDriver[TTx]) News() News {
+func (d *liveDriver[TTx]) News() byhand.News {
 	news := d.news
-	d.news = News{}
+	d.news = byhand.News{}
 	return news
 }
 
@@ -147,7 +148,7 @@ func (d *liveDriver[TTx]) sameError(want, got error) error {
 
 func (d *liveDriver[TTx]) Operate(id flow.RunID, e flow.Event, elsewhere bool) (flow.Run, error) {
 	run, wantErr := d.model.Operate(id, e, elsewhere)
-	_, err := operateOn(d.rt, d.runs[id], e)
+	_, err := byhand.Operate(d.rt, d.runs[id], e)
 	if err := d.sameError(wantErr, err); err != nil || wantErr != nil {
 		return run, errors.Join(err, wantErr)
 	}
@@ -220,7 +221,7 @@ func (d *liveDriver[TTx]) entered(id flow.RunID, key flow.StepKey, attempt int) 
 		case call := <-d.plays.entered:
 			d.waiting = append(d.waiting, call)
 		case <-timeout:
-			return nil, fmt.Errorf("the program never executes attempt %d of %s; it stands at\n%s", attempt, printKey(key), d.printLive(id))
+			return nil, fmt.Errorf("the program never executes attempt %d of %s; it stands at\n%s", attempt, byhand.PrintKey(key), d.printLive(id))
 		}
 	}
 }
@@ -243,7 +244,7 @@ func (d *liveDriver[TTx]) awaitEntry(want flow.AuditEntry) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("the program has no %s of %s #%d; it stands at\n%s", want.Kind, printKey(want.StepKey), want.Attempt, d.printLive(id))
+		return fmt.Errorf("the program has no %s of %s #%d; it stands at\n%s", want.Kind, byhand.PrintKey(want.StepKey), want.Attempt, d.printLive(id))
 	})
 }
 

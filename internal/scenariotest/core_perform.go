@@ -1,11 +1,11 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -107,7 +107,7 @@ func (d *coreDriver) takeCall(id flow.RunID, key flow.StepKey, lost bool) (*core
 			return call, nil
 		}
 	}
-	return nil, fmt.Errorf("no attempt of %s stands still", printKey(key))
+	return nil, fmt.Errorf("no attempt of %s stands still", byhand.PrintKey(key))
 }
 
 // functions are those of a run's definition that are registered today.
@@ -179,9 +179,6 @@ func (d *coreDriver) Lose() error {
 	return nil
 }
 
-// JobHorizon is how far ahead a worker sends deliveries.
-const jobHorizon = 24 * time.Hour
-
 // Tick sends what has no job, and sweeps what has a deadline.
 func (d *coreDriver) Tick() error {
 	for _, id := range d.order {
@@ -193,7 +190,7 @@ func (d *coreDriver) Tick() error {
 						return err
 					}
 				}
-				if row.Status != flow.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(jobHorizon)) {
+				if row.Status != flow.StepScheduled || row.Missing > 0 || row.JobID != "" || row.DueAt.After(d.now.Add(byhand.JobHorizon)) {
 					continue
 				}
 				_, err := d.decide(id, flow.Redelivered{StepKey: row.StepKey, Attempt: row.Attempt})

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ScenarioOptions say how scripts are run.
-type ScenarioOptions struct {
+// Options say how scripts are run.
+type Options struct {
 	// Driver is the name under which scripts speak of the driver in their header, such as "core".
 	Driver string
 
@@ -33,7 +33,7 @@ type DriverConfig struct {
 	DisableContinuation bool
 }
 
-// RunScenarios runs the scripts of a directory, each as a parallel subtest.
+// Run runs the scripts of a directory, each as a parallel subtest.
 //
 // A script is a list of blocks with blank lines between them. A block is one or more commands, a line ----, and what they
 // printed. Lines that begin with # are comments. The header may hold
@@ -65,7 +65,7 @@ type DriverConfig struct {
 //	state, audit, attempts, explain, outputs, jobs
 //
 // In results, #2 is attempt 2, and durations count from the moment of the transition.
-func RunScenarios(t *testing.T, dir string, options ScenarioOptions) {
+func Run(t *testing.T, dir string, options Options) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
 	require.NoError(t, err)
@@ -77,12 +77,12 @@ func RunScenarios(t *testing.T, dir string, options ScenarioOptions) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runScenario(t, file, options)
+			run(t, file, options)
 		})
 	}
 }
 
-func runScenario(t *testing.T, file string, options ScenarioOptions) {
+func run(t *testing.T, file string, options Options) {
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	script, err := parseScript(string(text))

@@ -1,9 +1,10 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"encoding/json"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -39,7 +40,7 @@ type Driver interface {
 	Deploy(variant string) error
 
 	// News returns what was committed since it was called last.
-	News() News
+	News() byhand.News
 	// View reads a run as it is stored.
 	View(run flow.RunID) (View, error)
 	// Now is the clock.
@@ -53,13 +54,6 @@ type Progress struct {
 	Outcome flow.Outcome
 	// Held is the function that it stands in; nil when it has been dealt with.
 	Held *flow.StepKey
-}
-
-// News is what a driver committed.
-type News struct {
-	Transitions []flow.Transition
-	// Jobs is what the queue took.
-	Jobs []QueuedJob
 }
 
 // View is everything that is stored of a run.

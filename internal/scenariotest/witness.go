@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -42,7 +43,7 @@ func newWitness() *witness {
 }
 
 // commit notes what has just been committed.
-func (w *witness) commit(news News) {
+func (w *witness) commit(news byhand.News) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range news.Transitions {

@@ -1,4 +1,4 @@
-package squidmeshtest
+package scenariotest
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 
+	"github.com/squidmesh/squidmesh-go/internal/byhand"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -20,9 +21,6 @@ import (
 
 // scenarioWorker is what processes are called in what scripts print.
 const scenarioWorker = "worker"
-
-// scenarioStart is when the clock of hand-driven scripts begins.
-var scenarioStart = time.Date(2026, time.March, 2, 9, 0, 0, 0, time.UTC)
 
 // coreDriver interprets scripts on the pure core: it keeps runs in memory, and does by itself what a runtime does around
 // decisions.
@@ -43,7 +41,7 @@ type coreDriver struct {
 	held    []*coreCall
 	refuse  bool
 	jobs    int
-	news    News
+	news    byhand.News
 	problem error
 }
 
@@ -58,7 +56,7 @@ type coreCall struct {
 // script may deploy, by the names that it uses.
 func NewCoreDriver(plays *Plays, config DriverConfig, workflows []squidmesh.Workflow, variants map[string]squidmesh.Workflow) (Driver, error) {
 	d := &coreDriver{
-		plays: plays, config: config, now: scenarioStart, book: newBook(), worker: 1,
+		plays: plays, config: config, now: byhand.Start, book: newBook(), worker: 1,
 		specs: map[string]*flow.Spec{}, variant: map[string]*flow.Spec{},
 		pinned: map[flow.RunID]*flow.Spec{}, keys: map[string]flow.RunID{}, lost: map[flow.WorkerID]bool{},
 	}
@@ -82,9 +80,9 @@ func NewCoreDriver(plays *Plays, config DriverConfig, workflows []squidmesh.Work
 func (d *coreDriver) Now() time.Time { return d.now }
 func (d *coreDriver) Close()         {}
 
-func (d *coreDriver) News() News {
+func (d *coreDriver) News() byhand.News {
 	news := d.news
-	d.news = News{}
+	d.news = byhand.News{}
 	return news
 }
 
@@ -128,7 +126,7 @@ func (d *coreDriver) begin(spec *flow.Spec, e flow.Started) (squidmesh.StartResu
 	place := spec.Workflow() + "\x00" + e.Key
 	if id, taken := d.keys[place]; taken && e.Key != "" {
 		existing := d.book.pages[id].snapshot.Run
-		if existing.Trigger != e.Trigger || !bytes.Equal(sorted(existing.Payload), sorted(e.Payload)) {
+		if existing.Trigger != e.Trigger || !bytes.Equal(byhand.Sorted(existing.Payload), byhand.Sorted(e.Payload)) {
 			return squidmesh.StartResult{}, flow.ErrKeyConflict
 		}
 		return squidmesh.StartResult{Run: existing, Existing: true}, nil
@@ -227,7 +225,7 @@ func (d *coreDriver) enqueue(t *flow.Transition) {
 				t.Steps[j].JobID, t.Steps[j].Queue = fmt.Sprintf("job-%d", d.jobs), job.Queue
 			}
 		}
-		d.news.Jobs = append(d.news.Jobs, QueuedJob{Delivery: deliveryOf(*job), DueAt: job.DueAt})
+		d.news.Jobs = append(d.news.Jobs, byhand.QueuedJob{Delivery: deliveryOf(*job), DueAt: job.DueAt})
 	}
 }
 
