@@ -256,8 +256,8 @@ var shellMutants = []shellMutant{
 	// The queue.
 	{mutant{
 		"enqueue in a transaction of its own", "squidmesh/commit_enqueue.go",
-		"answer, err := rt.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
-		"var answer driver.BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %d jobs",
+		"answer, err := rt.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
+		"var answer driver.BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
 	}, inShell, "TestStartRunTx_RolledBackLeavesNothing_Postgres"},
 	{mutant{
 		"commit, then enqueue", "squidmesh/commit_write.go",
