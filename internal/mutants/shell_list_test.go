@@ -180,7 +180,7 @@ var shellMutants = []shellMutant{
 	{mutant{
 		"a COMMIT that broke has taken effect", "squidmesh/commit_doubt.go",
 		"case known:\n\t\t\treturn fmt.Errorf(\"%w: %v\", errNotCommitted, unknown) // text",
-		"case known:\n\t\t\treturn nil // text",
+		"case known:\n\t\t\t_ = fmt.Errorf(\"%v\", unknown)\n\t\t\treturn nil // text",
 	}, inShell, "TestCommit"},
 	{mutant{
 		"a start in doubt is inserted again", "squidmesh/commit_write.go",
