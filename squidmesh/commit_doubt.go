@@ -38,7 +38,7 @@ func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error
 		case known && found:
 			return nil
 		case known:
-			return fmt.Errorf("%w: %v", errNotCommitted, unknown) // text only: it is known now
+			return fmt.Errorf("%w: %s", errNotCommitted, unknown.Error()) // text only: it is known now
 		case !must && try >= commitAttempts || ctx.Err() != nil:
 			return errors.Join(unknown, err)
 		}

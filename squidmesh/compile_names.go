@@ -1,6 +1,7 @@
 package squidmesh
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -55,7 +56,7 @@ func (c *compiler) oversized() bool {
 }
 
 func (c *compiler) checkDescription(place, text string) {
-	if err := check.Text(place, text, maxDescription); err != nil {
-		c.report("bad_description", place, "%s", err.(*InputError).Detail)
+	if bad, ok := errors.AsType[*InputError](check.Text(place, text, maxDescription)); ok {
+		c.report("bad_description", place, "%s", bad.Detail)
 	}
 }

@@ -2,6 +2,7 @@ package squidmesh
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -204,8 +205,8 @@ func (c *compiler) checkDecision(i int) {
 	case flow.KindLog:
 		if n.Do.message == "" {
 			c.report("bad_message", c.place(i, "Do"), "the message is empty")
-		} else if err := check.Text("message", n.Do.message, maxLogMessage); err != nil {
-			c.report("bad_message", c.place(i, "Do"), "the message %s", err.(*InputError).Detail)
+		} else if bad, ok := errors.AsType[*InputError](check.Text("message", n.Do.message, maxLogMessage)); ok {
+			c.report("bad_message", c.place(i, "Do"), "the message %s", bad.Detail)
 		}
 	}
 	if n.block >= 0 && (n.kind == flow.KindChoose || n.kind == flow.KindApproval || n.kind == flow.KindPause) {

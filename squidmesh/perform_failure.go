@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/squidmesh/squidmesh-go/internal/encode"
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
@@ -51,25 +52,25 @@ const maxChain = 1000
 
 // endless reports whether an error wraps more than what is left, as one that wraps itself does: nobody could look through it.
 func endless(err error, left *int) bool {
-	for err != nil {
-		if *left--; *left < 0 {
-			return true
-		}
-		switch e := err.(type) {
-		case interface{ Unwrap() error }:
-			err = e.Unwrap()
-		case interface{ Unwrap() []error }:
-			for _, next := range e.Unwrap() {
-				if endless(next, left) {
-					return true
-				}
-			}
-			return false
-		default:
-			return false
-		}
+	if err == nil {
+		return false
 	}
-	return false
+	if *left--; *left < 0 {
+		return true
+	}
+	return slices.ContainsFunc(wrapped(err), func(next error) bool { return endless(next, left) })
+}
+
+// wrapped is what err itself wraps, be it one error or several; nil may be among them.
+func wrapped(err error) []error {
+	switch e := any(err).(type) { // errorlint takes switches on errors for ones that forget to unwrap
+	case interface{ Unwrap() error }:
+		return []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	default:
+		return nil
+	}
 }
 
 // failedWith turns a function's error into its event.
@@ -111,17 +112,10 @@ func describe(code string, err error) StepError {
 	return failure
 }
 
-// causes adds the messages of what err wraps, be it one error or several. An error that only marks another one has its message,
-// which is not repeated.
+// causes adds the messages of what err wraps, and of what that wraps. An error that only marks another one has its message, which is
+// not repeated.
 func causes(found []string, last string, err error) []string {
-	var wrapped []error
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		wrapped = []error{e.Unwrap()}
-	case interface{ Unwrap() []error }:
-		wrapped = e.Unwrap()
-	}
-	for _, next := range wrapped {
+	for _, next := range wrapped(err) {
 		if next == nil || len(found) == maxCauses {
 			continue
 		}

@@ -335,7 +335,7 @@ func TestStartWithKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, page.Runs, 1)
 
-	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "onyl"})
+	_, err = rt.StartRun(t.Context(), squidmesh.StartParams{Workflow: "onli"})
 	require.ErrorIs(t, err, squidmesh.ErrUnknownWorkflow)
 	require.ErrorContains(t, err, `did you mean "only"?`)
 	var bad *squidmesh.PayloadError

@@ -18,7 +18,7 @@ import (
 func costly() map[string]json.RawMessage {
 	var misses strings.Builder
 	for i := range 10_000 {
-		fmt.Fprintf(&misses, `"customer_adress_%05d":1,`, i)
+		fmt.Fprintf(&misses, `"customer_addrss_%05d":1,`, i)
 	}
 	key := strings.Repeat("k", 4000)
 	return map[string]json.RawMessage{

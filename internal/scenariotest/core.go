@@ -192,7 +192,7 @@ func (d *coreDriver) decide(id flow.RunID, e flow.Event) (flow.Transition, error
 	if page != nil {
 		partial, partialErr := flow.Decide(spec, only(full, flow.ReadsOf(spec, full.Run, e)), e, d.now)
 		if !assert.ObjectsAreEqual(err, partialErr) || !reflect.DeepEqual(t, partial) {
-			d.problem = fmt.Errorf("%T is decided otherwise on what it reads:\n%+v %v\n%+v %v", e, t, err, partial, partialErr)
+			d.problem = fmt.Errorf("%T is decided otherwise on what it reads:\n%+v\n%+v", e, []any{t, err}, []any{partial, partialErr})
 		}
 	}
 	if err != nil || t.Empty() {
