@@ -17,6 +17,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/invariants"
 	"github.com/squidmesh/squidmesh-go/migrations"
 	"github.com/squidmesh/squidmesh-go/oteladapter"
@@ -152,4 +153,12 @@ func TestGuardedAndObserved(t *testing.T) {
 	config, err = observed(config, tracetest.NewInMemoryExporter())
 	require.NoError(t, err)
 	require.NotNil(t, config.Intercept)
+
+	config.Store, config.Executor = pgstore.New(dbtest.Postgres(t), nil), riveradapter.New[pgx.Tx](nil)
+	config.Workflows = []squidmesh.Workflow{{
+		Name: "note", Triggers: []squidmesh.Trigger{squidmesh.Manual("manual", squidmesh.Contract{})}, Steps: []squidmesh.Step{{Name: "wait", Do: squidmesh.Pause()}},
+	}}
+	rt, err := squidmesh.New(config)
+	require.NoError(t, err)
+	require.NoError(t, seal(t.Context(), rt, squidmesh.SealParams{Retire: []string{"2025-11"}}))
 }

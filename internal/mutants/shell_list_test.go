@@ -179,7 +179,7 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestCommit"},
 	{mutant{
 		"a COMMIT that broke has taken effect", "squidmesh/commit_doubt.go",
-		"case known:\n\t\t\treturn fmt.Errorf(\"%w: %v\", errNotCommitted, unknown) // text",
+		"case known:\n\t\t\treturn fmt.Errorf(\"%w: %s\", errNotCommitted, unknown.Error()) // text",
 		"case known:\n\t\t\t_ = fmt.Errorf(\"%v\", unknown)\n\t\t\treturn nil // text",
 	}, inShell, "TestCommit"},
 	{mutant{

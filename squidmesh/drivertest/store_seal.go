@@ -71,9 +71,9 @@ func findsUnsealed[TTx any](b *storeBench[TTx]) {
 	disguised := *plainly
 	disguised.Details = json.RawMessage(`{"a":` + string(must(json.Marshal(failureSealedWith("old")))) + `}`)
 	type value struct {
-		name                      string
-		of                        func(run *flow.Run, a *flow.AttemptRecord, e *flow.AuditEntry)
-		plain, old, percent, both bool
+		name                string
+		of                  func(run *flow.Run, a *flow.AttemptRecord, e *flow.AuditEntry)
+		plain, old, percent bool
 	}
 	raw := func(text string) json.RawMessage { return json.RawMessage(text) }
 	values := []value{
