@@ -30,6 +30,18 @@ type Executor[TTx any] struct {
 	near   near
 }
 
+// The runtime asks for all but the first by type assertions, which no compiler checks.
+var (
+	_ driver.Executor[any]      = (*Executor[any])(nil)
+	_ driver.BatchExecutor[any] = (*Executor[any])(nil)
+	_ driver.Prober[any]        = (*Executor[any])(nil)
+	_ driver.LineProber[any]    = (*Executor[any])(nil)
+	_ driver.ScopeProber[any]   = (*Executor[any])(nil)
+	_ driver.Retrier[any]       = (*Executor[any])(nil)
+	_ driver.Waker              = (*Executor[any])(nil)
+	_ driver.Validator          = (*Executor[any])(nil)
+)
+
 // New returns an executor that inserts with client. It may be nil until [Executor.SetClient].
 func New[TTx any](client *river.Client[TTx]) *Executor[TTx] {
 	e := &Executor[TTx]{}

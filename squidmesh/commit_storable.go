@@ -1,7 +1,6 @@
 package squidmesh
 
 import (
-	"context"
 	"errors"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
@@ -65,11 +64,6 @@ func (rt *Runtime[TTx]) argument(m *member, err error) error {
 	}
 	return &InputError{Field: field, Code: "unstorable", Detail: "the database cannot store it (" + storeCode(err) +
 		"): it has characters, numbers or a size that the database does not take, as others than UTF8 lack characters"}
-}
-
-// Warner is a [driver.Store] that knows what is not well about its database, which [Runtime.Start] logs.
-type Warner interface {
-	Warnings(ctx context.Context) []string
 }
 
 // unstorable reports whether an error says that the store will never take what was to be written.

@@ -168,7 +168,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if err := rt.saveSpecs(ctx, 0, rt.Workflows()...); err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
-	if w, ok := rt.config.Store.(Warner); ok {
+	if w, ok := rt.config.Store.(driver.Warner); ok {
 		rt.warn(ctx, w)
 	}
 	scopes, err := rt.scopesInQueues(ctx)
@@ -230,7 +230,7 @@ func (rt *Runtime[TTx]) worker() *flow.Worker {
 }
 
 // warn logs what the store has to say. Nobody waits for that on a connection which does not answer.
-func (rt *Runtime[TTx]) warn(ctx context.Context, w Warner) {
+func (rt *Runtime[TTx]) warn(ctx context.Context, w driver.Warner) {
 	ctx, cancel := context.WithTimeout(ctx, rt.patience())
 	defer cancel()
 	for _, warning := range w.Warnings(ctx) {

@@ -124,6 +124,11 @@ type Drainer interface {
 	Drain(ctx context.Context) error
 }
 
+// Warner is a [Store] that knows what is not well about its database. The runtime logs it when it starts.
+type Warner interface {
+	Warnings(ctx context.Context) []string
+}
+
 // ConnectionReserver is a [Store] that can keep a connection apart from those that users' code may use up. The tick has one, so that a worker
 // whose steps hold every connection keeps its lease.
 type ConnectionReserver[TTx any] interface {

@@ -54,7 +54,14 @@ type Store struct {
 	beside     beside
 }
 
-var _ driver.Store[pgx.Tx] = (*Store)(nil)
+// The runtime asks for all but the first by type assertions, which no compiler checks.
+var (
+	_ driver.Store[pgx.Tx]              = (*Store)(nil)
+	_ driver.Pipeliner[pgx.Tx]          = (*Store)(nil)
+	_ driver.ConnectionReserver[pgx.Tx] = (*Store)(nil)
+	_ driver.Drainer                    = (*Store)(nil)
+	_ driver.Warner                     = (*Store)(nil)
+)
 
 //go:embed sql
 var files embed.FS
@@ -87,7 +94,7 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 // Pool is the pool that the store was made with.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
-// Warnings implements squidmesh.Warner.
+// Warnings implements driver.Warner.
 func (s *Store) Warnings(ctx context.Context) []string {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
