@@ -11,14 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
-	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
-	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
@@ -26,20 +22,8 @@ import (
 func startOnPostgres(t *testing.T, workflows ...squidmesh.Workflow) (*pgxpool.Pool, *squidmesh.Runtime[pgx.Tx]) {
 	t.Helper()
 	pool := dbtest.Postgres(t, dbtest.River)
-	ex := riveradapter.New[pgx.Tx](nil)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: ex, Workflows: workflows})
-	require.NoError(t, err)
-	workers := river.NewWorkers()
-	riveradapter.AddWorkers(workers, rt)
-	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Workers: workers, TestOnly: true, Queues: map[string]river.QueueConfig{"squidmesh": riveradapter.Queue(10)},
-	})
-	require.NoError(t, err)
-	ex.SetClient(client)
-	ctx := context.WithoutCancel(t.Context())
-	require.NoError(t, rt.Start(ctx))
-	require.NoError(t, client.Start(ctx))
-	t.Cleanup(func() { require.NoError(t, riveradapter.Stop(ctx, client, rt)) })
+	rt, stop := worker(t, pool, workflows...)
+	t.Cleanup(stop)
 	return pool, rt
 }
 
