@@ -5,6 +5,9 @@ GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRORLINT   := github.com/polyfloyd/go-errorlint@v1.8.0
 MISSPELL    := github.com/golangci/misspell/cmd/misspell@v0.8.0
+# The newest that Go 1.26 builds. It asks type switches over interfaces marked with //sumtype:decl for every case, unless they have a default
+# that does not panic.
+SUMTYPE     := github.com/alecthomas/go-check-sumtype/cmd/go-check-sumtype@v0.4.0
 
 TEST_TIMEOUT ?= 15m
 PACKAGES     ?= ./...
@@ -36,12 +39,13 @@ plans: ## Look at the plan of every statement with 1,000,000 ended runs and 100,
 	PLANS=full scripts/with-postgres $(GO) test -count=1 -v -run TestStatements_FindTheirRowsByIndexes ./squidmesh/pgstore
 
 .PHONY: lint
-lint: ## Check formatting, vet, staticcheck, how errors are compared and wrapped, and spelling
+lint: ## Check formatting, vet, staticcheck, how errors are compared and wrapped, that no event is forgotten, and spelling
 	@unformatted="$$(find . -name '*.go' -not -path '*/.*' -exec $(GO) run $(GOFUMPT) -l {} +)" || exit 1; \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(ERRORLINT) -errorf ./...
+	$(GO) run $(SUMTYPE) ./...
 	$(GO) run $(MISSPELL) -error . # of no locale: the text is British, and the names of SQL, Go and JSON in it are not
 
 .PHONY: fmt

@@ -6,6 +6,8 @@ import (
 )
 
 // Event is something that happens to a run. The cases are closed: only this package has them. [TraitsOf] tells what is said about each.
+//
+//sumtype:decl
 type Event interface{ traits() Traits }
 
 // Started creates the run.

@@ -47,6 +47,7 @@ func ReadsOf(spec *Spec, run Run, e Event) Reads {
 		}
 	case Redelivered:
 		return Reads{Steps: []StepKey{e.StepKey}}
+	default: // to read more than it needs never changes a decision
 	}
 	return Reads{All: true}
 }
