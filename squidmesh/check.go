@@ -2,8 +2,6 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"reflect"
 )
 
@@ -30,12 +28,4 @@ func checkJoin(ctx context.Context, tx any) error {
 		return &InputError{Field: "tx", Code: "required", Detail: "is nil: begin a transaction, or use the method without Tx"}
 	}
 	return ctx.Err()
-}
-
-// joinError says of an error within the caller's transaction whether the transaction is to blame.
-func (rt *Runtime[TTx]) joinError(err error) error {
-	if err != nil && rt.traits.TxEnded != nil && rt.traits.TxEnded(err) && !errors.Is(err, ErrTxUnusable) {
-		return fmt.Errorf("%w: %w", ErrTxUnusable, err)
-	}
-	return err
 }

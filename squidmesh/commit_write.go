@@ -10,7 +10,6 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
-	"github.com/squidmesh/squidmesh-go/internal/lever"
 	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -117,14 +116,6 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 		return nil, fmt.Errorf("apply %s from %s on: %w", text.Count(len(ts), "run"), ts[0].Run.ID, err)
 	}
 	return w, nil
-}
-
-// ownTx runs fn in a transaction of the runtime's own, which no code of users sees.
-func (rt *Runtime[TTx]) ownTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	if p, ok := rt.config.Store.(driver.Pipeliner[TTx]); ok && !lever.Off(lever.Pipeline) {
-		return migratedError(rt.traits, p.Pipeline(ctx, fn)) // it may hold back what Apply writes
-	}
-	return rt.store.InTx(ctx, fn)
 }
 
 // admit takes a member into the transaction, if its run is there.

@@ -31,7 +31,7 @@ const (
 // cronTriggers are the rows of the registered cron triggers, with the first window of each after now.
 func (rt *Runtime[TTx]) cronTriggers(now time.Time) ([]flow.TriggerState, error) {
 	var rows []flow.TriggerState
-	for _, spec := range rt.Workflows() {
+	for _, spec := range rt.workflows() {
 		for _, t := range spec.Triggers() {
 			if t.Cron == "" {
 				continue
@@ -52,7 +52,7 @@ func (rt *Runtime[TTx]) cronTriggers(now time.Time) ([]flow.TriggerState, error)
 // cronKeys name the registered cron triggers: what this process fires.
 func (rt *Runtime[TTx]) cronKeys() []flow.TriggerKey {
 	var keys []flow.TriggerKey
-	for _, spec := range rt.Workflows() {
+	for _, spec := range rt.workflows() {
 		for _, t := range spec.Triggers() {
 			if t.Cron != "" {
 				keys = append(keys, flow.TriggerKey{Workflow: spec.Workflow(), Trigger: t.Name})
@@ -244,12 +244,6 @@ func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do
 	rt.waker.wake(rt.config.Queue)
 	rt.observeFires(ctx, written...)
 	return about, nil
-}
-
-// now is the database's time.
-func (rt *Runtime[TTx]) now(ctx context.Context, tx TTx) (time.Time, error) {
-	locked, err := rt.store.Lock(ctx, tx, driver.LockQuery{})
-	return locked.Now, err
 }
 
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or

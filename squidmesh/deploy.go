@@ -145,7 +145,7 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *driver.RunQu
 		q.After = &driver.RunCursor{CreatedAt: run.CreatedAt, ID: run.ID}
 		reads[run.ID] = flow.Reads{All: true}
 	}
-	loaded, own := map[RunID]driver.Loaded{}, rt.Queues()
+	loaded, own := map[RunID]driver.Loaded{}, rt.queues()
 	if len(reads) > 0 {
 		if loaded, err = rt.store.Load(ctx, tx, reads); err != nil {
 			return nil, fmt.Errorf("load %s: %w", text.Count(len(reads), "run"), err)

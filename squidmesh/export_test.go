@@ -46,7 +46,7 @@ func (rt *Runtime[TTx]) Started() bool { return rt.started() != nil }
 
 // AgeNotes makes it longer ago that the database was told which definitions are in use.
 func (rt *Runtime[TTx]) AgeNotes(by time.Duration) {
-	for _, spec := range rt.Workflows() {
+	for _, spec := range rt.workflows() {
 		p := rt.registry.pin(spec)
 		p.savedAt = rt.specs.get(spec.Shape()).savedAt.Add(-by)
 		rt.specs.put(spec.Shape(), p)

@@ -22,7 +22,7 @@ const (
 // wakeElsewhere wakes all queues after a pause, so that processes fetch at once. Each polls at its own beat, and without this the one that
 // polls first after such a pause was seen to be the same wrong one dozens of times in a row.
 func (rt *Runtime[TTx]) wakeElsewhere(pause time.Duration) {
-	for _, queue := range rt.Queues() {
+	for _, queue := range rt.queues() {
 		rt.pacer.expect(flow.StepState{Queue: queue}, pause+noted)
 	}
 }

@@ -151,27 +151,6 @@ func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs b
 	return run, p, loaded, nil
 }
 
-// findRun reads a run's row and payload.
-func (rt *Runtime[TTx]) findRun(ctx context.Context, tx TTx, id RunID) (Run, error) {
-	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: []RunID{id}, Payload: true})
-	if err != nil {
-		return Run{}, fmt.Errorf("find run %s: %w", id, err)
-	}
-	if len(runs) == 0 {
-		return Run{}, fmt.Errorf("run %s: %w", id, ErrNotFound)
-	}
-	return runs[0], nil
-}
-
-// loadRun loads one run.
-func (rt *Runtime[TTx]) loadRun(ctx context.Context, tx TTx, id RunID, reads flow.Reads) (driver.Loaded, error) {
-	loaded, err := rt.store.Load(ctx, tx, map[RunID]flow.Reads{id: reads})
-	if err != nil {
-		return driver.Loaded{}, fmt.Errorf("load run %s: %w", id, err)
-	}
-	return loaded[id], nil
-}
-
 // ListParams select runs; zero fields select everything.
 type ListParams struct {
 	Workflow string

@@ -116,14 +116,8 @@ func (e *ConfigError) Unwrap() []error { return e.Problems }
 // the caller's context lets it, and a few times after errors that may pass: give it a context that ends. What a Tx method does goes over the
 // caller's transaction, where nothing can be tried again: the context is its only bound.
 type Runtime[TTx any] struct {
-	store    driver.Store[TTx]
-	stored   driver.Store[TTx] // the same without the codec: what stands in the database
+	*base[TTx]
 	executor driver.Executor[TTx]
-	traits   driver.StoreTraits
-	registry *registry
-	config   Config[TTx]
-	redact   redactor
-	logger   *slog.Logger
 
 	scope   scope
 	specs   specCache
@@ -236,12 +230,8 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
 	}
-	traits := c.Store.Traits()
-	stored := migratedStore[TTx]{c.Store, traits}
-	rt := &Runtime[TTx]{
-		store: sealedStore[TTx]{stored, sealer{c.Codec, c.RequireSealed}}, stored: stored, executor: c.Executor, traits: traits, registry: reg,
-		config: c, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger),
-	}
+	b := &base[TTx]{database: newDatabase(&c), config: c, registry: reg, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger)}
+	rt := &Runtime[TTx]{base: b, executor: c.Executor}
 	if _, ok := c.Executor.(driver.Waker); ok {
 		rt.waker.notify = rt.notifyQueues
 	}
@@ -257,30 +247,14 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 }
 
 // Workflows are the specs of the registered workflows, by name.
-func (rt *Runtime[TTx]) Workflows() []*Spec {
-	specs := make([]*Spec, 0, len(rt.registry.specs))
-	for _, name := range slices.Sorted(maps.Keys(rt.registry.specs)) {
-		specs = append(specs, rt.registry.specs[name])
-	}
-	return specs
-}
+func (rt *Runtime[TTx]) Workflows() []*Spec { return rt.workflows() }
 
 // Queues are the names of all queues that the registered workflows use, so that a program can work them all.
-func (rt *Runtime[TTx]) Queues() []string {
-	seen := map[string]bool{rt.config.Queue: true}
-	for _, spec := range rt.registry.specs {
-		for i := range spec.Steps() {
-			if q := spec.Steps()[i].Policy.Queue; q != "" {
-				seen[q] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
+func (rt *Runtime[TTx]) Queues() []string { return rt.queues() }
 
 // Wake tells the queue to look for work at once. Call it after committing a transaction that a Tx method wrote to; without it
 // the work is found a little later.
-func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.Queues()...) }
+func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.queues()...) }
 
 func (rt *Runtime[TTx]) notifyQueues(queues []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

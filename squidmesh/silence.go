@@ -24,11 +24,11 @@ const longestPatience = time.Hour
 
 // patience is how long one try of a transaction of the runtime's own may take: about a lease. A connection that has died in silence answers
 // to nobody, while a new one may work.
-func (rt *Runtime[TTx]) patience() time.Duration { return min(rt.traits.Lease, maxPatience) }
+func (db *database[TTx]) patience() time.Duration { return min(db.traits.Lease, maxPatience) }
 
 // inTime runs one try. Its error is errSilent if the try took too long, and not its caller.
-func (rt *Runtime[TTx]) inTime(ctx context.Context, try func(ctx context.Context) error) error {
-	return within(ctx, rt.patience(), try)
+func (db *database[TTx]) inTime(ctx context.Context, try func(ctx context.Context) error) error {
+	return within(ctx, db.patience(), try)
 }
 
 // within runs one try, with so much time. Its error is as that of inTime.
@@ -43,15 +43,15 @@ func within(ctx context.Context, patience time.Duration, try func(ctx context.Co
 }
 
 // inTx is InTx of the store, in time.
-func (rt *Runtime[TTx]) inTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	return rt.inTime(ctx, func(ctx context.Context) error { return rt.store.InTx(ctx, fn) })
+func (db *database[TTx]) inTx(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	return db.inTime(ctx, func(ctx context.Context) error { return db.store.InTx(ctx, fn) })
 }
 
 // insist runs fn in a transaction, and again in another one, for as long as the caller has time while the database is silent, and a few times
 // after errors that may pass. So fn must do no harm twice. A try whose transaction had begun is followed by one with twice its time: what
 // takes as long as it does, such as a read of many rows, comes to its end too.
-func (rt *Runtime[TTx]) insist(ctx context.Context, inTx inTxFunc[TTx], mayPass func(error) bool, fn func(ctx context.Context, tx TTx) error) error {
-	patience := rt.patience()
+func (db *database[TTx]) insist(ctx context.Context, inTx inTxFunc[TTx], mayPass func(error) bool, fn func(ctx context.Context, tx TTx) error) error {
+	patience := db.patience()
 	for failed := 0; ; {
 		begun := false
 		err := within(ctx, patience, func(ctx context.Context) error {
@@ -81,18 +81,18 @@ func (rt *Runtime[TTx]) insist(ctx context.Context, inTx inTxFunc[TTx], mayPass 
 func longer(patience time.Duration) time.Duration { return min(2*patience, longestPatience) }
 
 // writeMayPass reports whether a transaction that does no harm twice may succeed, or have succeeded, after an error.
-func (rt *Runtime[TTx]) writeMayPass(err error) bool {
-	return rt.traits.Transient(err) || errors.Is(err, ErrCommitUnknown)
+func (db *database[TTx]) writeMayPass(err error) bool {
+	return db.traits.Transient(err) || errors.Is(err, ErrCommitUnknown)
 }
 
 // readMayPass is the same of one that only reads. What the server ended at a time limit of its own was not to take longer.
-func (rt *Runtime[TTx]) readMayPass(err error) bool {
-	return rt.traits.Transient(err) && !timedOut(rt.traits, err)
+func (db *database[TTx]) readMayPass(err error) bool {
+	return db.traits.Transient(err) && !timedOut(db.traits, err)
 }
 
 // view is View of the store, tried again: fn may be called more than once.
-func (rt *Runtime[TTx]) view(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	return rt.insist(ctx, rt.store.View, rt.readMayPass, fn)
+func (db *database[TTx]) view(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	return db.insist(ctx, db.store.View, db.readMayPass, fn)
 }
 
 // silent reports whether a try was given up, and certainly did nothing.
@@ -106,8 +106,8 @@ type watch struct {
 	patience time.Duration
 }
 
-func (rt *Runtime[TTx]) watch(ctx context.Context) (context.Context, *watch) {
-	w := &watch{patience: rt.patience()}
+func (db *database[TTx]) watch(ctx context.Context) (context.Context, *watch) {
+	w := &watch{patience: db.patience()}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.timer = time.AfterFunc(w.patience, func() { w.cancel(errSilent) })
 	return w.ctx, w

@@ -13,7 +13,7 @@ import (
 // forsaken picks the rows whose jobs stand in a queue that no living worker uses any more, as after a deploy with another
 // [Config.Queue], and that this process would send through another one. A queue that somebody has paused is left as it is.
 func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepState) ([]flow.StepState, error) {
-	own := rt.Queues()
+	own := rt.queues()
 	rows = slices.DeleteFunc(slices.Clone(rows), func(row flow.StepState) bool { return slices.Contains(own, row.Queue) })
 	if len(rows) == 0 {
 		return nil, nil

@@ -50,7 +50,7 @@ func (rt *Runtime[TTx]) retryJobs(ctx context.Context, tx TTx, ids []string) (er
 // probeScopes asks an executor that can be asked for whom jobs stand in this program's queues.
 func (rt *Runtime[TTx]) probeScopes(ctx context.Context, tx TTx, prober driver.ScopeProber[TTx]) (scopes []string, err error) {
 	defer rt.catchExecutor(&err)
-	return prober.ProbeScopes(ctx, tx, rt.Queues(), maxScopes)
+	return prober.ProbeScopes(ctx, tx, rt.queues(), maxScopes)
 }
 
 // probeLine asks one how many jobs stand before a job in its queue.

@@ -75,7 +75,7 @@ func (rt *Runtime[TTx]) scopesInQueues(ctx context.Context) (scopes []string, er
 func (rt *Runtime[TTx]) warnOfOthers(scopes []string) {
 	own := *rt.scope.name.Load()
 	if scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == own }); len(scopes) > 0 {
-		rt.logger.Warn("squidmesh: deliveries of other stores stand in this program's queues: "+flow.KeepApart, "queues", rt.Queues(), "theirs", scopes, "ours", own)
+		rt.logger.Warn("squidmesh: deliveries of other stores stand in this program's queues: "+flow.KeepApart, "queues", rt.queues(), "theirs", scopes, "ours", own)
 	}
 }
 

@@ -165,7 +165,7 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 			line.close()
 		}
 	}()
-	if err := rt.saveSpecs(ctx, 0, rt.Workflows()...); err != nil {
+	if err := rt.saveSpecs(ctx, 0, rt.workflows()...); err != nil {
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	if w, ok := rt.config.Store.(driver.Warner); ok {
@@ -215,7 +215,7 @@ func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
 
 // worker is this process's worker row.
 func (rt *Runtime[TTx]) worker() *flow.Worker {
-	worker := &flow.Worker{Name: rt.config.Name, Queues: rt.Queues()}
+	worker := &flow.Worker{Name: rt.config.Name, Queues: rt.queues()}
 	for _, workflow := range slices.Sorted(maps.Keys(rt.registry.functions)) {
 		for key := range rt.registry.functions[workflow] {
 			if key.Phase == PhaseDo {
@@ -223,7 +223,7 @@ func (rt *Runtime[TTx]) worker() *flow.Worker {
 			}
 		}
 	}
-	for _, spec := range rt.Workflows() {
+	for _, spec := range rt.workflows() {
 		worker.Shapes = append(worker.Shapes, spec.Shape())
 	}
 	return worker
