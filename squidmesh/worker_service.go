@@ -138,7 +138,7 @@ func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
 // The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
 // nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
 // context's.
-func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
+func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if err := checkCall(ctx); err != nil {
 		return err
 	}
@@ -150,6 +150,20 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 	if rt.started() != nil {
 		return ErrStarted
 	}
+	svc, line := rt.newService(ctx), rt.newLine()
+	if err := rt.enter(ctx, svc, line); err != nil {
+		svc.doubt.Stop()
+		svc.cancel()
+		line.close()
+		return fmt.Errorf("start runtime: %w", err)
+	}
+	rt.service.Store(svc)
+	rt.serve(svc, line)
+	return nil
+}
+
+// newService is a service that has no worker yet. It ends with Stop, not with the context of Start.
+func (rt *Runtime[TTx]) newService(ctx context.Context) *service {
 	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{}), more: make(chan lane, lanes)}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	svc.doubt = time.AfterFunc(rt.traits.Lease, func() {
@@ -157,27 +171,24 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 		rt.live.cancelAll(ErrLeaseLost)
 	})
 	svc.doubt.Stop() // until the lease has a beginning
-	line := rt.newLine()
-	defer func() {
-		if err != nil {
-			svc.doubt.Stop()
-			svc.cancel()
-			line.close()
-		}
-	}()
+	return svc
+}
+
+// enter makes this process known to the database: its definitions, its worker and its triggers. It takes over what dead workers left.
+func (rt *Runtime[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]) error {
 	if err := rt.saveSpecs(ctx, 0, rt.workflows()...); err != nil {
-		return fmt.Errorf("start runtime: %w", err)
+		return err
 	}
 	if w, ok := rt.config.Store.(driver.Warner); ok {
 		rt.warn(ctx, w)
 	}
 	scopes, err := rt.scopesInQueues(ctx)
 	if err != nil {
-		return fmt.Errorf("start runtime: look at its queues: %w", err)
+		return fmt.Errorf("look at its queues: %w", err)
 	}
 	report, sent, err := rt.register(ctx, line.InTx)
 	if err != nil {
-		return fmt.Errorf("start runtime: register on the heartbeat's connection: %w", err)
+		return fmt.Errorf("register on the heartbeat's connection: %w", err)
 	}
 	rt.prove(svc, sent)
 	svc.began = report.Now
@@ -187,18 +198,21 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) (err error) {
 		err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
 	}
 	if err != nil {
-		return fmt.Errorf("start runtime: %w", err)
+		return err
 	}
 	rt.warnOfOthers(scopes)
-	rt.service.Store(svc)
+	return nil
+}
+
+// serve begins what a service does by itself, unless the program ticks.
+func (rt *Runtime[TTx]) serve(svc *service, line *line[TTx]) {
 	if rt.config.ManualTick {
 		close(svc.ticked)
 		close(svc.pruned)
-		return nil
+		return
 	}
 	go rt.tickLoop(svc, line)
 	go rt.pruneLoop(svc)
-	return nil
 }
 
 // prove notes that the database accepted a heartbeat which was sent at that time. The lease counts from there by this process's own
@@ -286,38 +300,12 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if svc == nil {
 		return nil
 	}
-	svc.mu.Lock()
-	svc.ended = true
-	svc.mu.Unlock()
+	svc.refuse()
 	rt.live.cancelAll(ErrReleased)
-
-	idle := make(chan struct{})
-	go func() {
-		svc.busy.Wait()
-		close(idle)
-	}()
-	patience, stopPatience := handBackTimer(ctx)
-	defer stopPatience()
-	handedBack := false
-	select {
-	case <-idle:
-	case <-patience:
-		if err = rt.handBack(ctx); err == nil {
-			handedBack = true
-			err = errors.New("stop runtime: steps that ignore the end of their contexts are still running, and were handed back")
-		}
-	case <-ctx.Done():
-		err = fmt.Errorf("stop runtime: steps are still running: %w", context.Cause(ctx))
-	}
-	svc.cancel()
-	<-svc.ticked
-	<-svc.pruned
-	svc.doubt.Stop()
-	if rt.started() == nil { // else they are the next service's
-		rt.waker.hush()
-	}
-	if err != nil && !handedBack {
-		return err
+	err = rt.letGo(ctx, svc)
+	rt.end(svc)
+	if err != nil && !errors.Is(err, errHandedBack) {
+		return err // the worker stays: what is left is taken over after its lease
 	}
 	if worker := flow.WorkerID(svc.worker.Load()); worker != 0 {
 		if resigned := rt.resign(ctx, worker); resigned != nil {
@@ -327,6 +315,54 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return rt.drain(ctx)
+}
+
+// refuse lets no more deliveries in.
+func (s *service) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+}
+
+// errHandedBack says that the database knows nothing at work here any more, while functions still run.
+var errHandedBack = errors.New("stop runtime: steps that ignore the end of their contexts are still running, and were handed back")
+
+// letGo waits until the deliveries at work have ended, and hands back what does not let go in time.
+func (rt *Runtime[TTx]) letGo(ctx context.Context, svc *service) error {
+	idle := make(chan struct{})
+	go func() {
+		svc.busy.Wait()
+		close(idle)
+	}()
+	patience, stopPatience := handBackTimer(ctx)
+	defer stopPatience()
+	select {
+	case <-idle:
+		return nil
+	case <-patience:
+		if err := rt.handBack(ctx); err != nil {
+			return err
+		}
+		return errHandedBack
+	case <-ctx.Done():
+		return fmt.Errorf("stop runtime: steps are still running: %w", context.Cause(ctx))
+	}
+}
+
+// end ends what a service does by itself, and waits for that.
+func (rt *Runtime[TTx]) end(svc *service) {
+	svc.cancel()
+	<-svc.ticked
+	<-svc.pruned
+	svc.doubt.Stop()
+	if rt.started() == nil { // else they are the next service's
+		rt.waker.hush()
+	}
+}
+
+// drain waits for what goes on for a moment after the service has ended: wake-ups on their way, and connections that are being closed.
+func (rt *Runtime[TTx]) drain(ctx context.Context) error {
 	if err := rt.waker.drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
 	}
