@@ -6,8 +6,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
+	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
@@ -90,5 +94,54 @@ func TestDedicate_WorksBesideAnExhaustedPool(t *testing.T) {
 			_, err := tx.Exec(ctx, "select pg_terminate_backend(pg_backend_pid())")
 			return err
 		}))
+	}
+}
+
+// A heartbeat or a look that waits for a lock is given up by the server, after less than a quarter of the lease, so that the tick keeps its
+// connection.
+func TestWorkers_ALockCostsNoConnection(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	store := pgstore.New(dbtest.Changed(t, pool, func(c *pgxpool.Config) { c.MaxConns = 1 }), nil)
+	line := store.ReserveConnection()
+	t.Cleanup(line.Close)
+	type inTx func(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error
+	tick := func(in inTx, tick driver.WorkerTick) (worker flow.WorkerID, pid int, wait string, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = in(ctx, func(ctx context.Context, tx pgx.Tx) error {
+			report, err := store.Workers(ctx, tx, tick)
+			if err != nil {
+				return err
+			}
+			worker = report.Registered
+			return tx.QueryRow(ctx, "select pg_backend_pid(), current_setting('lock_timeout')").Scan(&pid, &wait)
+		})
+		return worker, pid, wait, err
+	}
+	worker, before, wait, err := tick(line.InTx, driver.WorkerTick{Only: driver.TickLease, Register: &flow.Worker{Name: "w"}})
+	require.NoError(t, err)
+	require.Equal(t, "0", wait, "who registers waits")
+	ways := map[string]inTx{"the tick's connection": line.InTx, "one of the pool": store.InTx}
+	for part, table := range map[driver.TickPart]string{driver.TickLease: "squidmesh_worker", driver.TickLook: "squidmesh_step"} {
+		beat := driver.WorkerTick{Only: part, Heartbeat: worker, Limit: 10}
+		for _, in := range ways { // a statement is prepared before anything is set: a connection's first one waits
+			_, _, _, err := tick(in, beat)
+			require.NoError(t, err)
+		}
+		require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(lock pgx.Tx) error {
+			_, err := lock.Exec(t.Context(), "lock table "+table)
+			require.NoError(t, err)
+			for name, in := range ways {
+				_, _, _, err := tick(in, beat)
+				require.True(t, store.Traits().TimedOut(err), "%s on %s: %v", part, name, err)
+			}
+			return nil
+		}))
+		_, after, wait, err := tick(line.InTx, beat)
+		require.NoError(t, err)
+		require.Equal(t, before, after, "the connection")
+		require.Equal(t, "800ms", wait)
 	}
 }

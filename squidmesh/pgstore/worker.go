@@ -36,8 +36,11 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick driver.WorkerTick) 
 
 	batch := &pgx.Batch{}
 	p, ok := tx.(*pipelined)
-	if !ok { // else it has the settings
-		batch.Queue(planned) // a tick that was planned while there were few steps was seen to read a million of them for half a second
+	switch wait := lockWait(tick, lease); {
+	case !ok:
+		batch.Queue(planned + wait) // a tick that was planned while there were few steps was seen to read a million of them for half a second
+	case !p.begun:
+		p.settings += wait // and has the other settings
 	}
 	alive := tick.Heartbeat
 	if tick.Register != nil {
@@ -75,6 +78,15 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick driver.WorkerTick) 
 		return driver.WorkerReport{}, err
 	}
 	return report, nil
+}
+
+// lockWait is the setting with which the server gives up a heartbeat or a look that waits for a lock, before the runtime does: what the runtime
+// gives up costs the connection, and a busy server may not make the next one in the time that a heartbeat has. Who registers waits.
+func lockWait(tick driver.WorkerTick, lease time.Duration) string {
+	if tick.Only == "" || tick.Register != nil {
+		return ""
+	}
+	return fmt.Sprintf(", set_config('lock_timeout', '%d', true)", (lease / 5).Milliseconds())
 }
 
 // look queues what declares workers lost and reads what needs care.
