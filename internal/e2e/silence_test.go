@@ -22,15 +22,18 @@ import (
 func tuned(config *pgxpool.Config) { pgstore.TunePool(config, nil) }
 
 // few gives a pool few connections, so that they are all in use.
-func few(config *pgxpool.Config) { config.MaxConns = 6 }
+func few(config *pgxpool.Config) { config.MaxConns = maxFew }
+
+const maxFew = 6
 
 // Connections that die without a word, while new ones work, hold a process up for seconds and cost no step an attempt.
 func TestSilence_HoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 
 	// Where something between the hosts goes on to acknowledge what it swallows, TCP notices nothing. pgxpool pings no connection that was
-	// used within the last second, River gives up a fetch on such a one after ten, and pgxpool may give some others a second.
-	fetch := 16 * time.Second
+	// used within the last second, River gives up a fetch on such a one after ten, and pgxpool may then give each of the others a second. What is
+	// left is for a busy machine.
+	fetch := (10 + maxFew + 9) * time.Second
 	for name, c := range map[string]struct {
 		silence wirecut.Silence
 		within  time.Duration
