@@ -29,13 +29,13 @@ func Checkout[TTx any](shop *Shop[TTx]) squidmesh.Workflow {
 		Name:     "checkout",
 		Triggers: []squidmesh.Trigger{squidmesh.Manual("ordered", squidmesh.Payload[Order]())},
 		Steps: []squidmesh.Step{
-			// Writes through the transaction in which the step itself is recorded: exactly once.
+			// Its writes and its result commit in one transaction: exactly once.
 			{Name: "reserve", Do: squidmesh.FuncTx(shop.Reserve), Undo: squidmesh.EffectTx(shop.Release), Next: "review"},
-			// Stands until somebody calls ApproveRun or RejectRun.
+			// The run waits until somebody calls ApproveRun or RejectRun.
 			{Name: "review", Do: squidmesh.Approval(), Output: "approval", Next: "charge", OnError: "decline"},
-			// Tried five times; after the last failure the run fails and the reservation is released.
+			// Five attempts. If the last one fails, the run fails, and Release undoes the reservation.
 			{Name: "charge", Do: squidmesh.Effect(shop.Charge), Retry: squidmesh.Exponential(5, time.Second, time.Minute)},
-			// A routed failure undoes nothing, as the run goes on: this step takes the reservation back itself.
+			// A rejected order comes here. The run goes on, so nothing is undone by itself: this step releases the reservation.
 			{Name: "decline", Do: squidmesh.EffectTx(shop.Release)},
 		},
 	}
