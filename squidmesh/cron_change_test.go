@@ -1,13 +1,17 @@
 package squidmesh_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
+	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 )
 
 // changedScheduleOwes: a deploy that changes a schedule loses none of the windows that came by the old one.
@@ -176,4 +180,34 @@ func windowBelongsToTheScheduleThatHolds[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "fire_started", b.deliver(second, fired[0]).Reason)
 	b.at("2026-03-03T12:30:01Z")
 	require.Empty(b, b.tick(second))
+}
+
+// A process starts, and puts back what is gone, beside an operator whose transaction has changed a trigger and goes on for as long as it likes.
+func TestStart_WaitsForNobodyWhoOperatesATrigger(t *testing.T) {
+	t.Parallel()
+
+	pool := dbtest.Postgres(t)
+	process := func() *squidmesh.Runtime[pgx.Tx] {
+		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+			Store: pgstore.New(pool, nil), Executor: &cronQueue[pgx.Tx]{}, ManualTick: true,
+			Workflows: []squidmesh.Workflow{digest(squidmesh.Cron("nightly", "0 7 * * *", "", squidmesh.Contract{}))},
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(t, rt.Start(ctx))
+		t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })
+		return rt
+	}
+	one := process()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) }) // else the pool would wait for it
+	require.NoError(t, one.PauseTriggerTx(t.Context(), tx, "digest", "nightly", squidmesh.TriggerParams{}))
+	two := process()
+	require.NoError(t, two.Restore(t.Context()))
+	require.NoError(t, tx.Commit(t.Context()))
+	list, err := two.ListTriggers(t.Context(), squidmesh.ListTriggersParams{})
+	require.NoError(t, err)
+	require.True(t, list[0].Paused)
 }

@@ -364,6 +364,11 @@ var shellMutants = []shellMutant{
 		"order by t.next_at, t.workflow, t.name\nlimit @limit;",
 	}, inPG, "TestStore/Cron_TriggersAreLocked"},
 	{mutant{
+		"to register triggers waits for who operates them", "squidmesh/pgstore/sql/cron.sql",
+		"where not exists (select from /* schema */squidmesh_trigger as t where t.workflow = u.workflow and t.name = u.name)",
+		"where true",
+	}, inPG, "TestStore/Cron_RegisteringWaitsForNobody"},
+	{mutant{
 		"deliveries of a window do not take turns", "squidmesh/pgstore/sql/cron.sql",
 		"order by t.workflow, t.name\nfor no key update of t;",
 		"order by t.workflow, t.name;",

@@ -49,7 +49,8 @@ type FireQuery struct {
 
 // CronChange is what one transaction writes about triggers, in this order.
 type CronChange struct {
-	// Register inserts the triggers that are not there yet, and leaves the others as they are.
+	// Register inserts the triggers that are not there yet, and leaves the others as they are. It waits for who inserts the same ones, and
+	// for nobody on account of those that were there before.
 	Register []flow.TriggerState
 
 	// Defined writes Expression, TimeZone, Missed, CatchUp, Overlap and NextAt.

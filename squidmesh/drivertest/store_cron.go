@@ -17,6 +17,7 @@ func cronTests[TTx any]() map[string]func(*storeBench[TTx]) {
 		"Cron_TriggersAreOperated":         triggersAreOperated[TTx],
 		"Cron_DueTriggers":                 dueTriggers[TTx],
 		"Cron_TriggersAreLocked":           triggersAreLocked[TTx],
+		"Cron_RegisteringWaitsForNobody":   registeringWaitsForNobody[TTx],
 		"Cron_FiresAreUnique":              firesAreUnique[TTx],
 		"Cron_FiresKeepWhatTheyAreGiven":   firesKeepWhatTheyAreGiven[TTx],
 		"Cron_LateFires":                   lateFires[TTx],
@@ -176,6 +177,27 @@ func triggersAreLocked[TTx any](b *storeBench[TTx]) {
 		require.Len(b, late, 1)
 		require.Equal(b, nightly, late[0].TriggerKey)
 	})
+}
+
+// registeringWaitsForNobody: a trigger that is there is left as it is, also beside somebody who has changed it and not committed.
+func registeringWaitsForNobody[TTx any](b *storeBench[TTx]) {
+	if !b.postgres() {
+		b.Skip("one transaction writes at a time")
+	}
+	row, other := trigger(nightly, sampleTime), trigger(weekly, sampleTime)
+	b.saveCron(driver.CronChange{Register: []flow.TriggerState{row}})
+	row.Paused, row.ChangedAt = true, sampleTime
+	b.write(func(ctx context.Context, tx TTx) {
+		_, err := b.store.SaveCron(ctx, tx, driver.CronChange{Operated: []flow.TriggerState{row}})
+		require.NoError(b, err)
+		within, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+		defer cancel()
+		require.NoError(b, b.store.InTx(within, func(ctx context.Context, tx TTx) error {
+			_, err := b.store.SaveCron(ctx, tx, driver.CronChange{Register: []flow.TriggerState{trigger(nightly, sampleTime), other}})
+			return err
+		}))
+	})
+	require.Equal(b, []flow.TriggerState{row, other}, b.triggers(driver.TriggerQuery{}))
 }
 
 func firesAreUnique[TTx any](b *storeBench[TTx]) {

@@ -37,11 +37,13 @@ limit @limit
 for no key update of t skip locked;
 
 -- name: RegisterTriggers
--- In the order of their keys, since it waits for others that insert the same ones.
+-- In the order of their keys, since it waits for others that insert the same ones. What is there is looked for first, without a lock: an
+-- insert that meets a row would wait for whoever has changed it, as an operator does in a transaction that may be long.
 insert into /* schema */squidmesh_trigger (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
 select * from unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::timestamptz[], $9::boolean[]
 ) as u (workflow, name, expression, time_zone, missed, catch_up, overlap, next_at, paused)
+where not exists (select from /* schema */squidmesh_trigger as t where t.workflow = u.workflow and t.name = u.name)
 order by u.workflow, u.name
 on conflict (workflow, name) do nothing;
 
