@@ -13,25 +13,25 @@ import (
 
 // commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
 // is read back before anything is repeated.
-func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
+func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
 	defer func() {
 		if err != nil && m.err == nil && m.doubtful != nil && !errors.Is(err, ErrCommitUnknown) {
 			err = fmt.Errorf("%w: %w", ErrCommitUnknown, err)
 		}
 	}()
-	dispatch := rt.enqueue
+	dispatch := cm.enqueue
 	for try := 1; ; try++ {
 		m.c, m.err, m.own = committed{}, nil, nil
 		event := flow.TraitsOf(m.event)
 		var w *batchWrite
-		err := rt.patiently(m, func(wait bool) error {
-			return rt.inTime(ctx, func(ctx context.Context) error {
-				return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-					if w, err = rt.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
+		err := cm.patiently(m, func(wait bool) error {
+			return cm.inTime(ctx, func(ctx context.Context) error {
+				return cm.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+					if w, err = cm.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
 						return err
 					}
 					if m.own != nil && !event.Swept {
-						return rt.whyNotLocked(ctx, tx, m)
+						return cm.whyNotLocked(ctx, tx, m)
 					}
 					faultAt([]*member{m}, "before_commit")
 					return m.err
@@ -39,7 +39,7 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 			})
 		})
 		if errors.Is(err, ErrCommitUnknown) {
-			if err = rt.readBack(ctx, m.c, err, event.MustBeKnown()); errors.Is(err, errNotCommitted) {
+			if err = cm.readBack(ctx, m.c, err, event.MustBeKnown()); errors.Is(err, errNotCommitted) {
 				m.doubt()
 			}
 		}
@@ -49,32 +49,32 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 		case err == nil:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
-			rt.settle(w) // a swept member whose run is locked elsewhere has led to nothing
+			cm.settle(w) // a swept member whose run is locked elsewhere has led to nothing
 			return m.c, nil
 		case ctx.Err() != nil:
 			return committed{}, err
 		case errors.Is(err, ErrUnreadable) && flow.TraitsOf(m.event).GoesOn():
 			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
 			continue
-		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && event.Ends, rt.traits.Transient(err):
+		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && event.Ends, cm.traits.Transient(err):
 			if try >= commitAttempts && (!event.Ends || event.Swept) {
 				return committed{}, err
 			}
 			if try >= commitAttempts {
-				rt.notYet(m, try, err)
+				cm.notYet(m, try, err)
 			}
 		case errors.Is(err, ErrDispatch) && event.MustBeKnown():
 			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
-			rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
-			dispatch = rt.enqueueLater
-		case m.err == nil && unstorable(rt.traits, err) && event.Ends && !event.Swept && !m.plain:
-			rt.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
+			cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
+			dispatch = cm.enqueueLater
+		case m.err == nil && unstorable(cm.traits, err) && event.Ends && !event.Swept && !m.plain:
+			cm.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
 			m.event, m.plain = storable(m.event), true
 			continue
 		case m.err == nil && event.Ends && !event.Swept:
-			rt.notYet(m, try, err)
+			cm.notYet(m, try, err)
 		default:
-			return committed{}, rt.argument(m, err)
+			return committed{}, cm.argument(m, err)
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
@@ -83,8 +83,8 @@ func (rt *Runtime[TTx]) commitAlone(ctx context.Context, m *member) (_ committed
 }
 
 // notYet tells an operator that the end of an attempt is being recorded again and again.
-func (rt *Runtime[TTx]) notYet(m *member, tries int, err error) {
-	rt.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", tries, "error", err)...)
+func (cm *committer[TTx]) notYet(m *member, tries int, err error) {
+	cm.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", tries, "error", err)...)
 }
 
 // backoff is the pause before the next try: 5 ms doubling to 1 s, spread by half.
@@ -108,14 +108,14 @@ func pause(ctx context.Context, d time.Duration) error {
 // call may, since its caller says how long; a sweep never does. Of those that come from deliveries, by the thousand, one at a time may. The
 // others try again after a pause in which they have no connection: runs that somebody holds would else use up the pool, and everything
 // would stand still.
-func (rt *Runtime[TTx]) patiently(m *member, commit func(wait bool) error) error {
+func (cm *committer[TTx]) patiently(m *member, commit func(wait bool) error) error {
 	switch {
 	case flow.TraitsOf(m.event).Swept:
 		return commit(false)
 	case m.start != nil, !flow.TraitsOf(m.event).Shared:
 		return commit(true)
-	case rt.atLock.CompareAndSwap(false, true):
-		defer rt.atLock.Store(false) // even if an executor ends the goroutine
+	case cm.atLock.CompareAndSwap(false, true):
+		defer cm.atLock.Store(false) // even if an executor ends the goroutine
 		return commit(true)
 	default:
 		return commit(false)
@@ -123,8 +123,8 @@ func (rt *Runtime[TTx]) patiently(m *member, commit func(wait bool) error) error
 }
 
 // whyNotLocked explains why a member's run was not locked: it does not exist, or somebody holds it (errElsewhere).
-func (rt *Runtime[TTx]) whyNotLocked(ctx context.Context, tx TTx, m *member) error {
-	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: []RunID{m.id}})
+func (cm *committer[TTx]) whyNotLocked(ctx context.Context, tx TTx, m *member) error {
+	runs, err := cm.store.Find(ctx, tx, driver.RunQuery{IDs: []RunID{m.id}})
 	switch {
 	case err != nil:
 		return fmt.Errorf("find run %s: %w", m.id, err)

@@ -12,19 +12,19 @@ import (
 
 // readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history. It
 // asks until it knows if it must, as a claim or an outcome must, else a few times.
-func (rt *Runtime[TTx]) readBack(ctx context.Context, c committed, unknown error, must bool) error {
+func (cm *committer[TTx]) readBack(ctx context.Context, c committed, unknown error, must bool) error {
 	if c.Empty() {
 		return nil
 	}
 	want := c.Audit[0]
 	for try := 1; ; try++ {
 		var found, known bool
-		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
+		err := cm.inTx(ctx, func(ctx context.Context, tx TTx) error {
 			// The server may be at work on the COMMIT still; the lock waits until it is done.
-			if _, err := rt.store.Lock(ctx, tx, driver.LockQuery{Runs: []RunID{want.Run}}); err != nil {
+			if _, err := cm.store.Lock(ctx, tx, driver.LockQuery{Runs: []RunID{want.Run}}); err != nil {
 				return err
 			}
-			history, err := rt.store.History(ctx, tx, want.Run)
+			history, err := cm.store.History(ctx, tx, want.Run)
 			known = err == nil
 			for _, e := range history.Audit {
 				if e.Seq == want.Seq {

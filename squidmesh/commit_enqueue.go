@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/squidmesh/squidmesh-go/internal/text"
@@ -17,7 +16,7 @@ import (
 type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, w *batchWrite) error
 
 // enqueueLater enqueues nothing: the rows stay without a job, which the tick finds.
-func (rt *Runtime[TTx]) enqueueLater(_ context.Context, _ TTx, w *batchWrite) error {
+func (cm *committer[TTx]) enqueueLater(_ context.Context, _ TTx, w *batchWrite) error {
 	for _, r := range w.order {
 		for _, job := range r.folded.Jobs { // what an executor that failed later had answered
 			if row := (enqueued{run: r, job: &job}).row(); row != nil {
@@ -64,7 +63,7 @@ func (e enqueued) note(m driver.JobMetadata) {
 }
 
 // enqueue hands over all jobs of a transaction. Its error wraps [ErrDispatch].
-func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) error {
 	var batch driver.Batch
 	var steps, undos []enqueued
 	for _, r := range w.order {
@@ -72,7 +71,7 @@ func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) erro
 			for i := range m.c.Jobs {
 				job := &m.c.Jobs[i]
 				if job.Queue == "" {
-					job.Queue = rt.config.Queue
+					job.Queue = cm.config.Queue
 				}
 				if job.Phase == PhaseUndo {
 					undos = append(undos, enqueued{r, m, job})
@@ -91,7 +90,7 @@ func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) erro
 	if len(steps)+len(undos) == 0 {
 		return nil
 	}
-	answer, err := rt.enqueueBatch(ctx, tx, batch)
+	answer, err := cm.queue.enqueueBatch(ctx, tx, batch)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %s: %w", ErrDispatch, text.Count(len(steps)+len(undos), "job"), err)
@@ -109,18 +108,18 @@ func (rt *Runtime[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) erro
 }
 
 // enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
-func (rt *Runtime[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWrite) error {
 	if !w.hasJobs() {
 		return nil
 	}
-	err := rt.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
-		return rt.enqueue(ctx, tx, w)
+	err := cm.store.Nested(ctx, tx, func(ctx context.Context, tx TTx) error {
+		return cm.enqueue(ctx, tx, w)
 	})
 	if err == nil || errors.Is(err, ErrTxUnusable) {
 		return err
 	}
-	rt.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(w.order[0].members[0].about(), "error", err)...)
-	return rt.enqueueLater(ctx, tx, w)
+	cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(w.order[0].members[0].about(), "error", err)...)
+	return cm.enqueueLater(ctx, tx, w)
 }
 
 // scheduleOf is the job's place in its queue.
@@ -130,57 +129,4 @@ func scheduleOf(j flow.Job) driver.Schedule {
 		s.Delay = j.DueAt.Sub(j.Now)
 	}
 	return s
-}
-
-// enqueueBatch calls the executor: once where it can take everything at once; else one step goes through EnqueueStep and
-// several through EnqueueSteps.
-func (rt *Runtime[TTx]) enqueueBatch(ctx context.Context, tx TTx, batch driver.Batch) (answer driver.BatchMetadata, err error) {
-	defer rt.catchExecutor(&err)
-	scope, err := rt.scopeIn(ctx, tx)
-	if err != nil {
-		return answer, err
-	}
-	belongTo(&batch, scope)
-	if b, ok := rt.executor.(driver.BatchExecutor[TTx]); ok {
-		return b.EnqueueBatch(ctx, tx, batch)
-	}
-	switch len(batch.Steps) {
-	case 0:
-	case 1:
-		m, err := rt.executor.EnqueueStep(ctx, tx, batch.Steps[0])
-		if err != nil {
-			return answer, err
-		}
-		answer.Steps = []driver.JobMetadata{m}
-	default:
-		m, err := rt.executor.EnqueueSteps(ctx, tx, batch.Steps)
-		if err != nil {
-			return answer, err
-		}
-		answer.Steps = m
-	}
-	for _, job := range batch.Compensations {
-		m, err := rt.executor.EnqueueCompensation(ctx, tx, job)
-		if err != nil {
-			return answer, err
-		}
-		answer.Compensations = append(answer.Compensations, m)
-	}
-	for _, job := range batch.Crons {
-		m, err := rt.executor.EnqueueCron(ctx, tx, job)
-		if err != nil {
-			return answer, err
-		}
-		answer.Crons = append(answer.Crons, m)
-	}
-	return answer, nil
-}
-
-// catchExecutor is deferred around calls of the executor. A panic of it, or of hooks that the program gave its queue, becomes an error
-// like any other: it would end the program, since commits, ticks and wake-ups have goroutines of their own.
-func (rt *Runtime[TTx]) catchExecutor(err *error) {
-	if r := recover(); r != nil {
-		rt.logger.Error("squidmesh: executor panicked", "panic", text.Print(r), "stack", string(debug.Stack()))
-		*err = fmt.Errorf("executor panicked: %s", text.Print(r))
-	}
 }

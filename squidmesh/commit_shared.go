@@ -38,10 +38,10 @@ type submission struct {
 // submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
 // (own). Who may begin commits at once and by itself, without a goroutine between it and the database. An error says that the member's
 // context ended first, and wraps [ErrCommitUnknown] if the member was on its way by then, which goes on.
-func (rt *Runtime[TTx]) submit(m *member) error {
-	g, s := &rt.group, &submission{member: m, done: make(chan struct{})}
+func (cm *committer[TTx]) submit(m *member) error {
+	g, s := &cm.group, &submission{member: m, done: make(chan struct{})}
 	if g.begin(s) {
-		rt.lead([]*submission{s})
+		cm.lead([]*submission{s})
 		return nil
 	}
 	select {
@@ -62,19 +62,19 @@ func (rt *Runtime[TTx]) submit(m *member) error {
 }
 
 // lead commits a batch, and has whoever may go then committed by other goroutines; even if an executor ends this one.
-func (rt *Runtime[TTx]) lead(batch []*submission) {
+func (cm *committer[TTx]) lead(batch []*submission) {
 	next := sync.OnceFunc(func() {
-		rt.group.end(batch)
-		for next := rt.group.take(); next != nil; next = rt.group.take() {
-			go rt.lead(next)
+		cm.group.end(batch)
+		for next := cm.group.take(); next != nil; next = cm.group.take() {
+			go cm.lead(next)
 		}
 	})
-	stalled := time.AfterFunc(rt.traits.Lease/4, next) // its connection may have died in silence, which others need not wait for
+	stalled := time.AfterFunc(cm.traits.Lease/4, next) // its connection may have died in silence, which others need not wait for
 	defer func() {
 		stalled.Stop()
 		next()
 	}()
-	rt.commitBatch(batch)
+	cm.commitBatch(batch)
 }
 
 // begin lets a submission go alone, if it may; else it waits. The events of a run go one after the other: the later one would find it locked.
@@ -146,7 +146,7 @@ func (g *group) take() []*submission {
 
 // commitBatch commits a batch in one transaction. If that fails, its members go on their own: one bad member does not fail the
 // rest. Nor does one whose context ends: that ends only the commit of a member that is alone.
-func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
+func (cm *committer[TTx]) commitBatch(batch []*submission) {
 	members := make([]*member, len(batch))
 	for i, s := range batch {
 		members[i] = s.member
@@ -164,17 +164,17 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 	if len(batch) > 1 {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, rt.patience())
+	ctx, cancel := context.WithTimeout(ctx, cm.patience())
 	defer cancel()
 	var w *batchWrite
-	err = rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		w, err = rt.write(ctx, tx, members, false, rt.enqueue)
+	err = cm.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+		w, err = cm.write(ctx, tx, members, false, cm.enqueue)
 		faultAt(members, "before_commit")
 		return err
 	})
 	if err == nil {
 		faultAt(members, "after_commit")
-		rt.settle(w)
+		cm.settle(w)
 	}
 }
 
@@ -182,17 +182,17 @@ func (rt *Runtime[TTx]) commitBatch(batch []*submission) {
 var errUnfinished = errors.New("shared commit was not finished")
 
 // resolve turns a member that came back from a batch into an answer, or says that it must go on its own.
-func (rt *Runtime[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
+func (cm *committer[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	if !errors.Is(m.own, ErrCommitUnknown) {
 		return m.own != nil
 	}
 	if m.c.Empty() {
 		return true // what it found may be another member's doing, whose fate is as unknown
 	}
-	switch err := rt.readBack(ctx, m.c, m.own, flow.TraitsOf(m.event).MustBeKnown()); {
+	switch err := cm.readBack(ctx, m.c, m.own, flow.TraitsOf(m.event).MustBeKnown()); {
 	case err == nil:
 		m.own = nil
-		rt.told(m)
+		cm.told(m)
 		return false
 	case errors.Is(err, errNotCommitted):
 		m.doubt()

@@ -49,8 +49,8 @@ func storeCode(err error) string {
 }
 
 // argument makes an error of the caller's of what the database cannot store of a call. It does not quote the value.
-func (rt *Runtime[TTx]) argument(m *member, err error) error {
-	if !unstorable(rt.traits, err) {
+func (cm *committer[TTx]) argument(m *member, err error) error {
+	if !unstorable(cm.traits, err) {
 		return err
 	}
 	field := ""

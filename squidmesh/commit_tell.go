@@ -6,44 +6,44 @@ import (
 )
 
 // told does what follows a commit: running steps are told to stop, queues are woken, the observer hears of it.
-func (rt *Runtime[TTx]) told(m *member) {
+func (cm *committer[TTx]) told(m *member) {
 	c := m.c
 	if c.Empty() {
 		return
 	}
 	switch {
 	case c.Interrupt && c.Run.Verdict != flow.VerdictNone:
-		rt.live.interrupt(c.Run.ID)
+		cm.live.interrupt(c.Run.ID)
 	case c.Interrupt:
 		// The run goes on behind the block, perhaps here and already, so only the block's children may be told.
-		if p := rt.specs.get(c.Run.Shape); p != nil {
-			rt.live.interruptBlock(driver.BlockKey{Run: c.Run.ID, Name: p.spec.Find(c.Audit[0].Name).Block})
+		if p := cm.definitions.specs.get(c.Run.Shape); p != nil {
+			cm.live.interruptBlock(driver.BlockKey{Run: c.Run.ID, Name: p.spec.Find(c.Audit[0].Name).Block})
 		}
 	}
 	if e, ok := m.event.(flow.Claimed); ok {
-		rt.pacer.claimed(deliveryID{m.id, e.StepKey, e.Attempt})
+		cm.queue.pacer.claimed(deliveryID{m.id, e.StepKey, e.Attempt})
 	}
 	for _, job := range c.jobs {
 		if job.Delay <= 0 {
-			rt.waker.wake(job.Queue)
+			cm.queue.waker.wake(job.Queue)
 		}
 	}
-	rt.paced(m.id, c.jobs)
-	rt.observe(m)
+	cm.queue.paced(m.id, c.jobs)
+	cm.teller.observe(m)
 }
 
 // settle does what follows a commit, for each of its members.
-func (rt *Runtime[TTx]) settle(w *batchWrite) {
+func (cm *committer[TTx]) settle(w *batchWrite) {
 	for _, r := range w.order {
 		switch {
 		case !r.folded.Empty():
-			rt.carrier.put(r.folded.Run, r.memory)
+			cm.carrier.put(r.folded.Run, r.memory)
 		case r.run.ID != (RunID{}): // else a start whose place was taken
-			rt.carrier.put(r.run, r.memory)
+			cm.carrier.put(r.run, r.memory)
 		}
 		for _, m := range r.members {
 			if m.err == nil {
-				rt.told(m)
+				cm.told(m)
 			}
 		}
 	}

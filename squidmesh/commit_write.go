@@ -17,7 +17,7 @@ import (
 
 // findTakers finds out of each delivery whose function this process lacks whether another one could take it. Workers are read once
 // for all of a transaction's, and not at all where there is no such delivery.
-func (rt *Runtime[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
 	var around *flow.Environment
 	var now time.Time
 	for _, r := range w.order {
@@ -29,7 +29,7 @@ func (rt *Runtime[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) e
 			}
 			if around == nil {
 				var err error
-				if around, now, err = rt.around(ctx, tx); err != nil {
+				if around, now, err = cm.definitions.around(ctx, tx); err != nil {
 					return err
 				}
 			}
@@ -61,7 +61,7 @@ type runWrite struct {
 // write is the heart of every commit: lock, load, decide, enqueue, apply. Unless it is to wait, members whose runs somebody else
 // holds are left out (errElsewhere): a batch must not hold up those behind it, nor a sweep the next one. What is refused is noted on its
 // member; an error that is returned concerns all of them.
-func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wait bool, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
+func (cm *committer[TTx]) write(ctx context.Context, tx TTx, members []*member, wait bool, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
 	q := driver.LockQuery{SkipLocked: !wait}
 	for _, m := range members {
 		if m.start == nil {
@@ -71,27 +71,27 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 			q.Worker = worker
 		}
 	}
-	locked, err := rt.store.Lock(ctx, tx, q)
+	locked, err := cm.store.Lock(ctx, tx, q)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", text.Count(len(q.Runs), "run"), err)
 	}
 	w := &batchWrite{runs: make(map[RunID]*runWrite, len(members)), order: make([]*runWrite, 0, len(members))}
 	for _, m := range members {
-		if err := rt.admit(ctx, tx, w, m, q, locked); err != nil {
+		if err := cm.admit(ctx, tx, w, m, q, locked); err != nil {
 			return nil, err
 		}
 	}
-	if err := rt.load(ctx, tx, w); err != nil {
+	if err := cm.load(ctx, tx, w); err != nil {
 		return nil, err
 	}
-	if err := rt.findTakers(ctx, tx, w); err != nil {
+	if err := cm.findTakers(ctx, tx, w); err != nil {
 		return nil, err
 	}
 	w.decide(locked)
-	if err := rt.insertKeyed(ctx, tx, w); err != nil {
+	if err := cm.insertKeyed(ctx, tx, w); err != nil {
 		return nil, err
 	}
-	if err := rt.claimInputs(ctx, tx, w); err != nil {
+	if err := cm.claimInputs(ctx, tx, w); err != nil {
 		return nil, err
 	}
 	faultAt(members, "before_enqueue")
@@ -112,16 +112,16 @@ func (rt *Runtime[TTx]) write(ctx context.Context, tx TTx, members []*member, wa
 	if len(ts) == 0 {
 		return w, nil
 	}
-	if err := rt.store.Apply(ctx, tx, ts); err != nil {
+	if err := cm.store.Apply(ctx, tx, ts); err != nil {
 		return nil, fmt.Errorf("apply %s from %s on: %w", text.Count(len(ts), "run"), ts[0].Run.ID, err)
 	}
 	return w, nil
 }
 
 // admit takes a member into the transaction, if its run is there.
-func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *member, q driver.LockQuery, locked driver.Locked) error {
+func (cm *committer[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *member, q driver.LockQuery, locked driver.Locked) error {
 	if m.start != nil {
-		rt.admitStart(w, m, locked)
+		cm.admitStart(w, m, locked)
 		return nil
 	}
 	run, ok := locked.Runs[m.id]
@@ -138,7 +138,7 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *mem
 	}
 	r := w.runs[m.id]
 	if r == nil {
-		p, err := rt.pin(ctx, tx, run)
+		p, err := cm.definitions.pin(ctx, tx, run)
 		if errors.Is(err, ErrUnknownShape) {
 			m.err = err
 			return nil
@@ -146,18 +146,18 @@ func (rt *Runtime[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *mem
 		if err != nil {
 			return err
 		}
-		r = &runWrite{run: run, pinned: p, memory: rt.carrier.take(run)}
+		r = &runWrite{run: run, pinned: p, memory: cm.carrier.take(run)}
 		w.runs[m.id] = r
 		w.order = append(w.order, r)
 	}
-	m.event = equip(m.event, r.pinned, rt.abandoned.stuck(r.run.Workflow))
+	m.event = equip(m.event, r.pinned, cm.abandoned.stuck(r.run.Workflow))
 	r.members = append(r.members, m)
 	return nil
 }
 
 // admitStart takes the start of a run into the transaction. Its definition has been saved; its payload has been checked, and gets its defaults by
 // the database's clock.
-func (rt *Runtime[TTx]) admitStart(w *batchWrite, m *member, locked driver.Locked) {
+func (cm *committer[TTx]) admitStart(w *batchWrite, m *member, locked driver.Locked) {
 	started := m.start.event
 	if m.start.cron {
 		started.ReceivedAt = locked.Now
@@ -172,7 +172,7 @@ func (rt *Runtime[TTx]) admitStart(w *batchWrite, m *member, locked driver.Locke
 }
 
 // load reads the rows that the decisions need and that are not carried.
-func (rt *Runtime[TTx]) load(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) load(ctx context.Context, tx TTx, w *batchWrite) error {
 	wanted := map[RunID]flow.Reads{}
 	for _, r := range w.order {
 		var reads flow.Reads
@@ -183,14 +183,14 @@ func (rt *Runtime[TTx]) load(ctx context.Context, tx TTx, w *batchWrite) error {
 			wanted[r.run.ID] = missing
 		}
 	}
-	return rt.loadInto(ctx, tx, w, wanted)
+	return cm.loadInto(ctx, tx, w, wanted)
 }
 
-func (rt *Runtime[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, wanted map[RunID]flow.Reads) error {
+func (cm *committer[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, wanted map[RunID]flow.Reads) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	loaded, err := rt.store.Load(ctx, tx, wanted)
+	loaded, err := cm.store.Load(ctx, tx, wanted)
 	if err != nil {
 		return fmt.Errorf("load %s: %w", text.Count(len(wanted), "run"), err)
 	}
@@ -224,13 +224,13 @@ func (w *batchWrite) decide(locked driver.Locked) {
 
 // insertKeyed inserts the runs whose place may be taken: that have a key, or whose start is repeated while its first COMMIT may
 // still take effect. InsertRun waits for that. If the place is taken nothing else of the start is written.
-func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite) error {
 	for _, r := range w.order {
 		if !r.folded.NewRun || r.folded.Run.Key == "" && r.members[0].doubtful == nil {
 			continue
 		}
 		m := r.members[0]
-		taken, err := rt.insertRun(ctx, tx, r.folded.Run, m.start.reuse)
+		taken, err := cm.insertRun(ctx, tx, r.folded.Run, m.start.reuse)
 		if err != nil {
 			return fmt.Errorf("insert run of %s: %w", r.folded.Run.Workflow, err)
 		}
@@ -253,13 +253,13 @@ func (rt *Runtime[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite) 
 }
 
 // insertRun inserts the row of a new run, unless its place is taken by one that keeps it.
-func (rt *Runtime[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse KeyReuse) (taken *Run, err error) {
+func (cm *committer[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse KeyReuse) (taken *Run, err error) {
 	for {
-		taken, err := rt.store.InsertRun(ctx, tx, run)
+		taken, err := cm.store.InsertRun(ctx, tx, run)
 		if err != nil || taken == nil || taken.ID == run.ID || !reuse.takesFrom(taken.Status) {
 			return taken, err
 		}
-		if err := rt.store.FreeKey(ctx, tx, taken.ID); err != nil {
+		if err := cm.store.FreeKey(ctx, tx, taken.ID); err != nil {
 			return nil, err
 		}
 	}
@@ -267,7 +267,7 @@ func (rt *Runtime[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse Ke
 
 // claimInputs puts the inputs of claimed steps together, from the payload, the outputs stored so far, and those that this very
 // transaction brings.
-func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) error {
+func (cm *committer[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) error {
 	wanted := map[RunID]flow.Reads{}
 	for _, r := range w.order {
 		for _, m := range r.members {
@@ -279,7 +279,7 @@ func (rt *Runtime[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) 
 			delete(wanted, r.run.ID)
 		}
 	}
-	if err := rt.loadInto(ctx, tx, w, wanted); err != nil {
+	if err := cm.loadInto(ctx, tx, w, wanted); err != nil {
 		return err
 	}
 	for _, r := range w.order {

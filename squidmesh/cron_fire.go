@@ -241,8 +241,8 @@ func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do
 	if err != nil {
 		return about, fmt.Errorf("cron: %w", err)
 	}
-	rt.waker.wake(rt.config.Queue)
-	rt.observeFires(ctx, written...)
+	rt.queue.waker.wake(rt.config.Queue)
+	rt.teller.observeFires(ctx, written...)
 	return about, nil
 }
 
@@ -340,7 +340,7 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 	if len(sent) == 0 {
 		return nil
 	}
-	answer, err := rt.enqueueBatch(ctx, tx, batch)
+	answer, err := rt.queue.enqueueBatch(ctx, tx, batch)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %s: %w", ErrDispatch, text.Count(len(sent), "cron job"), err)
@@ -405,7 +405,7 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 
 // coming asks the executor which jobs will still be delivered, and has those come that it would hold back; one that cannot tell says none.
 func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, now time.Time) (map[string]bool, error) {
-	prober, ok := rt.executor.(driver.Prober[TTx])
+	prober, ok := rt.queue.executor.(driver.Prober[TTx])
 	var ids []string
 	for _, f := range fires {
 		if f.JobID != "" {
@@ -415,7 +415,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 	if !ok || len(ids) == 0 {
 		return nil, nil
 	}
-	states, err := rt.probeJobs(ctx, tx, prober, now, ids)
+	states, err := rt.queue.probeJobs(ctx, tx, prober, now, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -430,7 +430,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 		fate := state.Fate(rt.missed(state, f.FiredAt), now)
 		if state.Queue != "" && state.Queue != rt.config.Queue && !state.Paused {
 			if used == nil {
-				if used, err = rt.usedQueues(ctx, tx); err != nil {
+				if used, err = rt.definitions.usedQueues(ctx, tx); err != nil {
 					return nil, err
 				}
 			}
@@ -443,7 +443,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 			retry = append(retry, f.JobID)
 		}
 	}
-	return coming, rt.retryJobs(ctx, tx, retry)
+	return coming, rt.queue.retryJobs(ctx, tx, retry)
 }
 
 // overlap is what stands in the way of a fire: an unfinished run of its trigger, or an earlier window that waits for one.

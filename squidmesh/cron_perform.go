@@ -20,7 +20,7 @@ func (rt *Runtime[TTx]) awaitTrigger(ctx context.Context, tx TTx, key flow.Trigg
 	if !errors.Is(refusal, ErrUnknownWorkflow) && !errors.Is(refusal, ErrUnknownTrigger) {
 		return flow.Outcome{}, nil
 	}
-	around, now, err := rt.around(ctx, tx)
+	around, now, err := rt.definitions.around(ctx, tx)
 	pause := unknownPause
 	switch {
 	case err != nil:
@@ -114,7 +114,7 @@ type performed struct {
 // performWindow starts the run of a signal, window or job, if that has had none, and decides its fire in the same transaction.
 func (rt *Runtime[TTx]) performWindow(ctx context.Context, d driver.Delivery, names []string, s pendingStart, refusal error) (flow.Outcome, error) {
 	if refusal == nil {
-		if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+		if err := rt.definitions.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
 			return flow.Outcome{}, err
 		}
 	}
@@ -155,9 +155,9 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d driver.Delivery, na
 		rt.logger.Warn("squidmesh: fire refused", append(aboutDelivery(d), "reason", p.outcome.Detail)...)
 	}
 	if p.w != nil {
-		rt.settle(p.w)
+		rt.committer.settle(p.w)
 	}
-	rt.observeFires(ctx, p.decided...)
+	rt.teller.observeFires(ctx, p.decided...)
 	return p.outcome, nil
 }
 
@@ -203,7 +203,7 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delive
 	}
 	m := s.member()
 	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue)
+	w, err := rt.committer.write(ctx, tx, []*member{m}, true, rt.committer.enqueue)
 	switch {
 	case err != nil:
 		return performed{}, err
@@ -294,7 +294,7 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, pol
 	}
 	m := s.member()
 	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue)
+	w, err := rt.committer.write(ctx, tx, []*member{m}, true, rt.committer.enqueue)
 	switch {
 	case err != nil:
 		return f, nil, err

@@ -154,7 +154,7 @@ func (rt *Runtime[TTx]) foreseePage(ctx context.Context, tx TTx, q *driver.RunQu
 	outlooks := make([]flow.Prospect, len(runs))
 	for i, run := range runs {
 		var spec *Spec
-		switch p, err := rt.pin(ctx, tx, run); {
+		switch p, err := rt.definitions.pin(ctx, tx, run); {
 		case err == nil:
 			spec = p.spec
 		case !errors.Is(err, ErrUnknownShape):

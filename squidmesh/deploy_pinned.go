@@ -9,6 +9,14 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/text"
 )
 
+// definitions are the shapes that this process has met: it finds the one that a run is pinned to, saves those that runs are started with, and
+// knows which of them living workers have. It owns the cache of specs, which has a lock of its own; all else it reads from the database. Every
+// organ above it asks it, and it asks none.
+type definitions[TTx any] struct {
+	*base[TTx]
+	specs specCache
+}
+
 // specCache keeps the specs of pinned shapes, with today's policies.
 type specCache struct {
 	mu     sync.RWMutex
@@ -42,13 +50,13 @@ func (c *specCache) put(shape string, p *pinned) {
 }
 
 // pin returns the shape that a run is pinned to.
-func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, error) {
-	if p := rt.specs.get(run.Shape); p != nil {
+func (df *definitions[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, error) {
+	if p := df.specs.get(run.Shape); p != nil {
 		return p, nil
 	}
-	spec := rt.registry.specs[run.Workflow]
+	spec := df.registry.specs[run.Workflow]
 	if spec == nil || spec.Shape() != run.Shape {
-		found, err := rt.store.Specs(ctx, tx, []string{run.Shape})
+		found, err := df.store.Specs(ctx, tx, []string{run.Shape})
 		if err != nil {
 			return nil, fmt.Errorf("load shape %s: %w", run.Shape, err)
 		}
@@ -56,53 +64,61 @@ func (rt *Runtime[TTx]) pin(ctx context.Context, tx TTx, run Run) (*pinned, erro
 			return nil, fmt.Errorf("run %s of workflow %s: %w %s", run.ID, run.Workflow, ErrUnknownShape, run.Shape)
 		}
 	}
-	return rt.pinAs(spec), nil
+	return df.pinAs(spec), nil
+}
+
+// pinnedOf finds a shape that a claim has just used.
+func (df *definitions[TTx]) pinnedOf(shape string) (*pinned, error) {
+	if p := df.specs.get(shape); p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%w %s", ErrUnknownShape, shape)
 }
 
 // pinAs keeps a spec of the database, or today's, with today's policies.
-func (rt *Runtime[TTx]) pinAs(spec *Spec) *pinned {
-	if today := rt.registry.specs[spec.Workflow()]; today != nil && today != spec {
+func (df *definitions[TTx]) pinAs(spec *Spec) *pinned {
+	if today := df.registry.specs[spec.Workflow()]; today != nil && today != spec {
 		spec = spec.WithPolicy(today)
 	}
-	p := rt.registry.pin(spec)
-	rt.specs.put(spec.Shape(), p)
+	p := df.registry.pin(spec)
+	df.specs.put(spec.Shape(), p)
 	return p
 }
 
 // saveSpecs sees to it that the database holds the specs and knows that they are in use, if it was not told within that time. It has a
 // short transaction of its own: whoever saves the same new shape waits until that ends.
-func (rt *Runtime[TTx]) saveSpecs(ctx context.Context, age time.Duration, specs ...*Spec) error {
+func (df *definitions[TTx]) saveSpecs(ctx context.Context, age time.Duration, specs ...*Spec) error {
 	var due []*Spec
 	for _, spec := range specs {
-		if !rt.specs.get(spec.Shape()).savedWithin(age) {
+		if !df.specs.get(spec.Shape()).savedWithin(age) {
 			due = append(due, spec)
 		}
 	}
 	if len(due) == 0 {
 		return nil
 	}
-	err := rt.insist(ctx, rt.ownTx, rt.writeMayPass, func(ctx context.Context, tx TTx) error {
-		_, err := rt.store.SaveSpecs(ctx, tx, due, true)
+	err := df.insist(ctx, df.ownTx, df.writeMayPass, func(ctx context.Context, tx TTx) error {
+		_, err := df.store.SaveSpecs(ctx, tx, due, true)
 		return err
 	})
 	if err != nil {
 		return saveError(due, err)
 	}
-	rt.markSaved(due...)
+	df.markSaved(due...)
 	return nil
 }
 
 // saveSpecTx is saveSpecs within a caller's transaction, which may be long and may roll back. What the database was told before stands.
-func (rt *Runtime[TTx]) saveSpecTx(ctx context.Context, tx TTx, spec *Spec) error {
-	if rt.specs.get(spec.Shape()).savedWithin(shapeUsedEvery) {
+func (df *definitions[TTx]) saveSpecTx(ctx context.Context, tx TTx, spec *Spec) error {
+	if df.specs.get(spec.Shape()).savedWithin(shapeUsedEvery) {
 		return nil
 	}
-	known, err := rt.store.SaveSpecs(ctx, tx, []*Spec{spec}, false)
+	known, err := df.store.SaveSpecs(ctx, tx, []*Spec{spec}, false)
 	if err != nil {
 		return saveError([]*Spec{spec}, err)
 	}
 	if known {
-		rt.markSaved(spec)
+		df.markSaved(spec)
 	}
 	return nil
 }
@@ -112,10 +128,10 @@ func saveError(specs []*Spec, err error) error {
 }
 
 // markSaved notes that the database holds the shapes.
-func (rt *Runtime[TTx]) markSaved(specs ...*Spec) {
+func (df *definitions[TTx]) markSaved(specs ...*Spec) {
 	for _, spec := range specs {
-		p := rt.registry.pin(spec)
+		p := df.registry.pin(spec)
 		p.savedAt = time.Now()
-		rt.specs.put(spec.Shape(), p)
+		df.specs.put(spec.Shape(), p)
 	}
 }

@@ -36,9 +36,9 @@ func SealedStrictly[TTx any](store driver.Store[TTx], codec Codec) driver.Store[
 
 // Waiting is how many events wait for the shared commit in flight to end.
 func (rt *Runtime[TTx]) Waiting() int {
-	rt.group.mu.Lock()
-	defer rt.group.mu.Unlock()
-	return len(rt.group.waiting)
+	rt.committer.group.mu.Lock()
+	defer rt.committer.group.mu.Unlock()
+	return len(rt.committer.group.waiting)
 }
 
 // Started reports whether the runtime takes deliveries.
@@ -48,7 +48,7 @@ func (rt *Runtime[TTx]) Started() bool { return rt.started() != nil }
 func (rt *Runtime[TTx]) AgeNotes(by time.Duration) {
 	for _, spec := range rt.workflows() {
 		p := rt.registry.pin(spec)
-		p.savedAt = rt.specs.get(spec.Shape()).savedAt.Add(-by)
-		rt.specs.put(spec.Shape(), p)
+		p.savedAt = rt.definitions.specs.get(spec.Shape()).savedAt.Add(-by)
+		rt.definitions.specs.put(spec.Shape(), p)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -110,55 +109,4 @@ type DeliveryObservation struct {
 // on it went through [Config.Redact].
 type FireObserver interface {
 	ObserveFire(ctx context.Context, f flow.Fire)
-}
-
-// observe tells the observer of a member's transition.
-func (rt *Runtime[TTx]) observe(m *member) {
-	if rt.config.Observer == nil {
-		return
-	}
-	c := m.c
-	o := Observation{
-		Run: c.Run, Before: c.run.Status, Entry: c.Audit[0], Data: c.Data, Jobs: c.jobs, Job: m.job,
-		Measures: Measures{Queued: c.Queued, Ran: c.Ran, Function: m.took, Commit: time.Since(m.asked)},
-	}
-	if o.Entry.Kind == flow.AuditRetried && len(o.Data.Reached) > 0 && o.Data.Reached[0].DueAt != nil {
-		o.Measures.Delay = max(o.Data.Reached[0].DueAt.Sub(o.Entry.At), 0)
-	}
-	rt.tell(m.ctx, o)
-}
-
-// tell shows the observer what it may see.
-func (rt *Runtime[TTx]) tell(ctx context.Context, o Observation) {
-	o.Run.Payload, o.Entry.Data, o.Entry.Output, o.Data.Metadata = nil, nil, nil, nil
-	o.Run.Reason, o.Data.Error = rt.redact.failure(o.Run.Reason), rt.redact.failure(o.Data.Error)
-	o.Data.Comment = rt.redact.text("comment", o.Data.Comment)
-	defer rt.observerPanicked()
-	rt.config.Observer.Observe(context.WithoutCancel(ctx), o)
-}
-
-func (rt *Runtime[TTx]) observeDelivery(ctx context.Context, o DeliveryObservation) {
-	if observer, ok := rt.config.Observer.(DeliveryObserver); ok {
-		defer rt.observerPanicked()
-		observer.ObserveDelivery(context.WithoutCancel(ctx), o)
-	}
-}
-
-func (rt *Runtime[TTx]) observeFires(ctx context.Context, fires ...flow.Fire) {
-	observer, ok := rt.config.Observer.(FireObserver)
-	if !ok {
-		return
-	}
-	defer rt.observerPanicked()
-	for _, f := range fires {
-		f.Comment = rt.redact.text("comment", f.Comment)
-		observer.ObserveFire(context.WithoutCancel(ctx), f)
-	}
-}
-
-// observerPanicked keeps a panic of the observer from the work that it observes. To be deferred.
-func (rt *Runtime[TTx]) observerPanicked() {
-	if r := recover(); r != nil {
-		rt.logger.Error("squidmesh: observer panicked", "panic", text.Print(r))
-	}
 }

@@ -19,14 +19,6 @@ const (
 	noted = 20 * time.Millisecond
 )
 
-// wakeElsewhere wakes all queues after a pause, so that processes fetch at once. Each polls at its own beat, and without this the one that
-// polls first after such a pause was seen to be the same wrong one dozens of times in a row.
-func (rt *Runtime[TTx]) wakeElsewhere(pause time.Duration) {
-	for _, queue := range rt.queues() {
-		rt.pacer.expect(flow.StepState{Queue: queue}, pause+noted)
-	}
-}
-
 // Perform takes a delivery from the queue and does what it asks for. It may be called with the same delivery any number of
 // times, from any process: one call executes, the others are told that there is nothing to do.
 //
@@ -46,9 +38,9 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Ou
 	// What leaves here goes to observers, and into the queue's rows: no text of the database's or the executor's goes along unseen.
 	outcome.Detail, err = rt.redact.short(outcome.Detail), rt.redact.delivery(err)
 	if outcome.Kind == flow.OutcomeAgain && (outcome.After <= soonest || outcome.Reason == flow.DeliveryForeign) {
-		rt.wakeElsewhere(outcome.After)
+		rt.queue.wakeElsewhere(outcome.After)
 	}
-	rt.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
+	rt.teller.observeDelivery(ctx, DeliveryObservation{Delivery: d, Outcome: outcome, Err: err, Took: time.Since(began)})
 	return outcome, err
 }
 
@@ -81,7 +73,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 	if d.Step != "" {
 		event = flow.Claimed{Attempted: flow.Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}, Job: d.Job, Queue: d.Queue}
 	}
-	c, err := rt.commitMember(work, &member{id: id, event: event, job: d.Job})
+	c, err := rt.committer.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return rt.drop(d, flow.DeliveryUnknownRun, err), nil

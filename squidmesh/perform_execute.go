@@ -42,7 +42,7 @@ type execution struct {
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
 // to stop; work is the context in which the end is recorded.
 func (rt *Runtime[TTx]) attempt(delivery, work context.Context, svc *service, job string, c committed, goOn func() bool) (committed, error) {
-	p, err := rt.pinnedOf(c.Claim.Shape)
+	p, err := rt.definitions.pinnedOf(c.Claim.Shape)
 	if err != nil {
 		return committed{}, err
 	}
@@ -56,20 +56,12 @@ func (rt *Runtime[TTx]) attempt(delivery, work context.Context, svc *service, jo
 	if x.fn.kind == flow.KindFuncTx {
 		next, err = rt.attemptTx(work, x)
 	} else {
-		next, err = rt.commitMember(work, x.member(x.event(rt.execute(x, nil))))
+		next, err = rt.committer.commitMember(work, x.member(x.event(rt.execute(x, nil))))
 	}
 	if err != nil {
 		return committed{}, fmt.Errorf("record step %s of run %s: %w", x.claim.Name, x.claim.Run, err)
 	}
 	return next, nil
-}
-
-// pinnedOf finds a shape that a claim has just used.
-func (rt *Runtime[TTx]) pinnedOf(shape string) (*pinned, error) {
-	if p := rt.specs.get(shape); p != nil {
-		return p, nil
-	}
-	return nil, fmt.Errorf("%w %s", ErrUnknownShape, shape)
 }
 
 // begin gives the execution its context: the step's own deadline, the caller's values, and only the cause of the caller's end. It

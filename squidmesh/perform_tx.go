@@ -29,7 +29,7 @@ var errRepeat = errors.New("the database gave up the step's transaction")
 // transaction is not asked again within the attempt; what may pass gives the attempt back, which Decide has wait ever longer and in the end
 // counts as a failure; and what does not pass is a failed attempt, counted by the step's Retry.
 func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
-	started, repeats, dispatch := x.ctx, 0, rt.enqueueOrLater
+	started, repeats, dispatch := x.ctx, 0, rt.committer.enqueueOrLater
 	for try := 1; ; try++ {
 		var (
 			c      committed
@@ -72,7 +72,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			m := x.member(event)
 			m.ctx, m.asked = ctx, asked
 			var err error
-			w, err = rt.write(ctx, tx, []*member{m}, true, dispatch)
+			w, err = rt.committer.write(ctx, tx, []*member{m}, true, dispatch)
 			c = m.c
 			switch {
 			case err != nil:
@@ -88,12 +88,12 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		})
 		err = watch.end(err)
 		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.readBack(ctx, c, err, true)
+			err = rt.committer.readBack(ctx, c, err, true)
 		}
 		switch {
 		case err == nil:
 			fault.Hit("functx.after_commit")
-			rt.settle(w)
+			rt.committer.settle(w)
 			return c, nil
 		case errors.Is(err, errStale):
 			return committed{}, nil
@@ -112,20 +112,20 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 		case silent(err) && !ran: // on another connection
 		case silent(err) && !failed:
 			Logger(x.ctx).Warn("squidmesh: transaction of step got no answer, and is given back", "error", err)
-			return rt.commitMember(ctx, x.member(x.released(err.Error())))
+			return rt.committer.commitMember(ctx, x.member(x.released(err.Error())))
 		case errors.Is(err, ErrTransactionEnded):
-			return rt.commitMember(ctx, x.member(flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
+			return rt.committer.commitMember(ctx, x.member(flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
 		case called && result.err != nil:
 			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
-			return rt.commitMember(ctx, x.member(event))
+			return rt.committer.commitMember(ctx, x.member(event))
 		case called && errors.Is(err, ErrDispatch) && started.Err() == nil && !x.undispatched:
 			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the sweeper", "error", err)
-			x.undispatched, dispatch = true, rt.enqueueLater
+			x.undispatched, dispatch = true, rt.committer.enqueueLater
 		case called && (errors.Is(err, errNotCommitted) || errors.Is(err, ErrSeal) || rt.traits.Transient(err)):
 			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit, and is given back", "error", err)
-			return rt.commitMember(ctx, x.member(x.released(err.Error())))
+			return rt.committer.commitMember(ctx, x.member(x.released(err.Error())))
 		case called:
-			return rt.commitMember(ctx, x.member(rt.refused(x, err, wrote)))
+			return rt.committer.commitMember(ctx, x.member(rt.refused(x, err, wrote)))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err

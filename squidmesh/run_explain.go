@@ -3,13 +3,10 @@ package squidmesh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
-	"github.com/squidmesh/squidmesh-go/internal/text"
-	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
@@ -17,9 +14,6 @@ const (
 
 	// maxLines is of how many of a run's jobs one looks at what stands before them; a block may have a thousand.
 	maxLines = 20
-
-	// maxRoster is how many workers are looked at.
-	maxRoster = 1000
 )
 
 // ExplainRun explains a run, after one consistent look at its rows, the living workers and, if the executor is a [driver.Prober], the jobs
@@ -45,7 +39,7 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 	if err != nil {
 		return Explanation{}, err
 	}
-	p, err := rt.pin(ctx, tx, run)
+	p, err := rt.definitions.pin(ctx, tx, run)
 	if errors.Is(err, ErrUnknownShape) {
 		p, err = &pinned{}, nil
 	}
@@ -56,7 +50,7 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 	if err != nil {
 		return Explanation{}, err
 	}
-	around, now, err := rt.around(ctx, tx)
+	around, now, err := rt.definitions.around(ctx, tx)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -66,7 +60,7 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 			return Explanation{}, err
 		}
 		// Last, as a question that fails may end the transaction.
-		if s.Environment.Jobs, err = rt.probe(ctx, tx, due, now); err != nil {
+		if s.Environment.Jobs, err = rt.queue.probe(ctx, tx, due, now); err != nil {
 			if ctx.Err() != nil {
 				return Explanation{}, err
 			}
@@ -89,83 +83,6 @@ func dueRows(s flow.Snapshot, now time.Time) []flow.StepState {
 		}
 	}
 	return due
-}
-
-// around reads who lives and what they have, and the clock.
-func (rt *Runtime[TTx]) around(ctx context.Context, tx TTx) (*flow.Environment, time.Time, error) {
-	report, err := rt.store.Workers(ctx, tx, driver.WorkerTick{ListWorkers: true, Limit: maxRoster})
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("list workers: %w", err)
-	}
-	definitions, err := rt.definitions(ctx, tx, report.Workers)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	return &flow.Environment{Workers: report.Workers, Definitions: definitions}, report.Now, nil
-}
-
-// definitions finds the specs that workers' functions were written for. Those that are not this process's own are read once.
-func (rt *Runtime[TTx]) definitions(ctx context.Context, tx TTx, workers []flow.Worker) (map[string]*Spec, error) {
-	known := map[string]*Spec{}
-	for _, spec := range rt.registry.specs {
-		known[spec.Shape()] = spec
-	}
-	var others []string
-	for _, w := range workers {
-		for _, shape := range w.Shapes {
-			switch p := rt.specs.get(shape); {
-			case known[shape] != nil || slices.Contains(others, shape):
-			case p != nil:
-				known[shape] = p.spec
-			default:
-				others = append(others, shape)
-			}
-		}
-	}
-	if len(others) == 0 {
-		return known, nil
-	}
-	found, err := rt.store.Specs(ctx, tx, others)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", text.Count(len(others), "shape"), err)
-	}
-	for shape, spec := range found {
-		known[shape] = rt.pinAs(spec).spec
-	}
-	return known, nil
-}
-
-// probe asks the queue about the jobs of rows. Nil is the answer of one that cannot be asked.
-func (rt *Runtime[TTx]) probe(ctx context.Context, tx TTx, rows []flow.StepState, now time.Time) (map[string]flow.JobState, error) {
-	prober, ok := rt.executor.(driver.Prober[TTx])
-	if !ok {
-		return nil, nil
-	}
-	var ids []string
-	for _, row := range rows {
-		if row.JobID != "" {
-			ids = append(ids, row.JobID)
-		}
-	}
-	jobs, err := rt.probeJobs(ctx, tx, prober, now, ids)
-	if err != nil {
-		return nil, err
-	}
-	line, ok := rt.executor.(driver.LineProber[TTx])
-	if !ok {
-		return jobs, nil
-	}
-	for _, id := range ids[:min(len(ids), maxLines)] {
-		job, found := jobs[id]
-		if !found {
-			continue
-		}
-		if job.Ahead, err = rt.probeLine(ctx, tx, line, id); err != nil {
-			return nil, fmt.Errorf("probe the line before job %s: %w", id, err)
-		}
-		jobs[id] = job
-	}
-	return jobs, nil
 }
 
 // unopened finds the rows whose input no claim of this process would take. Spec is nil if nobody has the run's shape.

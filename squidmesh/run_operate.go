@@ -99,7 +99,7 @@ func (rt *Runtime[TTx]) operate(ctx context.Context, id RunID, command flow.Even
 	if err := checkDecision(command, actor); err != nil {
 		return Run{}, err
 	}
-	c, err := rt.commit(ctx, id, command)
+	c, err := rt.committer.commit(ctx, id, command)
 	if err != nil {
 		// The refusal stands, whether or not the audit can be read.
 		_ = tooLate(command, err, func(o *InspectOptions) (*Inspection, error) { return rt.InspectRun(ctx, id, o) })
@@ -113,7 +113,7 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 	if err := cmp.Or(checkJoin(ctx, tx), checkDecision(command, actor)); err != nil {
 		return Run{}, err
 	}
-	c, err := rt.writeTx(ctx, tx, &member{id: id, event: command})
+	c, err := rt.committer.writeTx(ctx, tx, &member{id: id, event: command})
 	if err != nil {
 		// After a refusal the caller may go on with the transaction, but not after a statement has failed in it.
 		inspect := func(o *InspectOptions) (*Inspection, error) { return rt.InspectRunTx(ctx, tx, id, o) }
@@ -123,23 +123,6 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 		return Run{}, err
 	}
 	return c.after(), nil
-}
-
-// writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
-func (rt *Runtime[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
-	m.joined = true
-	if _, err := rt.write(ctx, tx, []*member{m}, true, rt.enqueue); err != nil {
-		err = rt.argument(m, err)
-		return committed{}, rt.joinError(err)
-	}
-	if m.err != nil {
-		return committed{}, m.err
-	}
-	for _, job := range m.c.jobs {
-		rt.waker.wakeAfterCallersCommit(job.Queue)
-	}
-	rt.paced(m.id, m.c.jobs)
-	return m.c, nil
 }
 
 // checkDecision checks who decides and what was said.
@@ -211,7 +194,7 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 	if envelope.Is(source.Payload) {
 		return pendingStart{}, fmt.Errorf("replay run %s: %w", id, unreadable(source.Payload))
 	}
-	p, err := rt.pin(ctx, tx, source)
+	p, err := rt.definitions.pin(ctx, tx, source)
 	if err != nil {
 		return pendingStart{}, err
 	}

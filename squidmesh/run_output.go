@@ -49,7 +49,7 @@ func (rt *Runtime[TTx]) readOutput(ctx context.Context, tx TTx, id RunID, step s
 	if err != nil {
 		return nil, err
 	}
-	p, err := rt.pin(ctx, tx, run)
+	p, err := rt.definitions.pin(ctx, tx, run)
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs b
 	if err != nil {
 		return Run{}, nil, driver.Loaded{}, err
 	}
-	p, err := rt.pin(ctx, tx, run)
+	p, err := rt.definitions.pin(ctx, tx, run)
 	if err != nil {
 		return Run{}, nil, driver.Loaded{}, err
 	}

@@ -188,10 +188,10 @@ func encodePayload(payload any) (json.RawMessage, error) {
 // start commits a start: without a key together with others, with one alone. The definition is saved before, so that who shares a
 // commit waits for no transaction that has saved it, too.
 func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult, error) {
-	if err := rt.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+	if err := rt.definitions.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
 		return StartResult{}, err
 	}
-	c, err := rt.commitMember(ctx, s.member())
+	c, err := rt.committer.commitMember(ctx, s.member())
 	if err != nil {
 		return StartResult{}, err
 	}
@@ -200,10 +200,10 @@ func (rt *Runtime[TTx]) start(ctx context.Context, s pendingStart) (StartResult,
 
 // startTx decides a start within the caller's transaction.
 func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (StartResult, error) {
-	if err := rt.saveSpecTx(ctx, tx, s.spec); err != nil {
+	if err := rt.definitions.saveSpecTx(ctx, tx, s.spec); err != nil {
 		return StartResult{}, rt.joinError(err)
 	}
-	c, err := rt.writeTx(ctx, tx, s.member())
+	c, err := rt.committer.writeTx(ctx, tx, s.member())
 	if err != nil {
 		return StartResult{}, err
 	}

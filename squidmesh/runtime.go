@@ -117,20 +117,12 @@ func (e *ConfigError) Unwrap() []error { return e.Problems }
 // caller's transaction, where nothing can be tried again: the context is its only bound.
 type Runtime[TTx any] struct {
 	*base[TTx]
-	executor driver.Executor[TTx]
-
-	scope   scope
-	specs   specCache
-	carrier runMemories
-	group   group
-	beside  chan struct{} // has a place for each batch that ticks commit beside their first ones
-	atLock  atomic.Bool   // a member of a shared commit waits for a lock by itself
-	live    liveSet
-
-	abandoned abandonedSet
-
-	waker waker
-	pacer pacer
+	definitions *definitions[TTx]
+	queue       *queue[TTx]
+	teller      *teller
+	committer   *committer[TTx]
+	live        *liveSet
+	abandoned   *abandonedSet
 
 	service  atomic.Pointer[service] // while started
 	changing chan struct{}           // holds something while Start or Stop is at it
@@ -231,17 +223,13 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		return nil, &ConfigError{Problems: problems}
 	}
 	b := &base[TTx]{database: newDatabase(&c), config: c, registry: reg, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger)}
-	rt := &Runtime[TTx]{base: b, executor: c.Executor}
-	if _, ok := c.Executor.(driver.Waker); ok {
-		rt.waker.notify = rt.notifyQueues
+	rt := &Runtime[TTx]{
+		base: b, definitions: &definitions[TTx]{base: b}, queue: newQueue(b), teller: &teller{c.Observer, b.redact, b.logger},
+		live: &liveSet{}, abandoned: &abandonedSet{most: c.MaxAbandoned, logger: b.logger}, changing: make(chan struct{}, 1),
 	}
-	rt.abandoned.most, rt.abandoned.logger = c.MaxAbandoned, rt.logger
-	rt.changing = make(chan struct{}, 1)
-	rt.group.most = max(rt.traits.SideBySide, 1)
-	rt.beside = make(chan struct{}, rt.group.most-1)
-	rt.pacer.later = rt.waker.later
+	rt.committer = newCommitter(rt.definitions, rt.queue, rt.teller, rt.live, rt.abandoned)
 	if _, ok := c.Executor.(driver.Prober[TTx]); ok && !c.ManualTick {
-		rt.pacer.look = rt.redeliverLate
+		rt.queue.pacer.look = rt.redeliverLate
 	}
 	return rt, nil
 }
@@ -254,17 +242,4 @@ func (rt *Runtime[TTx]) Queues() []string { return rt.queues() }
 
 // Wake tells the queue to look for work at once. Call it after committing a transaction that a Tx method wrote to; without it
 // the work is found a little later.
-func (rt *Runtime[TTx]) Wake() { rt.waker.wake(rt.queues()...) }
-
-func (rt *Runtime[TTx]) notifyQueues(queues []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := rt.wakeQueues(ctx, queues); err != nil {
-		rt.logger.Warn("squidmesh: wake queues", "queues", queues, "error", err)
-	}
-}
-
-func (rt *Runtime[TTx]) wakeQueues(ctx context.Context, queues []string) (err error) {
-	defer rt.catchExecutor(&err)
-	return rt.executor.(driver.Waker).Wake(ctx, rt.store.Notify, queues)
-}
+func (rt *Runtime[TTx]) Wake() { rt.queue.waker.wake(rt.queues()...) }

@@ -20,5 +20,5 @@ func (rt *Runtime[TTx]) expire(ctx context.Context, rows []flow.StepState, held 
 		}
 		members[i] = &member{id: row.Run, event: e}
 	}
-	return rt.commitFound(ctx, "expire", members)
+	return rt.committer.commitFound(ctx, "expire", members)
 }

@@ -18,7 +18,7 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	used, err := rt.usedQueues(ctx, tx)
+	used, err := rt.definitions.usedQueues(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 		if rt.registry.specs[run.Workflow] == nil {
 			continue // which queue it has today, only a process that has the workflow knows
 		}
-		p, err := rt.pin(ctx, tx, run)
+		p, err := rt.definitions.pin(ctx, tx, run)
 		if err != nil {
 			return nil, err
 		}
@@ -51,21 +51,6 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 		spec := moved[row.Run]
 		return spec == nil || rt.queueOf(spec, row.StepKey) == row.Queue
 	}), nil
-}
-
-// usedQueues are the queues that the definitions of living workers use.
-func (rt *Runtime[TTx]) usedQueues(ctx context.Context, tx TTx) (map[string]bool, error) {
-	report, err := rt.store.Workers(ctx, tx, driver.WorkerTick{ListWorkers: true, Limit: maxRoster})
-	if err != nil {
-		return nil, fmt.Errorf("list workers: %w", err)
-	}
-	used := map[string]bool{}
-	for _, w := range report.Workers {
-		for _, queue := range w.Queues {
-			used[queue] = used[queue] || w.Lives(report.Now)
-		}
-	}
-	return used, nil
 }
 
 // queueOf is the queue that a step or undo is sent through by this process.

@@ -30,7 +30,7 @@ func (rt *Runtime[TTx]) handBack(ctx context.Context) error {
 	for _, x := range rt.live.all() {
 		attempted := flow.Attempted{StepKey: x.claim.StepKey, Attempt: x.claim.Attempt, Worker: x.claim.Worker, Hold: x.claim.Hold}
 		m := &member{id: x.claim.Run, event: flow.Released{Attempted: attempted, Reason: ErrReleased.Error()}, job: x.job}
-		if _, err := rt.commitMember(ctx, m); err != nil {
+		if _, err := rt.committer.commitMember(ctx, m); err != nil {
 			return trouble{what: "stop runtime: hand back", about: m.about(), err: err}
 		}
 	}

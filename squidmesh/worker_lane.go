@@ -155,7 +155,7 @@ func (rt *Runtime[TTx]) careFor(ctx context.Context, svc *service, l lane, repor
 // noteSpecs tells the database now and then that this process goes on using its definitions, before a start in a caller's transaction would
 // have to look.
 func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
-	if !slices.ContainsFunc(rt.workflows(), func(spec *Spec) bool { return !rt.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
+	if !slices.ContainsFunc(rt.workflows(), func(spec *Spec) bool { return !rt.definitions.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
 		return nil
 	}
 	if err := rt.restore(ctx, shapeUsedEvery/2); err != nil {
@@ -183,5 +183,5 @@ func (rt *Runtime[TTx]) restore(ctx context.Context, age time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("put back triggers: %w", err)
 	}
-	return rt.saveSpecs(ctx, age, rt.workflows()...) // last, as this is what the next time is counted from
+	return rt.definitions.saveSpecs(ctx, age, rt.workflows()...) // last, as this is what the next time is counted from
 }

@@ -176,13 +176,13 @@ func (rt *Runtime[TTx]) newService(ctx context.Context) *service {
 
 // enter makes this process known to the database: its definitions, its worker and its triggers. It takes over what dead workers left.
 func (rt *Runtime[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]) error {
-	if err := rt.saveSpecs(ctx, 0, rt.workflows()...); err != nil {
+	if err := rt.definitions.saveSpecs(ctx, 0, rt.workflows()...); err != nil {
 		return err
 	}
 	if w, ok := rt.config.Store.(driver.Warner); ok {
 		rt.warn(ctx, w)
 	}
-	scopes, err := rt.scopesInQueues(ctx)
+	scopes, err := rt.queue.scopesInQueues(ctx)
 	if err != nil {
 		return fmt.Errorf("look at its queues: %w", err)
 	}
@@ -200,7 +200,7 @@ func (rt *Runtime[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]
 	if err != nil {
 		return err
 	}
-	rt.warnOfOthers(scopes)
+	rt.queue.warnOfOthers(scopes)
 	return nil
 }
 
@@ -266,15 +266,15 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (repor
 			return err
 		}
 		former = report.Registered
-		if err := rt.findScope(ctx, tx); err != nil {
+		if err := rt.queue.findScope(ctx, tx); err != nil {
 			return err
 		}
 		owed, err = rt.registerTriggers(ctx, tx, report.Now)
 		return err
 	})
 	if err == nil && len(owed) > 0 {
-		rt.waker.wake(rt.config.Queue)
-		rt.observeFires(ctx, owed...)
+		rt.queue.waker.wake(rt.config.Queue)
+		rt.teller.observeFires(ctx, owed...)
 	}
 	return report, sent, err
 }
@@ -357,13 +357,13 @@ func (rt *Runtime[TTx]) end(svc *service) {
 	<-svc.pruned
 	svc.doubt.Stop()
 	if rt.started() == nil { // else they are the next service's
-		rt.waker.hush()
+		rt.queue.waker.hush()
 	}
 }
 
 // drain waits for what goes on for a moment after the service has ended: wake-ups on their way, and connections that are being closed.
 func (rt *Runtime[TTx]) drain(ctx context.Context) error {
-	if err := rt.waker.drain(ctx); err != nil {
+	if err := rt.queue.waker.drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
 	}
 	if d, ok := rt.config.Store.(driver.Drainer); ok {

@@ -76,7 +76,7 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report driver.W
 	if len(report.Overdue) == 0 {
 		return tended{}
 	}
-	if _, ok := rt.executor.(driver.Prober[TTx]); !ok {
+	if _, ok := rt.queue.executor.(driver.Prober[TTx]); !ok {
 		return rt.sendAgain(ctx, svc.repeated(report))
 	}
 	var found fates
@@ -109,8 +109,8 @@ func (rt *Runtime[TTx]) retry(ctx context.Context, rows []flow.StepState) error 
 	for _, row := range rows {
 		ids, queues = append(ids, row.JobID), append(queues, row.Queue)
 	}
-	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.retryJobs(ctx, tx, ids) })
-	rt.waker.wake(queues...)
+	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.queue.retryJobs(ctx, tx, ids) })
+	rt.queue.waker.wake(queues...)
 	return err
 }
 
@@ -120,7 +120,7 @@ func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []flow.StepState) te
 	for i, row := range rows {
 		members[i] = redelivery(row)
 	}
-	return rt.commitFound(ctx, "redeliver", members)
+	return rt.committer.commitFound(ctx, "redeliver", members)
 }
 
 // redelivery replaces the delivery of a row, unless somebody has claimed it since the row was read.
@@ -145,7 +145,7 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState
 	for i, row := range rows {
 		ids[i] = row.JobID
 	}
-	jobs, err := rt.probeJobs(ctx, tx, rt.executor.(driver.Prober[TTx]), now, ids)
+	jobs, err := rt.queue.probeJobs(ctx, tx, rt.queue.executor.(driver.Prober[TTx]), now, ids)
 	if err != nil {
 		return found, err
 	}
@@ -201,7 +201,7 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []flow.Hold) tende
 	for i, o := range order {
 		members[i] = &member{id: o.run, event: flow.Lost{Worker: o.worker, Holds: holds[o]}}
 	}
-	return rt.commitFound(ctx, "take over", members)
+	return rt.committer.commitFound(ctx, "take over", members)
 }
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
@@ -220,11 +220,20 @@ func (rt *Runtime[TTx]) sendPatiently(ctx context.Context, failed *round, now ti
 		}
 		rows, members = append(rows, row), append(members, redelivery(row))
 	}
-	t := rt.commitFound(ctx, "redeliver", members)
+	t := rt.committer.commitFound(ctx, "redeliver", members)
 	for i, m := range members {
 		if id := deliveryOf(rows[i]); m.err != nil {
 			failed.note(id, failed.last(id).failed(now))
 		}
 	}
 	return t
+}
+
+// missed is since when this process has missed what was due at a time, if its job came to a program of another store: no longer than it is
+// there itself.
+func (rt *Runtime[TTx]) missed(job flow.JobState, due time.Time) time.Time {
+	if svc := rt.started(); svc != nil && job.BackFor == flow.DeliveryForeign && svc.began.After(due) {
+		return svc.began
+	}
+	return due
 }

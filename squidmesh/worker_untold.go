@@ -53,7 +53,7 @@ func (rt *Runtime[TTx]) tellUntold(ctx context.Context, report driver.WorkerRepo
 				troubles = append(troubles, trouble{what: "tell what callers committed", err: err})
 				continue
 			}
-			rt.tell(ctx, o)
+			rt.teller.tell(ctx, o)
 		}
 	}
 	return troubles
@@ -71,7 +71,7 @@ func (rt *Runtime[TTx]) recall(ctx context.Context, tx TTx, keys []driver.EntryK
 	}
 	specs, audits := map[RunID]*Spec{}, map[RunID][]flow.AuditEntry{}
 	for _, run := range runs {
-		p, err := rt.pin(ctx, tx, run)
+		p, err := rt.definitions.pin(ctx, tx, run)
 		if errors.Is(err, ErrUnknownShape) {
 			continue
 		}

@@ -194,12 +194,12 @@ var shellMutants = []shellMutant{
 	}, inPG, "TestPipeline_RefusesAtCommit"},
 	{mutant{
 		"observers hear before the commit", "squidmesh/commit_shared.go",
-		"w, err = rt.write(ctx, tx, members, false, rt.enqueue)\n",
-		"if w, err = rt.write(ctx, tx, members, false, rt.enqueue); err == nil {\n\t\t\trt.settle(w)\n\t\t}\n",
+		"w, err = cm.write(ctx, tx, members, false, cm.enqueue)\n",
+		"if w, err = cm.write(ctx, tx, members, false, cm.enqueue); err == nil {\n\t\t\tcm.settle(w)\n\t\t}\n",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
 		"observers hear nothing of bodies", "squidmesh/perform_tx.go",
-		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.settle(w)",
+		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.committer.settle(w)",
 		"fault.Hit(\"functx.after_commit\")\n\t\t\t_ = w",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
@@ -256,8 +256,8 @@ var shellMutants = []shellMutant{
 	// The queue.
 	{mutant{
 		"enqueue in a transaction of its own", "squidmesh/commit_enqueue.go",
-		"answer, err := rt.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
-		"var answer driver.BatchMetadata\n\terr := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = rt.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
+		"answer, err := cm.queue.enqueueBatch(ctx, tx, batch)\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
+		"var answer driver.BatchMetadata\n\terr := cm.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) { answer, err = cm.queue.enqueueBatch(ctx, tx, batch); return err })\n\tswitch {\n\tcase err != nil:\n\t\treturn fmt.Errorf(\"%w: %s: %w\", ErrDispatch, text.Count(",
 	}, inShell, "TestStartRunTx_RolledBackLeavesNothing_Postgres"},
 	{mutant{
 		"commit, then enqueue", "squidmesh/commit_write.go",
@@ -275,12 +275,12 @@ var shellMutants = []shellMutant{
 		"return false",
 	}, inCore, "TestOtherQueue"},
 	{mutant{
-		"deliveries of another store are taken for this one's", "squidmesh/worker_scope.go",
+		"deliveries of another store are taken for this one's", "squidmesh/perform_foreign.go",
 		"return job != d.Job, nil",
 		"return job == \"none\", nil",
 	}, inCore, "TestScope"},
 	{mutant{
-		"a renamed store does not know its deliveries", "squidmesh/worker_scope.go",
+		"a renamed store does not know its deliveries", "squidmesh/perform_foreign.go",
 		"return job != d.Job, nil",
 		"return job != \"none\", nil",
 	}, inCore, "TestScope"},

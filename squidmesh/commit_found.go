@@ -11,8 +11,8 @@ import (
 // commitFound commits what a tick found out about runs, many in one transaction: each transaction costs several round trips, which thousands of rows
 // could not afford one by one where the database is far away. A few go side by side, so that one is at work while another one waits for the
 // network. A run that somebody holds is left to whoever moves it, or to a later tick. The error of a member that failed is noted on it.
-func (rt *Runtime[TTx]) commitFound(ctx context.Context, what string, members []*member) tended {
-	rt.tendBatches(ctx, batches(members))
+func (cm *committer[TTx]) commitFound(ctx context.Context, what string, members []*member) tended {
+	cm.tendBatches(ctx, batches(members))
 	var t tended
 	for _, m := range members {
 		switch {
@@ -50,36 +50,36 @@ func batches(members []*member) [][]*member {
 }
 
 // tendBatches commits batches, beside each other where there is room. It waits for all, also when an executor ends its goroutine.
-func (rt *Runtime[TTx]) tendBatches(ctx context.Context, all [][]*member) {
+func (cm *committer[TTx]) tendBatches(ctx context.Context, all [][]*member) {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	for _, batch := range all {
 		select {
-		case rt.beside <- struct{}{}:
+		case cm.beside <- struct{}{}:
 			beside.Go(func() {
-				defer func() { <-rt.beside }()
-				rt.commitFoundBatch(ctx, batch)
+				defer func() { <-cm.beside }()
+				cm.commitFoundBatch(ctx, batch)
 			})
 		default:
-			rt.commitFoundBatch(ctx, batch)
+			cm.commitFoundBatch(ctx, batch)
 		}
 	}
 }
 
 // commitFoundBatch commits members in one transaction. If that fails each half has its own, down to a member that goes alone, so that one bad member
 // fails no other and costs the rest little.
-func (rt *Runtime[TTx]) commitFoundBatch(ctx context.Context, batch []*member) {
+func (cm *committer[TTx]) commitFoundBatch(ctx context.Context, batch []*member) {
 	for _, m := range batch {
 		m.ctx, m.asked = ctx, time.Now()
 	}
 	if len(batch) == 1 {
-		_, batch[0].err = rt.commitAlone(ctx, batch[0])
+		_, batch[0].err = cm.commitAlone(ctx, batch[0])
 		return
 	}
 	var w *batchWrite
-	err := rt.inTime(ctx, func(ctx context.Context) error {
-		return rt.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-			w, err = rt.write(ctx, tx, batch, false, rt.enqueue)
+	err := cm.inTime(ctx, func(ctx context.Context) error {
+		return cm.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+			w, err = cm.write(ctx, tx, batch, false, cm.enqueue)
 			faultAt(batch, "before_commit")
 			return err
 		})
@@ -87,27 +87,27 @@ func (rt *Runtime[TTx]) commitFoundBatch(ctx context.Context, batch []*member) {
 	switch {
 	case err == nil:
 		faultAt(batch, "after_commit")
-		rt.settle(w)
+		cm.settle(w)
 		return
 	case errors.Is(err, ErrCommitUnknown):
-		batch = rt.unresolved(ctx, batch, err)
+		batch = cm.unresolved(ctx, batch, err)
 	}
 	for _, m := range batch {
 		m.c, m.err, m.own = committed{}, nil, nil
 	}
 	for half := range slices.Chunk(batch, max(1, (len(batch)+1)/2)) {
-		rt.commitFoundBatch(ctx, half)
+		cm.commitFoundBatch(ctx, half)
 	}
 }
 
 // unresolved are those members of a batch whose COMMIT broke that must be committed again.
-func (rt *Runtime[TTx]) unresolved(ctx context.Context, batch []*member, unknown error) []*member {
+func (cm *committer[TTx]) unresolved(ctx context.Context, batch []*member, unknown error) []*member {
 	var again []*member
 	for _, m := range batch {
 		if m.own != nil || m.err != nil {
 			continue // it was not part of it
 		}
-		if m.own = unknown; rt.resolve(ctx, m) {
+		if m.own = unknown; cm.resolve(ctx, m) {
 			again = append(again, m)
 		}
 	}
