@@ -98,50 +98,69 @@ func TestDedicate_WorksBesideAnExhaustedPool(t *testing.T) {
 }
 
 // A heartbeat or a look that waits for a lock is given up by the server, after less than a quarter of the lease, so that the tick keeps its
-// connection.
+// connection. That of the first one on a connection is, too, which pgx prepares before it.
 func TestWorkers_ALockCostsNoConnection(t *testing.T) {
 	t.Parallel()
 
 	pool := dbtest.Postgres(t)
-	store := pgstore.New(dbtest.Changed(t, pool, func(c *pgxpool.Config) { c.MaxConns = 1 }), nil)
-	line := store.ReserveConnection()
-	t.Cleanup(line.Close)
-	type inTx func(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error
-	tick := func(in inTx, tick driver.WorkerTick) (worker flow.WorkerID, pid int, wait string, err error) {
+	in := func(inTx func(context.Context, func(context.Context, pgx.Tx) error) error, fn func(ctx context.Context, tx pgx.Tx) error) error {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err = in(ctx, func(ctx context.Context, tx pgx.Tx) error {
-			report, err := store.Workers(ctx, tx, tick)
-			if err != nil {
-				return err
-			}
-			worker = report.Registered
-			return tx.QueryRow(ctx, "select pg_backend_pid(), current_setting('lock_timeout')").Scan(&pid, &wait)
-		})
-		return worker, pid, wait, err
+		return inTx(ctx, fn)
 	}
-	worker, before, wait, err := tick(line.InTx, driver.WorkerTick{Only: driver.TickLease, Register: &flow.Worker{Name: "w"}})
-	require.NoError(t, err)
-	require.Equal(t, "0", wait, "who registers waits")
-	ways := map[string]inTx{"the tick's connection": line.InTx, "one of the pool": store.InTx}
-	for part, table := range map[driver.TickPart]string{driver.TickLease: "squidmesh_worker", driver.TickLook: "squidmesh_step"} {
-		beat := driver.WorkerTick{Only: part, Heartbeat: worker, Limit: 10}
-		for _, in := range ways { // a statement is prepared before anything is set: a connection's first one waits
-			_, _, _, err := tick(in, beat)
-			require.NoError(t, err)
-		}
-		require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(lock pgx.Tx) error {
-			_, err := lock.Exec(t.Context(), "lock table "+table)
-			require.NoError(t, err)
-			for name, in := range ways {
-				_, _, _, err := tick(in, beat)
-				require.True(t, store.Traits().TimedOut(err), "%s on %s: %v", part, name, err)
-			}
-			return nil
-		}))
-		_, after, wait, err := tick(line.InTx, beat)
+	var worker flow.WorkerID
+	require.NoError(t, in(pgstore.New(pool, nil).InTx, func(ctx context.Context, tx pgx.Tx) error {
+		report, err := pgstore.New(pool, nil).Workers(ctx, tx, driver.WorkerTick{Only: driver.TickLease, Register: &flow.Worker{Name: "w"}})
 		require.NoError(t, err)
-		require.Equal(t, before, after, "the connection")
-		require.Equal(t, "800ms", wait)
+		worker = report.Registered
+		require.Equal(t, "0", lockTimeout(ctx, t, tx), "who registers waits")
+		return nil
+	}))
+	for part, table := range map[driver.TickPart]string{driver.TickLease: "squidmesh_worker", driver.TickLook: "squidmesh_step"} {
+		store := pgstore.New(dbtest.Changed(t, pool, func(c *pgxpool.Config) { c.MaxConns = 1 }), nil)
+		line := store.ReserveConnection()
+		t.Cleanup(line.Close)
+		for name, inTx := range map[string]func(context.Context, func(context.Context, pgx.Tx) error) error{
+			"the tick's connection": line.InTx, "one of the pool": store.InTx,
+		} {
+			tick := func() (wait string, err error) {
+				err = in(inTx, func(ctx context.Context, tx pgx.Tx) error {
+					_, err := store.Workers(ctx, tx, driver.WorkerTick{Only: part, Heartbeat: worker, Limit: 10})
+					if err == nil {
+						wait = lockTimeout(ctx, t, tx)
+					}
+					return err
+				})
+				return wait, err
+			}
+			backend := func() (pid int) {
+				require.NoError(t, in(inTx, func(ctx context.Context, tx pgx.Tx) error {
+					return tx.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid)
+				}))
+				return pid
+			}
+			before := backend()
+			for _, which := range []string{"first", "later"} {
+				require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(lock pgx.Tx) error {
+					_, err := lock.Exec(t.Context(), "lock table "+table)
+					require.NoError(t, err)
+					for range 2 {
+						_, err = tick()
+						require.True(t, store.Traits().TimedOut(err), "%s %s on %s: %v", which, part, name, err)
+					}
+					return nil
+				}))
+				wait, err := tick()
+				require.NoError(t, err)
+				require.Equal(t, "800ms", wait)
+			}
+			require.Equal(t, before, backend(), "%s on %s", part, name)
+		}
 	}
+}
+
+func lockTimeout(ctx context.Context, t *testing.T, tx pgx.Tx) (wait string) {
+	t.Helper()
+	require.NoError(t, tx.QueryRow(ctx, "select current_setting('lock_timeout')").Scan(&wait))
+	return wait
 }

@@ -36,11 +36,25 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick driver.WorkerTick) 
 
 	batch := &pgx.Batch{}
 	p, ok := tx.(*pipelined)
-	switch wait := lockWait(tick, lease); {
+	wait, mark := lockWait(tick, lease), "squidmesh tick "+string(tick.Only)
+	known := tx.Conn().PgConn().CustomData()
+	first := wait != "" && known[mark] == nil // pgx prepares a connection's first one ahead of the batch, where it would wait for locks without a limit
+	switch {
+	case ok && !p.begun:
+		p.settings += wait // and has the other settings
+		if first {
+			if err := p.send(ctx); err != nil {
+				return report, err
+			}
+		}
 	case !ok:
 		batch.Queue(planned + wait) // a tick that was planned while there were few steps was seen to read a million of them for half a second
-	case !p.begun:
-		p.settings += wait // and has the other settings
+		if first {
+			if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+				return report, err
+			}
+			batch = &pgx.Batch{}
+		}
 	}
 	alive := tick.Heartbeat
 	if tick.Register != nil {
@@ -75,8 +89,10 @@ func (s *Store) Workers(ctx context.Context, tx pgx.Tx, tick driver.WorkerTick) 
 		err = tx.SendBatch(ctx, batch).Close()
 	}
 	if err != nil {
+		delete(known, mark) // pgx forgets a statement that failed
 		return driver.WorkerReport{}, err
 	}
+	known[mark] = true
 	return report, nil
 }
 
