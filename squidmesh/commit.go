@@ -2,16 +2,12 @@ package squidmesh
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/lever"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
-
-// commitAttempts bounds how often a transaction is run again after a transient error on behalf of a caller who waits.
-const commitAttempts = 8
 
 // committer brings events into the database: it alone writes runs. It owns what is remembered of runs since their last commits (a lock of its
 // own), the line of events that wait for a shared commit (a lock of its own), and the places for commits side by side: beside for what ticks
@@ -56,20 +52,3 @@ func (cm *committer[TTx]) commitMember(ctx context.Context, m *member) (committe
 	}
 	return cm.commitAlone(ctx, m)
 }
-
-// stay is the same end of an attempt without going on.
-func stay(e flow.Event) flow.Event {
-	switch e := e.(type) {
-	case flow.Succeeded:
-		e.Runnable = nil
-		return e
-	case flow.Failed:
-		e.Runnable = nil
-		return e
-	default:
-		return e
-	}
-}
-
-// errNotCommitted says that a COMMIT whose answer was lost did not take effect.
-var errNotCommitted = errors.New("transaction did not take effect")

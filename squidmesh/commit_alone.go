@@ -11,6 +11,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
+// commitAttempts bounds how often a transaction is run again after a transient error on behalf of a caller who waits.
+const commitAttempts = 8
+
 // commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
 // is read back before anything is repeated.
 func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
@@ -21,60 +24,32 @@ func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committ
 	}()
 	dispatch := cm.enqueue
 	for try := 1; ; try++ {
-		m.c, m.err, m.own = committed{}, nil, nil
-		event := flow.TraitsOf(m.event)
-		var w *batchWrite
-		err := cm.patiently(m, func(wait bool) error {
-			return cm.inTime(ctx, func(ctx context.Context) error {
-				return cm.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-					if w, err = cm.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
-						return err
-					}
-					if m.own != nil && !event.Swept {
-						return cm.whyNotLocked(ctx, tx, m)
-					}
-					faultAt([]*member{m}, "before_commit")
-					return m.err
-				})
-			})
-		})
-		if errors.Is(err, ErrCommitUnknown) {
-			if err = cm.readBack(ctx, m.c, err, event.MustBeKnown()); errors.Is(err, errNotCommitted) {
-				m.doubt()
-			}
+		w, err := cm.tryAlone(ctx, m, dispatch)
+		facts := memberTry{
+			event: flow.TraitsOf(m.event), over: ctx.Err() != nil, last: try >= commitAttempts, refused: m.err != nil, bare: m.plain,
 		}
-		switch {
-		case errors.Is(err, errElsewhere):
-		case silent(err) && ctx.Err() == nil && !event.Swept: // until the caller has no more time
-		case err == nil:
+		switch facts.course(cm.traits, err) {
+		case courseDone:
 			faultAt([]*member{m}, "after_commit")
 			m.dispelDoubt()
-			cm.settle(w) // a swept member whose run is locked elsewhere has led to nothing
+			cm.settle(w)
 			return m.c, nil
-		case ctx.Err() != nil:
+		case courseGiveUp:
 			return committed{}, err
-		case errors.Is(err, ErrUnreadable) && flow.TraitsOf(m.event).GoesOn():
-			m.event = stay(m.event) // the step has ended; somebody else may be able to open what the next one needs
+		case courseRefuse:
+			return committed{}, cm.argument(m, err)
+		case courseStay:
+			m.event = stay(m.event)
 			continue
-		case errors.Is(err, errNotCommitted), errors.Is(err, ErrSeal) && event.Ends, cm.traits.Transient(err):
-			if try >= commitAttempts && (!event.Ends || event.Swept) {
-				return committed{}, err
-			}
-			if try >= commitAttempts {
-				cm.notYet(m, try, err)
-			}
-		case errors.Is(err, ErrDispatch) && event.MustBeKnown():
-			// The step has ended and that must not be lost. Its successors stay without a job; the tick sends them.
-			cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
-			dispatch = cm.enqueueLater
-		case m.err == nil && unstorable(cm.traits, err) && event.Ends && !event.Swept && !m.plain:
+		case courseBare:
 			cm.logger.Error("squidmesh: database cannot store the end of step, which is recorded without it", append(m.about(), "error", storeCode(err))...)
 			m.event, m.plain = storable(m.event), true
 			continue
-		case m.err == nil && event.Ends && !event.Swept:
-			cm.notYet(m, try, err)
-		default:
-			return committed{}, cm.argument(m, err)
+		case courseJobsLater:
+			cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
+			dispatch = cm.enqueueLater
+		case courseInsist:
+			cm.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", try, "error", err)...)
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
@@ -82,9 +57,44 @@ func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committ
 	}
 }
 
-// notYet tells an operator that the end of an attempt is being recorded again and again.
-func (cm *committer[TTx]) notYet(m *member, tries int, err error) {
-	cm.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", tries, "error", err)...)
+// tryAlone is one try. If its COMMIT broke, its error says whether that took effect, or that nobody knows.
+func (cm *committer[TTx]) tryAlone(ctx context.Context, m *member, dispatch enqueueFunc[TTx]) (w *batchWrite, err error) {
+	m.c, m.err, m.own = committed{}, nil, nil
+	event := flow.TraitsOf(m.event)
+	err = cm.patiently(m, func(wait bool) error {
+		return cm.inTime(ctx, func(ctx context.Context) error {
+			return cm.ownTx(ctx, func(ctx context.Context, tx TTx) (err error) {
+				if w, err = cm.write(ctx, tx, []*member{m}, wait, dispatch); err != nil {
+					return err
+				}
+				if m.own != nil && !event.Swept {
+					return cm.whyNotLocked(ctx, tx, m)
+				}
+				faultAt([]*member{m}, "before_commit")
+				return m.err
+			})
+		})
+	})
+	if errors.Is(err, ErrCommitUnknown) {
+		if err = cm.readBack(ctx, m.c, err, event.MustBeKnown()); errors.Is(err, errNotCommitted) {
+			m.doubt()
+		}
+	}
+	return w, err
+}
+
+// stay is the same end of an attempt without going on.
+func stay(e flow.Event) flow.Event {
+	switch e := e.(type) {
+	case flow.Succeeded:
+		e.Runnable = nil
+		return e
+	case flow.Failed:
+		e.Runnable = nil
+		return e
+	default:
+		return e
+	}
 }
 
 // backoff is the pause before the next try: 5 ms doubling to 1 s, spread by half.

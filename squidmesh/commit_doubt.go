@@ -10,6 +10,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
+// errNotCommitted says that a COMMIT whose answer was lost did not take effect.
+var errNotCommitted = errors.New("transaction did not take effect")
+
 // readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history. It
 // asks until it knows if it must, as a claim or an outcome must, else a few times.
 func (cm *committer[TTx]) readBack(ctx context.Context, c committed, unknown error, must bool) error {

@@ -34,9 +34,7 @@ type execution struct {
 	timeout  time.Duration
 	took     time.Duration // by the function
 	runnable map[StepKey]bool
-	// undispatched says that an enqueue broke the transaction, so that the tick is to send what follows.
-	undispatched bool
-	goOn         func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
+	goOn     func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
 }
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step

@@ -22,114 +22,158 @@ const bodyRepeats = 5
 // errRepeat rolls back a FuncTx body that is to run again.
 var errRepeat = errors.New("the database gave up the step's transaction")
 
+// bodyTx is an attempt at a FuncTx step, over all tries of its transaction.
+type bodyTx struct {
+	*execution
+	started      context.Context // the execution's, as it began
+	repeats      int             // of the body, since the database gave up its transaction
+	undispatched bool            // an enqueue broke the transaction, so that the tick is to send what follows
+}
+
+// bodyTry is what is known of one try.
+type bodyTry struct {
+	asked        time.Time
+	begun        bool // the transaction
+	ran, failed  bool // the body did, and of itself
+	result       stepResult
+	event        flow.Event // which end that is of the attempt; nil before
+	wrote        bool       // all is written, and only the commit is to come
+	c            committed
+	w            *batchWrite
+	over         bool // whoever performs has no more time
+	stopped      bool // the step was told to stop
+	undispatched bool // the executor was not asked
+}
+
 // attemptTx executes a FuncTx step: its writes, its checkpoint and its successors' jobs commit together. The body runs under no lock
 // of ours; the run is locked after it, so that locks are taken in the order application rows, then runs.
-//
-// Whatever takes the writes of a body back that returned well has it run again, so each such way has a bound: an executor that broke the
-// transaction is not asked again within the attempt; what may pass gives the attempt back, which Decide has wait ever longer and in the end
-// counts as a failure; and what does not pass is a failed attempt, counted by the step's Retry.
 func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
-	started, repeats, dispatch := x.ctx, 0, rt.committer.enqueueOrLater
+	b := &bodyTx{execution: x, started: x.ctx}
 	for try := 1; ; try++ {
-		var (
-			c      committed
-			w      *batchWrite
-			result stepResult
-			called bool
-			ran    bool // the body did
-			failed bool // of itself
-			wrote  bool
-			event  flow.Event
-			asked  = time.Now()
-		)
-		tried, watch := rt.watch(ctx)
-		err := rt.store.InTx(tried, func(ctx context.Context, tx TTx) error {
-			called = true
-			x.ctx = started
-			began := time.Now()
-			bodyErr := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
-				watch.pause() // the body has the step's time
-				result = rt.execute(x, tx)
-				watch.resume()
-				ran, failed = true, result.err != nil
-				if result.abandoned {
-					return fmt.Errorf("%w: %w", driver.ErrAbandoned, result.err)
-				}
-				return result.err
-			})
-			if result.err == nil && bodyErr != nil {
-				result.err = bodyErr // the body returned well, its transaction did not
-			}
-			x.timeout -= time.Since(began)
-			if started.Err() == nil && rt.mayRepeat(bodyErr, repeats, x.timeout) {
-				return fmt.Errorf("%w: %w", errRepeat, bodyErr)
-			}
-			event = x.event(result)
-			fault.Hit("functx.after_body")
-			if bodyErr != nil && (result.abandoned || errors.Is(bodyErr, ErrTxUnusable) || errors.Is(bodyErr, ErrTransactionEnded)) {
-				return bodyErr
-			}
-			m := x.member(event)
-			m.ctx, m.asked = ctx, asked
-			var err error
-			w, err = rt.committer.write(ctx, tx, []*member{m}, true, dispatch)
-			c = m.c
-			switch {
-			case err != nil:
-				return err
-			case m.err != nil:
-				return m.err
-			case c.Empty():
-				return errStale
-			}
-			fault.Hit("functx.before_commit")
-			wrote = true
-			return nil
-		})
-		err = watch.end(err)
-		if errors.Is(err, ErrCommitUnknown) {
-			err = rt.committer.readBack(ctx, c, err, true)
-		}
-		switch {
-		case err == nil:
+		t := &bodyTry{asked: time.Now(), undispatched: b.undispatched}
+		err := rt.tryBody(ctx, b, t)
+		t.over, t.stopped = ctx.Err() != nil, b.started.Err() != nil
+		switch c := t.course(rt.traits, err); c {
+		case courseDone:
 			fault.Hit("functx.after_commit")
-			rt.committer.settle(w)
-			return c, nil
-		case errors.Is(err, errStale):
+			rt.committer.settle(t.w)
+			return t.c, nil
+		case courseStale:
 			return committed{}, nil
-		case ctx.Err() != nil:
+		case courseGiveUp:
 			return committed{}, err
-		case errors.Is(err, ErrUnreadable) && event != nil && flow.TraitsOf(event).GoesOn():
-			x.goOn = func() bool { return false } // the body runs again, and whoever can open what the next step needs goes on
+		case courseStay:
+			x.goOn = func() bool { return false }
 			continue
-		case errors.Is(err, errRepeat):
-			wait := repeatAfter(repeats)
-			Logger(started).Info("squidmesh: transaction of step is run again", "error", err, "after", wait)
-			repeats++
-			x.timeout -= wait
-			_ = pause(started, wait) // whose end is the function's to notice
+		case courseRepeat:
+			b.waitToRepeat(err)
 			continue
-		case silent(err) && !ran: // on another connection
-		case silent(err) && !failed:
-			Logger(x.ctx).Warn("squidmesh: transaction of step got no answer, and is given back", "error", err)
-			return rt.committer.commitMember(ctx, x.member(x.released(err.Error())))
-		case errors.Is(err, ErrTransactionEnded):
-			return rt.committer.commitMember(ctx, x.member(flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}))
-		case called && result.err != nil:
-			// The failure could not be recorded beside the body's writes: record it alone, under the same fence.
-			return rt.committer.commitMember(ctx, x.member(event))
-		case called && errors.Is(err, ErrDispatch) && started.Err() == nil && !x.undispatched:
+		case courseAgain:
+		case courseJobsLater:
 			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the sweeper", "error", err)
-			x.undispatched, dispatch = true, rt.committer.enqueueLater
-		case called && (errors.Is(err, errNotCommitted) || errors.Is(err, ErrSeal) || rt.traits.Transient(err)):
-			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit, and is given back", "error", err)
-			return rt.committer.commitMember(ctx, x.member(x.released(err.Error())))
-		case called:
-			return rt.committer.commitMember(ctx, x.member(rt.refused(x, err, wrote)))
+			b.undispatched = true
+		default:
+			return rt.committer.commitMember(ctx, x.member(rt.endWithout(x, t, c, err)))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
 		}
+	}
+}
+
+// tryBody is one try. If its COMMIT broke, its error says whether that took effect.
+func (rt *Runtime[TTx]) tryBody(ctx context.Context, b *bodyTx, t *bodyTry) error {
+	tried, watch := rt.watch(ctx)
+	err := rt.store.InTx(tried, func(ctx context.Context, tx TTx) error {
+		t.begun = true
+		err := rt.runBody(ctx, tx, watch, b, t)
+		if b.started.Err() == nil && rt.mayRepeat(err, b.repeats, b.timeout) {
+			return fmt.Errorf("%w: %w", errRepeat, err)
+		}
+		t.event = b.event(t.result)
+		fault.Hit("functx.after_body")
+		if err != nil && (t.result.abandoned || errors.Is(err, ErrTxUnusable) || errors.Is(err, ErrTransactionEnded)) {
+			return err
+		}
+		return rt.writeBody(ctx, tx, b, t)
+	})
+	err = watch.end(err)
+	if errors.Is(err, ErrCommitUnknown) {
+		err = rt.committer.readBack(ctx, t.c, err, true)
+	}
+	return err
+}
+
+// runBody runs the body in a transaction within the transaction, whose error it returns.
+func (rt *Runtime[TTx]) runBody(ctx context.Context, tx TTx, watch *watch, b *bodyTx, t *bodyTry) error {
+	b.ctx = b.started
+	began := time.Now()
+	defer func() { b.timeout -= time.Since(began) }()
+	err := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
+		watch.pause() // the body has the step's time
+		t.result = rt.execute(b.execution, tx)
+		watch.resume()
+		t.ran, t.failed = true, t.result.err != nil
+		if t.result.abandoned {
+			return fmt.Errorf("%w: %w", driver.ErrAbandoned, t.result.err)
+		}
+		return t.result.err
+	})
+	if t.result.err == nil && err != nil {
+		t.result.err = err // the body returned well, its transaction did not
+	}
+	return err
+}
+
+// writeBody writes the end of the attempt beside what the body wrote.
+func (rt *Runtime[TTx]) writeBody(ctx context.Context, tx TTx, b *bodyTx, t *bodyTry) error {
+	dispatch := rt.committer.enqueueOrLater
+	if b.undispatched {
+		dispatch = rt.committer.enqueueLater
+	}
+	m := b.member(t.event)
+	m.ctx, m.asked = ctx, t.asked
+	var err error
+	t.w, err = rt.committer.write(ctx, tx, []*member{m}, true, dispatch)
+	t.c = m.c
+	switch {
+	case err != nil:
+		return err
+	case m.err != nil:
+		return m.err
+	case t.c.Empty():
+		return errStale
+	}
+	fault.Hit("functx.before_commit")
+	t.wrote = true
+	return nil
+}
+
+// waitToRepeat has a body wait until it runs again. Its function notices if the step ends meanwhile.
+func (b *bodyTx) waitToRepeat(err error) {
+	wait := repeatAfter(b.repeats)
+	Logger(b.started).Info("squidmesh: transaction of step is run again", "error", err, "after", wait)
+	b.repeats++
+	b.timeout -= wait
+	_ = pause(b.started, wait)
+}
+
+// endWithout is the end of an attempt whose body's writes were taken back. It is recorded without them, under the same fence.
+func (rt *Runtime[TTx]) endWithout(x *execution, t *bodyTry, c course, err error) flow.Event {
+	switch c {
+	case courseRelease:
+		why := "could not commit"
+		if silent(err) {
+			why = "got no answer"
+		}
+		Logger(x.ctx).Warn("squidmesh: transaction of step "+why+", and is given back", "error", err)
+		return x.released(err.Error())
+	case courseTxEnded:
+		return flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}
+	case courseAlone:
+		return t.event
+	default:
+		return rt.refused(x, err, t.wrote)
 	}
 }
 

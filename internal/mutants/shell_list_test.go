@@ -80,7 +80,7 @@ var shellMutants = []shellMutant{
 	}, inSQLite, "TestStore/Lock_AnswersWhetherTheWorkerIsLost"},
 	{mutant{
 		"bodies commit without the fence", "squidmesh/perform_tx.go",
-		"case c.Empty():\n\t\t\t\treturn errStale\n",
+		"case t.c.Empty():\n\t\treturn errStale\n",
 		"",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
 	{mutant{
@@ -199,8 +199,8 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
 		"observers hear nothing of bodies", "squidmesh/perform_tx.go",
-		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.committer.settle(w)",
-		"fault.Hit(\"functx.after_commit\")\n\t\t\t_ = w",
+		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.committer.settle(t.w)",
+		"fault.Hit(\"functx.after_commit\")\n",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
 		"one bad member fails its batch", "squidmesh/commit_shared.go",
