@@ -27,7 +27,8 @@ func (cm *committer[TTx]) commitFound(ctx context.Context, what string, members 
 
 // tended is what came of what a tick found.
 type tended struct {
-	done     int // how much of it is off the list for good
+	done     int  // how much of it is off the list for good
+	full     bool // the list may go on, where the report does not show it
 	troubles []trouble
 }
 

@@ -24,7 +24,7 @@ const (
 	firstLook  = 5 * time.Second
 	queuedLook = 2 * time.Second
 
-	// cronLimit caps the triggers, and the fires, of one transaction.
+	// cronLimit caps the triggers, and the fires, of one transaction. Where there are more the rest comes at once, in the next one.
 	cronLimit = 200
 )
 
@@ -187,75 +187,85 @@ func beyond(rows []flow.TriggerState, now time.Time) []flow.TriggerState {
 }
 
 // fireTriggers fires what is due.
-func (rt *Runtime[TTx]) fireTriggers(ctx context.Context, report driver.WorkerReport) []trouble {
+func (rt *Runtime[TTx]) fireTriggers(ctx context.Context, report driver.WorkerReport) tended {
 	if !report.TriggersDue {
-		return nil
+		return tended{}
 	}
 	return rt.eachTrigger(ctx, "fire triggers", rt.fireDue)
 }
 
 // careForFires sends again what nobody delivers.
-func (rt *Runtime[TTx]) careForFires(ctx context.Context, report driver.WorkerReport) []trouble {
+func (rt *Runtime[TTx]) careForFires(ctx context.Context, report driver.WorkerReport) tended {
 	if !report.FiresDue {
-		return nil
+		return tended{}
 	}
 	return rt.eachTrigger(ctx, "look after fires", rt.resendFires)
 }
 
-// cronWork is something to do about triggers. It returns the fires that it wrote first, and which triggers it was about, the latter
-// also if it failed.
-type cronWork[TTx any] func(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (written []flow.Fire, about []flow.TriggerKey, err error)
+// cronPage is what came of a page of triggers, or of fires.
+type cronPage struct {
+	written []flow.Fire       // for the first time
+	about   []flow.TriggerKey // also if it failed
+	done    int               // how many were moved on, or sent
+	full    bool              // there may be more
+}
+
+// cronWork is something to do about a page of what is due of triggers.
+type cronWork[TTx any] func(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (cronPage, error)
 
 // eachTrigger does it about all registered triggers in one transaction. If the executor refuses a job of one, or that transaction takes
 // too long, each has one of its own, so that the others do not wait for that one.
-func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) []trouble {
-	about, err := rt.inCronTx(ctx, rt.cronKeys(), do)
+func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) tended {
+	page, err := rt.inCronTx(ctx, rt.cronKeys(), do)
 	switch {
 	case err == nil:
-		return nil
-	case !errors.Is(err, ErrDispatch) && !silent(err) || len(about) < 2:
-		return []trouble{{what: what, err: err}}
+		return tended{done: page.done, full: page.full}
+	case !errors.Is(err, ErrDispatch) && !silent(err) || len(page.about) < 2:
+		return tended{troubles: []trouble{{what: what, err: err}}}
 	}
-	var troubles []trouble
-	for _, key := range about {
-		if _, err := rt.inCronTx(ctx, []flow.TriggerKey{key}, do); err != nil {
-			troubles = append(troubles, trouble{what, []any{logWorkflow, key.Workflow, "trigger", key.Trigger}, err})
+	t := tended{full: page.full}
+	for _, key := range page.about {
+		page, err := rt.inCronTx(ctx, []flow.TriggerKey{key}, do)
+		if err != nil {
+			t.troubles = append(t.troubles, trouble{what, []any{logWorkflow, key.Workflow, "trigger", key.Trigger}, err})
+			continue
 		}
+		t.done += page.done
 	}
-	return troubles
+	return t
 }
 
 // inCronTx does it in a transaction of its own, and tells the observer of the fires that it wrote first.
-func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do cronWork[TTx]) (about []flow.TriggerKey, err error) {
-	var written []flow.Fire
+func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do cronWork[TTx]) (page cronPage, err error) {
 	err = rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		written, about, err = do(ctx, tx, now, keys)
+		page, err = do(ctx, tx, now, keys)
 		fault.Hit("cron.before_commit")
 		return err
 	})
 	fault.Hit("cron.after_commit")
 	if err != nil {
-		return about, fmt.Errorf("cron: %w", err)
+		return page, fmt.Errorf("cron: %w", err)
 	}
 	rt.queue.waker.wake(rt.config.Queue)
-	rt.teller.observeFires(ctx, written...)
-	return about, nil
+	rt.teller.observeFires(ctx, page.written...)
+	return page, nil
 }
 
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
 // nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
-func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (written []flow.Fire, about []flow.TriggerKey, err error) {
+func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (page cronPage, err error) {
 	due, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, DueBy: now, Limit: cronLimit})
 	if err != nil {
-		return nil, nil, err
+		return page, err
 	}
+	page.full = len(due) == cronLimit
 	var change driver.CronChange
 	for _, row := range due {
-		about = append(about, row.TriggerKey)
+		page.about = append(page.about, row.TriggerKey)
 		s, err := schedule.New(row.Expression, row.TimeZone)
 		if err != nil {
 			rt.logger.Error("squidmesh: trigger cannot fire", "workflow", row.Workflow, "trigger", row.Trigger, "error", err)
@@ -266,8 +276,9 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys
 		change.NewFires = append(change.NewFires, fires...)
 		change.Triggers = append(change.Triggers, row)
 	}
-	written, err = rt.saveFires(ctx, tx, change, now)
-	return written, about, err
+	page.done = len(change.Triggers)
+	page.written, err = rt.saveFires(ctx, tx, change, now)
+	return page, err
 }
 
 // saveFires writes new fires, sends those that were not there yet, and returns them.
@@ -358,19 +369,20 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 
 // resendFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
 // ones go whose time has come.
-func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (_ []flow.Fire, about []flow.TriggerKey, err error) {
+func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (page cronPage, err error) {
 	fires, err := rt.store.Fires(ctx, tx, driver.FireQuery{Keys: keys, LookBy: now, Limit: cronLimit})
 	if err != nil {
-		return nil, nil, err
+		return page, err
 	}
+	page.full = len(fires) == cronLimit
 	for _, f := range fires {
-		if !slices.Contains(about, f.TriggerKey) {
-			about = append(about, f.TriggerKey)
+		if !slices.Contains(page.about, f.TriggerKey) {
+			page.about = append(page.about, f.TriggerKey)
 		}
 	}
 	coming, err := rt.coming(ctx, tx, fires, now)
 	if err != nil {
-		return nil, about, err
+		return page, err
 	}
 	var again, later []flow.Fire
 	for _, f := range fires {
@@ -378,7 +390,7 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 		case f.State == flow.FireQueued:
 			busy, err := rt.overlapping(ctx, tx, f, f.WindowAt)
 			if err != nil {
-				return nil, about, err
+				return page, err
 			}
 			if busy.run || busy.queued {
 				f.LookAt = now.Add(queuedLook)
@@ -397,10 +409,11 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 	}
 	if len(later) > 0 {
 		if _, err := rt.store.SaveCron(ctx, tx, driver.CronChange{Fires: later}); err != nil {
-			return nil, about, err
+			return page, err
 		}
 	}
-	return nil, about, rt.send(ctx, tx, again, now)
+	page.done = len(again)
+	return page, rt.send(ctx, tx, again, now)
 }
 
 // coming asks the executor which jobs will still be delivered, and has those come that it would hold back; one that cannot tell says none.

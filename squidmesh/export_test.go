@@ -18,7 +18,7 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return joinTroubles(slices.Concat(rt.fireTriggers(ctx, report), rt.careForFires(ctx, report)))
+	return joinTroubles(slices.Concat(rt.fireTriggers(ctx, report).troubles, rt.careForFires(ctx, report).troubles))
 }
 
 // Restore does at once what a runtime does every half an hour.

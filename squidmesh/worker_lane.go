@@ -124,7 +124,7 @@ func (rt *Runtime[TTx]) care(svc *service, l lane, report driver.WorkerReport) (
 	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
 	defer cancel()
 	var t tended
-	defer func() { more = svc.goOn(l, report) && t.done > 0 }() // the list goes on also when an executor ends this goroutine
+	defer func() { more = (svc.goOn(l, report) || t.full) && t.done > 0 }() // the list goes on also when an executor ends this goroutine
 	t = rt.careFor(ctx, svc, l, report)
 	return false, t.troubles
 }
@@ -142,9 +142,9 @@ func (rt *Runtime[TTx]) careFor(ctx context.Context, svc *service, l lane, repor
 	case laneLate:
 		return rt.expire(ctx, report.Late, report.Held)
 	case laneTriggers:
-		return tended{troubles: rt.fireTriggers(ctx, report)}
+		return rt.fireTriggers(ctx, report)
 	case laneFires:
-		return tended{troubles: rt.careForFires(ctx, report)}
+		return rt.careForFires(ctx, report)
 	case laneUntold:
 		return tended{troubles: rt.tellUntold(ctx, report)}
 	default:

@@ -3,6 +3,7 @@ package squidmesh_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -144,6 +145,36 @@ func TestLane_GoesStraightOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// So do windows that come at once, and fires whose jobs were lost, by more than a page.
+func TestLane_GoesStraightOnWithWindows(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		const workflows, each = 10, 100
+		q := &cronQueue[*memstore.Tx]{}
+		c := newCrowdAt(t, memstore.New(nil), doNothing, func(config *squidmesh.Config[*memstore.Tx]) {
+			config.Executor, config.ManualTick, config.Logger = q, false, slog.New(slog.DiscardHandler)
+			for i := range workflows {
+				var triggers []squidmesh.Trigger
+				for j := range each {
+					triggers = append(triggers, squidmesh.Cron(fmt.Sprintf("trigger_%d", j), "* * * * *", "", squidmesh.Contract{}))
+				}
+				w := digest(triggers...)
+				w.Name = fmt.Sprintf("digest_%d", i)
+				config.Workflows = append(config.Workflows, w)
+			}
+		})
+		require.NoError(t, c.rt.Start(t.Context()))
+		time.Sleep(time.Until(time.Now().Truncate(time.Minute).Add(time.Minute + 1500*time.Millisecond)))
+		synctest.Wait()
+		require.Len(t, q.take(), workflows*each, "a window of each")
+		time.Sleep(5 * time.Second) // nobody delivers them
+		synctest.Wait()
+		require.Len(t, q.take(), workflows*each, "again")
+		require.NoError(t, c.rt.Stop(t.Context()))
+	})
 }
 
 // What nothing can be done about, as it is late in a busy queue, is looked through at the pace of the ticks.

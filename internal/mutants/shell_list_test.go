@@ -43,9 +43,14 @@ var shellMutants = []shellMutant{
 	// Lanes.
 	{mutant{
 		"a list that was full waits for the next tick", "squidmesh/worker_lane.go",
-		"svc.goOn(l, report) && t.done > 0",
-		"svc.goOn(l, report) && t.done < 0",
+		"(svc.goOn(l, report) || t.full) && t.done > 0",
+		"(svc.goOn(l, report) || t.full) && t.done < 0",
 	}, inRuntime, "TestLane_GoesStraightOn"},
+	{mutant{
+		"more windows than a page holds wait for the next tick", "squidmesh/worker_lane.go",
+		"(svc.goOn(l, report) || t.full) && t.done > 0",
+		"svc.goOn(l, report) && t.done > 0",
+	}, inRuntime, "TestLane_GoesStraightOnWithWindows"},
 	{mutant{
 		"lanes wait for each other", "squidmesh/worker_service.go",
 		"\t\t\tcare.Go(func() {",
@@ -53,8 +58,8 @@ var shellMutants = []shellMutant{
 	}, inRuntime, "TestLane_HoldsUpNoOther"},
 	{mutant{
 		"lanes hurry past what cannot be helped", "squidmesh/worker_lane.go",
-		"svc.goOn(l, report) && t.done > 0",
-		"svc.goOn(l, report)",
+		"(svc.goOn(l, report) || t.full) && t.done > 0",
+		"(svc.goOn(l, report) || t.full)",
 	}, inRuntime, "TestLane_DoesNotHurryPastWhatCannotBeHelped"},
 	{mutant{
 		"jobs are handed out in one transaction, however many they are", "squidmesh/worker_sweep.go",
