@@ -3,6 +3,7 @@ package oteladapter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -93,6 +94,20 @@ var outcomes = map[flow.AuditKind]string{
 	flow.AuditUndone: "succeeded", flow.AuditUndoFailed: "failed",
 }
 
+// causes are the codes of failures that steps do not choose themselves, but for that of a plain error. A step's own may be any number.
+var causes = []string{
+	flow.CodePanic, flow.CodeExited, flow.CodeTimeout, flow.CodeInvalidInput, flow.CodeInvalidOutput, flow.CodeUnknownRoute, flow.CodeWorkerLost,
+	flow.CodeTransactionEnded, flow.CodeNotRecorded, flow.CodeGivenBack, flow.CodeInterrupted,
+}
+
+// cause is the reason of an attempt's failure as an attribute; empty if there is none, or the step chose it.
+func cause(failure *flow.StepError) string {
+	if failure == nil || !slices.Contains(causes, failure.Code) {
+		return ""
+	}
+	return failure.Code
+}
+
 func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
 	workflow, step, phase := o.Run.Workflow, o.Entry.Name, string(o.Entry.Phase)
 	if !o.Joined { // else it was the caller's commit
@@ -115,7 +130,7 @@ func (m *metrics) observe(ctx context.Context, o squidmesh.Observation) {
 		}
 	}
 	if outcome := outcomes[o.Entry.Kind]; outcome != "" {
-		set := m.with(labels{workflow: workflow, step: step, phase: phase, outcome: outcome})
+		set := m.with(labels{workflow: workflow, step: step, phase: phase, outcome: outcome, reason: cause(o.Data.Error)})
 		m.attempts.Add(ctx, 1, set)
 		if o.Measures.Function > 0 {
 			m.function.Record(ctx, o.Measures.Function.Seconds(), set)

@@ -27,6 +27,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/oteladapter"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 type nothing struct{}
@@ -329,4 +330,29 @@ func TestMetrics(t *testing.T) {
 		require.NotEmpty(c, counts["squidmesh.commit.duration"])
 		require.NotEmpty(c, counts["squidmesh.jobs.enqueued"])
 	}, time.Minute, time.Millisecond)
+}
+
+// The metric of attempts says which failures were not the step's own choice, such as an end that was not recorded; what a step chooses may be any
+// number of words.
+func TestMetrics_AttemptsSayWhyTheyFailed(t *testing.T) {
+	t.Parallel()
+
+	reader := sdkmetric.NewManualReader()
+	telemetry, err := oteladapter.New(&oteladapter.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	require.NoError(t, err)
+	for _, kind := range []flow.AuditKind{flow.AuditFailed, flow.AuditRetried} {
+		for _, code := range []string{flow.CodeGivenBack, flow.CodeNotRecorded, flow.CodeError, "of_the_step"} {
+			telemetry.Observe(t.Context(), squidmesh.Observation{
+				Run: squidmesh.Run{Workflow: "w"}, Entry: flow.AuditEntry{Kind: kind}, Data: flow.AuditData{Error: &flow.StepError{Code: code}},
+			})
+		}
+	}
+	attempt := func(outcome, reason string) string {
+		return fmt.Sprintf("squidmesh.outcome=%s%s,squidmesh.workflow=w", outcome, reason)
+	}
+	p := &traced{reader: reader}
+	require.Equal(t, map[string]int64{
+		attempt("failed", ",squidmesh.reason=given_back"): 1, attempt("failed", ",squidmesh.reason=not_recorded"): 1, attempt("failed", ""): 2,
+		attempt("retried", ",squidmesh.reason=given_back"): 1, attempt("retried", ",squidmesh.reason=not_recorded"): 1, attempt("retried", ""): 2,
+	}, p.counts(t)["squidmesh.attempts"])
 }
