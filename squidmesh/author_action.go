@@ -13,7 +13,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
-// Action is what a step does, made by [Func], [FuncTx], [Effect], [EffectTx], [Choose], [Wait], [Log], [Pause] or [Approval]. The
+// Action is what a step does. [Func], [FuncTx], [Effect], [EffectTx], [Choose], [Wait], [Log], [Pause] and [Approval] make one. The
 // zero Action is nothing.
 type Action struct {
 	kind    Kind
@@ -26,7 +26,7 @@ type Action struct {
 	message string
 }
 
-// Kind says what the action is, which [flow.StepSpec] repeats. It is empty for the zero Action.
+// Kind says what the action is. [flow.StepSpec] has the same kind. It is empty for the zero Action.
 func (a Action) Kind() Kind { return a.kind }
 
 // callFunc runs a step's function on its encoded input. Tx is nil except for KindFuncTx.
@@ -39,8 +39,8 @@ type result struct {
 	route  string
 }
 
-// Func makes a step of a plain function. Its input is read from the run's data by the JSON keys of In; its result joins the run's
-// data. It runs outside any transaction, at least once: give [IdempotencyKey] to whatever it calls.
+// Func makes a step of a plain function. The function reads its input from the run's data by the JSON keys of In, and its result
+// joins the run's data. It runs outside any transaction and at least once, so give [IdempotencyKey] to whatever it calls.
 func Func[In, Out any](f func(context.Context, In) (Out, error)) Action {
 	decode := decoder[In]()
 	return Action{
@@ -56,7 +56,7 @@ func Func[In, Out any](f func(context.Context, In) (Out, error)) Action {
 	}
 }
 
-// Effect is [Func] for functions without a result.
+// Effect is [Func] for a function without a result.
 func Effect[In any](f func(context.Context, In) error) Action {
 	decode := decoder[In]()
 	return Action{
@@ -71,13 +71,13 @@ func Effect[In any](f func(context.Context, In) error) Action {
 	}
 }
 
-// FuncTx makes a step of a function that writes to the program's own tables. What it writes through the transaction commits
-// together with the step's result and its successors' jobs, so for the database it happens exactly once. The function must
-// not use the transaction after it returned, nor end it.
+// FuncTx makes a step of a function that writes to the program's own tables. What the function writes through the transaction
+// commits together with the step's result and its successors' jobs. So in the database it happens exactly once. The function must
+// not end the transaction, nor use it after it has returned.
 //
-// When it returns an error with which the database gave up the transaction, such as a deadlock, it runs again within the same
-// attempt, up to five times more, whatever the step's Retry. If the server ended its statement at a time limit, it runs again with growing
-// pauses until the attempt's time is up.
+// The database may give the transaction up, for a deadlock for example. If the function then returns that error, it runs again
+// within the same attempt, up to five times more, whatever the step's Retry. If the server ended a statement at a time limit, the
+// function runs again with growing pauses until the attempt's time is up.
 func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Action {
 	decode := decoder[In]()
 	return Action{
@@ -93,7 +93,7 @@ func FuncTx[TTx, In, Out any](f func(context.Context, TTx, In) (Out, error)) Act
 	}
 }
 
-// EffectTx is [FuncTx] for functions without a result.
+// EffectTx is [FuncTx] for a function without a result.
 func EffectTx[TTx, In any](f func(context.Context, TTx, In) error) Action {
 	decode := decoder[In]()
 	return Action{
@@ -108,8 +108,8 @@ func EffectTx[TTx, In any](f func(context.Context, TTx, In) error) Action {
 	}
 }
 
-// Choose makes a step of a function that answers with the name of one of the step's Routes. Any other answer is a final
-// failure. A choice has no output.
+// Choose makes a step of a function that returns the name of one of the step's Routes. Any other answer is a final failure. A
+// choice has no output.
 func Choose[In any](f func(context.Context, In) (string, error)) Action {
 	decode := decoder[In]()
 	return Action{
@@ -125,27 +125,27 @@ func Choose[In any](f func(context.Context, In) (string, error)) Action {
 	}
 }
 
-// Wait makes a step that is over once d, from a millisecond to ten years, has passed since it was reached. Nothing runs meanwhile; it survives restarts.
+// Wait makes a step that completes d after the run reached it. D is from a millisecond to ten years. Nothing runs meanwhile, and
+// the wait survives restarts.
 func Wait(d time.Duration) Action { return Action{kind: flow.KindWait, wait: d} }
 
-// Log makes a step that writes message, of at most 4 KiB, to the runtime's logger.
+// Log makes a step that writes message to the runtime's logger. The message has at most 4 KiB.
 func Log(level slog.Level, message string) Action {
 	return Action{kind: flow.KindLog, level: level, message: message}
 }
 
-// Pause makes a step that stands until an operator calls [Runtime.UnblockRun], or until its [Step.Timeout] has passed: then it fails,
-// and its OnError is taken.
+// Pause makes a step that waits until an operator calls [Runtime.UnblockRun]. If [Step.Timeout] passes first, the step fails and
+// takes its OnError.
 func Pause() Action { return Action{kind: flow.KindPause} }
 
-// Approval makes a step that stands until an operator calls [Runtime.ApproveRun], which goes on to Next, or
-// [Runtime.RejectRun], which goes on to OnError, as it does by itself when its [Step.Timeout] has passed. It needs OnError. Its
-// output is an [ApprovalResult].
+// Approval makes a step that waits for an operator. [Runtime.ApproveRun] goes on to Next. [Runtime.RejectRun] goes on to OnError,
+// and so does the run by itself once [Step.Timeout] has passed. An approval needs OnError. Its output is an [ApprovalResult].
 func Approval() Action {
 	return Action{kind: flow.KindApproval, out: reflect.TypeFor[ApprovalResult]()}
 }
 
-// decoder turns a step's assembled input into its type. Compile has proved that it fits, so an error means that the data was written by
-// other code than this. A number whose type is left open keeps its digits: it is a json.Number.
+// decoder decodes a step's assembled input into its type. Compile has proved that it fits. So an error means that other code wrote
+// the data. A number whose type is left open keeps its digits: it is a json.Number.
 func decoder[In any]() func(input json.RawMessage) (In, error) {
 	typ := jsontype.AsRead(reflect.TypeFor[In]())
 	unmarshal := unmarshalFor(&typ)

@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// Causes with which the context of a running step ends early; see context.Cause.
+// A running step's context can end early with one of these causes; see context.Cause.
 var (
-	// ErrInterrupted: the run was cancelled, or failed elsewhere. What the step returns now is recorded, but leads nowhere.
+	// ErrInterrupted means that the run was cancelled, or failed elsewhere. What the step returns now is recorded, but leads
+	// nowhere.
 	ErrInterrupted = errors.New("run was cancelled or has failed")
-	// ErrReleased: the process stops or the delivery was taken away. An error returned now counts as nothing; another
-	// worker starts the step anew.
+	// ErrReleased means that the process stops, or that the queue took the delivery away. If the step returns an error now, it
+	// counts as nothing, and another worker starts the step anew.
 	ErrReleased = errors.New("step is released to another worker")
-	// ErrLeaseLost: the process could not prove that it is alive. What the step returns now may be refused.
+	// ErrLeaseLost means that the process could not prove that it is alive. What the step returns now may be refused.
 	ErrLeaseLost = errors.New("worker lost its lease")
 )
 
-// StepInfo is what a running step can know about itself.
+// StepInfo is what a running step can know about itself. See [Info].
 type StepInfo struct {
 	RunID    RunID
 	Workflow string
@@ -29,16 +30,17 @@ type StepInfo struct {
 	Job      string    // the id of the job that it runs under, which may serve several steps; empty if the executor does not say
 	Deadline time.Time // database time
 
-	// IdempotencyKey is the same for all attempts of this step of this run, and of no other: 36 to 110 printable characters.
+	// IdempotencyKey is the same for all attempts of this step in this run. No other step and no other run has it. It has 36 to 110
+	// printable characters.
 	IdempotencyKey string
 
-	// WindowAt and WindowEnd are the period that the cron fire was for which started the run: from its due time to the next one.
-	// A late run must go by them and not by the clock. They are zero for other runs; WindowEnd also if no window follows. A replay
-	// keeps those of its source, and the next two.
+	// WindowAt and WindowEnd are the window of the cron fire that started the run: from its due time to the next due time. A run
+	// that is late must go by them and not by the clock. Both are zero for other runs; WindowEnd is zero too if no window follows.
+	// A replay keeps the values of its source, also of ReceivedAt and SignalID.
 	WindowAt, WindowEnd time.Time
-	// ReceivedAt is the database's time when the cron delivery arrived that started the run.
+	// ReceivedAt is when the cron delivery that started the run arrived, by the database's clock.
 	ReceivedAt time.Time
-	// SignalID names what fired, the same for all deliveries of it. It is empty for other runs.
+	// SignalID identifies the fire that started the run. All deliveries of the same fire have the same. It is empty for other runs.
 	SignalID string
 
 	failure *StepError
@@ -56,13 +58,13 @@ func Info(ctx context.Context) (StepInfo, bool) {
 	return info, ok
 }
 
-// IdempotencyKey is [StepInfo.IdempotencyKey] of the running step; empty outside a step.
+// IdempotencyKey returns [StepInfo.IdempotencyKey] of the running step. Outside a step it is empty.
 func IdempotencyKey(ctx context.Context) string {
 	info, _ := Info(ctx)
 	return info.IdempotencyKey
 }
 
-// Failure tells a step that was reached by an OnError route what failed. It returns false if a success led here.
+// Failure tells a step what failed if an OnError route led to it. It returns false if a success led here.
 func Failure(ctx context.Context) (StepError, bool) {
 	info, _ := Info(ctx)
 	if info.failure == nil {
@@ -71,7 +73,8 @@ func Failure(ctx context.Context) (StepError, bool) {
 	return *info.failure, true
 }
 
-// Logger is the runtime's logger with run, workflow, step, phase, attempt and job on every line. Outside a step it is slog.Default.
+// Logger returns the runtime's logger. Each line has the run, workflow, step, phase, attempt and job. Outside a step it is
+// slog.Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if info, ok := Info(ctx); ok {
 		return info.logger()

@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// Fail marks an error as final: no retry follows, whatever the policy, and whatever has ended the step's context meanwhile.
-// Fail(nil) is nil.
+// Fail marks an error as final: no retry follows. That holds whatever the policy is, and also if the step's context has ended
+// meanwhile. Fail(nil) is nil.
 func Fail(err error) error {
 	if err == nil {
 		return nil
@@ -13,8 +13,8 @@ func Fail(err error) error {
 	return &finalError{err}
 }
 
-// RetryAfter marks an error so that the next attempt, if the policy grants one, comes after d instead of the policy's delay.
-// RetryAfter(d, nil) is nil; a negative d counts as zero, one beyond [MaxRetryDelay] as that.
+// RetryAfter sets the pause before the next attempt to d, if the policy grants an attempt. A negative d counts as zero, and one
+// beyond [MaxRetryDelay] counts as that. RetryAfter(d, nil) is nil.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
@@ -22,7 +22,7 @@ func RetryAfter(d time.Duration, err error) error {
 	return &retryAfterError{min(max(d, 0), MaxRetryDelay), err}
 }
 
-// WithCode gives an error the stable code under which it is recorded, instead of "error".
+// WithCode gives an error the stable code under which it is recorded. Without it the code is "error". WithCode(code, nil) is nil.
 func WithCode(code string, err error) error {
 	if err == nil {
 		return nil
@@ -30,9 +30,9 @@ func WithCode(code string, err error) error {
 	return &codedError{code, err}
 }
 
-// WithDetails gives an error data that is recorded with it, as [StepError.Details]: any value that encodes to JSON, of at most 8 KiB.
-// What does not encode or is larger is recorded as a note that says so; the error counts all the same. Of several in one chain the
-// outermost holds. WithDetails(details, nil) is nil.
+// WithDetails adds data to an error, which is recorded as [StepError.Details]: any value that encodes to JSON, of at most 8 KiB. If
+// the value does not encode or is larger, a note that says so is recorded instead; the error counts all the same. If a chain of
+// errors has details more than once, the outermost ones count. WithDetails(details, nil) is nil.
 func WithDetails(details any, err error) error {
 	if err == nil {
 		return nil
