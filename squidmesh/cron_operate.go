@@ -21,7 +21,7 @@ import (
 
 // TriggerParams say who operates a trigger, and why.
 type TriggerParams struct {
-	// Actor is who does. At most 200 bytes of printable characters. Optional.
+	// Actor is who operates the trigger. Optional, at most 200 bytes of printable characters.
 	Actor string
 
 	// Comment is free text of at most 4 KiB.
@@ -32,12 +32,12 @@ func (p TriggerParams) check() error {
 	return cmp.Or(check.Line("Actor", p.Actor, maxActor), check.Text("Comment", p.Comment, maxComment))
 }
 
-// FireTrigger fires a cron trigger now, whether or not it is due or paused; its schedule goes on as if nothing had happened. The
-// window is from now to the next one. A worker starts the run a moment later, under the trigger's overlap policy;
-// [Runtime.ListTriggers] says what became of the fire. Each call is a fire of its own. The fire keeps what params say, and the actor is
-// who started the run in its audit, where it is "cron" if there is none.
+// FireTrigger fires a cron trigger now, even if it is not due or is paused. The trigger's schedule does not change. The window is
+// from now to the next one. A worker starts the run a moment later, under the trigger's overlap policy, and [Runtime.ListTriggers]
+// says what became of the fire. Each call is a fire of its own. The fire keeps the params. The run's audit names the actor as who
+// started it, or "cron" if there is none.
 //
-// The trigger must have been registered by a process that was started. Errors: [ErrUnknownTrigger], [*InputError], [ErrDispatch],
+// A started process must have registered the trigger. Errors: [ErrUnknownTrigger], [*InputError], [ErrDispatch],
 // [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown].
 func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) (flow.Fire, error) {
 	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
@@ -60,8 +60,8 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 	return f, nil
 }
 
-// FireTriggerTx is FireTrigger within the caller's transaction. Besides its errors there is [ErrTxUnusable], of a transaction that has
-// ended or was given up, instead of [ErrCommitUnknown].
+// FireTriggerTx is FireTrigger within the caller's transaction. Errors as for FireTrigger, but with [ErrTxUnusable] instead of
+// [ErrCommitUnknown] if the transaction has ended or was given up.
 func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) (flow.Fire, error) {
 	if err := cmp.Or(checkJoin(ctx, tx), params.check()); err != nil {
 		return flow.Fire{}, err
@@ -109,27 +109,29 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key flow.TriggerKey
 	return f, nil
 }
 
-// PauseTrigger stops a cron trigger in all processes, until [Runtime.ResumeTrigger]. Windows during a pause are not missed: they do
-// not exist. What was fired before goes on. The trigger's row keeps who paused it, when and why. Pausing a paused trigger changes
-// nothing, not even that. Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal], and [ErrCommitUnknown], after which
-// it can be repeated.
+// PauseTrigger stops a cron trigger in all processes until [Runtime.ResumeTrigger]. Windows during a pause do not exist, so they
+// are not missed. Fires from before the pause go on. The trigger's row keeps who paused it, when and why. Pausing a paused trigger
+// changes nothing, not even that.
+//
+// Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown]. After the last one the call
+// can be repeated.
 func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
 	return rt.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
 }
 
-// PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, with [ErrTxUnusable] for
+// PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, but with [ErrTxUnusable] instead of
 // [ErrCommitUnknown].
 func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
 	return rt.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
 }
 
-// ResumeTrigger lets a paused trigger go on, with the first window from now on. Who resumed it, when and why replaces what its row kept
-// of the pause. Resuming a trigger that is not paused changes nothing. Errors as for PauseTrigger.
+// ResumeTrigger ends a trigger's pause. The next window is the first one from now on. The trigger's row now keeps who resumed it,
+// when and why, instead of the pause. Resuming a trigger that is not paused changes nothing. Errors as for PauseTrigger.
 func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
 	return rt.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
 }
 
-// ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, with [ErrTxUnusable] for
+// ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, but with [ErrTxUnusable] instead of
 // [ErrCommitUnknown].
 func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
 	return rt.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
@@ -213,15 +215,15 @@ func (rt *Runtime[TTx]) unknownTrigger(key flow.TriggerKey) error {
 	return fmt.Errorf("%w: no started process has registered such a cron trigger%s", unknown, hint)
 }
 
-// ListTriggersParams say what to list.
+// ListTriggersParams say which triggers to list, and what of them.
 type ListTriggersParams struct {
 	// Workflow selects the triggers of one workflow. Empty selects all.
 	Workflow string
 
-	// Next is how many windows to come are listed, at most 100. Defaults to 3.
+	// Next is how many of the windows to come are listed, at most 100. It defaults to 3.
 	Next int
 
-	// Fires is how many of the newest fires are listed, at most 100. Defaults to 10.
+	// Fires is how many of the newest fires are listed, at most 100. It defaults to 10.
 	Fires int
 }
 
@@ -229,11 +231,11 @@ type ListTriggersParams struct {
 type TriggerInspection struct {
 	flow.TriggerState
 
-	// Registered says that this process has the trigger, so that it fires it. A trigger that no process has stands still.
+	// Registered says that this process has the trigger and fires it. A trigger that no process has does not fire.
 	Registered bool `json:"registered"`
 
-	// Next are the windows to come. A window in the past is about to fire, or nobody is there to fire it. Of a paused trigger
-	// there are none.
+	// Next are the windows to come. A window in the past is about to fire, or no process is there to fire it. A paused trigger has
+	// none.
 	Next []time.Time `json:"next,omitzero"`
 
 	// Fires are the newest ones, newest window first.

@@ -18,16 +18,16 @@ import (
 // deployPage is how many runs are looked at in one transaction.
 const deployPage = 500
 
-// DeployOptions say what a check of a deploy looks at, and what it tells.
+// DeployOptions say which runs [Runtime.CheckDeploy] looks at, and what it reports.
 type DeployOptions struct {
-	// Workflows limit the check to their runs: for databases that several programs share. Name those too that the program no longer
-	// has, as long as runs of them may be unfinished. Empty is all.
+	// Workflows limit the check to runs of these workflows, if several programs share the database. Also name those that the
+	// program no longer has, as long as runs of them may be unfinished. Empty means all.
 	Workflows []string
 
 	// Named is how many runs each group of the report names, from 1 to 1000. Zero means 10.
 	Named int
 
-	// Each, if set, is called with every run, of each of the Workflows newest first, between transactions.
+	// Each, if set, is called for every run, between transactions. Within one of the Workflows the newest run comes first.
 	Each func(flow.Prospect)
 }
 
@@ -36,35 +36,36 @@ type DeployReport struct {
 	// Counts are the runs by outlook.
 	Counts map[flow.ProspectCode]int `json:"counts"`
 
-	// Groups are the runs by workflow, shape and outlook; within a workflow the worst outlook first.
+	// Groups are the runs by workflow, shape and outlook. Within a workflow the worst outlook comes first.
 	Groups []DeployGroup `json:"groups"`
 }
 
-// DeployGroup are the runs of a shape that have the same outlook.
+// DeployGroup is a group of runs that have the same shape and the same outlook.
 type DeployGroup struct {
 	Workflow string            `json:"workflow"`
 	Shape    string            `json:"shape"`
 	Code     flow.ProspectCode `json:"code"`
 	Count    int               `json:"count"`
 
-	// Lacks are the functions that one or more of the runs lack, in the order in which they were found.
+	// Lacks are the functions that at least one of these runs lacks, in the order in which they were found.
 	Lacks []flow.MissingFunction `json:"lacks,omitzero"`
 
-	// Queues are those in which deliveries of these runs stand, and which this program's definitions do not use.
+	// Queues are queues that hold deliveries of these runs and that this program's definitions do not use.
 	Queues []string `json:"queues,omitzero"`
 
-	// Runs are the newest of them, at most as many as [DeployOptions.Named].
+	// Runs are the newest of these runs, at most [DeployOptions.Named] of them.
 	Runs []flow.Prospect `json:"runs"`
 }
 
-// CheckDeploy compares the workflows of this runtime with every unfinished run in the database, and says of each whether it
-// continues, finishes on the shape that it is pinned to, or may or will wait for a function that is not there or does not fit; see
-// [flow.PredictDeploy]. It is for the new version of a program, before that takes over: the runtime need not be started, and nothing is written,
-// so the database may be a replica. Options may be nil.
+// CheckDeploy compares the workflows of this runtime with every unfinished run in the database. It says of each run whether it
+// continues, finishes on the shape that it is pinned to, may wait or will wait for a function that is missing or does not fit; see
+// [flow.PredictDeploy]. Run it with the new version of a program before that takes over. The runtime need not be started.
+// CheckDeploy writes nothing, so the database may be a replica. Options may be nil.
 //
-// Runs are read page by page, each page in a read-only transaction of its own, and not kept. Those that start meanwhile are left out.
-// Deliveries that stand in a queue which this program's definitions do not use are named. They hold no run up for longer than seconds: once
-// no living process uses that queue, they are sent through today's. That somebody works a queue is for [Runtime.ExplainRun] to say.
+// It reads the runs page by page, each page in a read-only transaction of its own, and keeps none. It leaves out runs that start
+// meanwhile. It names deliveries in queues that this program's definitions do not use. These hold no run up for longer than
+// seconds: once no living process uses such a queue, they are sent through today's. CheckDeploy does not check whether anyone works
+// a queue; [Runtime.ExplainRun] does.
 //
 // Errors: [*InputError], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) CheckDeploy(ctx context.Context, options *DeployOptions) (*DeployReport, error) {
@@ -210,11 +211,12 @@ func (r *DeployReport) Waiting() int {
 	return r.Counts[flow.ProspectMayWait] + r.Counts[flow.ProspectWillWait]
 }
 
-// ExitCode is for a program that is nothing but the check: 0 if every run can go on to its end, 1 if some may or will wait.
+// ExitCode is the exit code of a program that does nothing but the check: 0 if every run can go on to its end, 1 if some may or
+// will wait.
 func (r *DeployReport) ExitCode() int { return min(r.Waiting(), 1) }
 
-// Err is nil if every run can go on to its end. Else it wraps [ErrRunsWouldWait], and its text says which runs may or will wait, and
-// what for.
+// Err returns nil if every run can go on to its end. Otherwise it wraps [ErrRunsWouldWait], and its text names the runs that may or
+// will wait, and what for.
 func (r *DeployReport) Err() error {
 	if r.Waiting() == 0 {
 		return nil
@@ -229,7 +231,8 @@ func (r *DeployReport) Err() error {
 	return fmt.Errorf("%w:%s", ErrRunsWouldWait, b.String())
 }
 
-// String has a line with the counts, and one for each group; below it what those lack that may or will wait, and their names.
+// String returns a line with the counts and a line for each group. Below a group whose runs may or will wait it lists what they
+// lack, and the runs.
 func (r *DeployReport) String() string {
 	var b strings.Builder
 	total := 0

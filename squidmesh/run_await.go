@@ -14,10 +14,11 @@ import (
 // awaitEvery is how often a run is asked after in the end.
 const awaitEvery = 200 * time.Millisecond
 
-// AwaitRun waits until a run has ended, or has reached one of the given statuses, and returns it without its payload. It asks
-// the database, at first every few milliseconds and then five times a second, and goes on asking while that is away, until the context ends:
-// give it one that does. It is meant for programs that have somebody waiting, and for tests. Errors: [ErrNotFound], [*InputError],
-// [ErrInsideTransaction], and the context's, with the run as it was seen last.
+// AwaitRun waits until a run has ended or has reached one of the given statuses. It returns the run without its payload. It polls
+// the database: at first every few milliseconds, then five times a second. It goes on polling while the database is away, until the
+// context ends, so give it a context that does. It is meant for tests, and for programs that have somebody waiting.
+//
+// Errors: [ErrNotFound], [*InputError], [ErrInsideTransaction], and the context's, with the run as it was seen last.
 func (rt *Runtime[TTx]) AwaitRun(ctx context.Context, id RunID, statuses ...RunStatus) (Run, error) {
 	if err := cmp.Or(checkCall(ctx), check.Statuses("statuses", statuses)); err != nil {
 		return Run{}, err

@@ -16,9 +16,10 @@ const (
 	maxLines = 20
 )
 
-// ExplainRun explains a run, after one consistent look at its rows, the living workers and, if the executor is a [driver.Prober], the jobs
-// of what is due. A run whose shape is missing is explained too, and so is one whose jobs cannot be asked about, as in a process whose
-// adapter has no River client: without what only the queue knows. Errors: [ErrNotFound], [ErrInsideTransaction].
+// ExplainRun says why a run stands where it stands. It reads the run's rows and the living workers once, consistently. If the
+// executor is a [driver.Prober], it also asks about the jobs of what is due. It explains a run whose shape is missing too. If the
+// queue cannot be asked, as in a process whose adapter has no River client, the explanation lacks what only the queue knows.
+// Errors: [ErrNotFound], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) ExplainRun(ctx context.Context, id RunID) (*Explanation, error) {
 	if err := checkCall(ctx); err != nil {
 		return nil, err

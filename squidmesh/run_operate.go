@@ -15,30 +15,33 @@ import (
 type CancelParams struct {
 	Decision
 
-	// Compensate undoes the steps that completed, in reverse order, before the run ends as cancelled.
+	// Compensate undoes the completed steps in reverse order before the run ends as cancelled.
 	Compensate bool
 }
 
-// CancelRun asks a run to end as cancelled: what nobody has claimed is cancelled at once, running steps are told to stop and their
-// outcomes still recorded, then the run ends. A run that is on its way to an end only notes the wish, but one that is being cancelled
-// can still be told to compensate; cancelling a cancelled run changes nothing. Errors: [ErrNotFound], [ErrFinished],
-// [ErrUnknownShape], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown], and with Compensate [ErrDispatch].
+// CancelRun asks a run to end as cancelled. It cancels what nobody has claimed and tells running steps to stop. Their outcomes are
+// still recorded, and then the run ends. If the run is already on its way to an end, CancelRun only notes the wish. But a run that
+// is being cancelled can still be told to compensate. On a cancelled run it changes nothing.
+//
+// Errors: [ErrNotFound], [ErrFinished], [ErrUnknownShape], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown],
+// and with Compensate [ErrDispatch].
 func (rt *Runtime[TTx]) CancelRun(ctx context.Context, id RunID, params CancelParams) (Run, error) {
 	return rt.operate(ctx, id, flow.Cancelled(params), false)
 }
 
-// CancelRunTx is CancelRun within the caller's transaction. Instead of [ErrCommitUnknown] there is [ErrTxUnusable], of a transaction
-// that has ended, was given up, or is read-only; after any other error but a refusal, it is the caller's to roll back. Refusals are the
-// errors that come from no statement: of arguments and names, [ErrNotFound], [*RefusedError], [ErrKeyConflict].
+// CancelRunTx is CancelRun within the caller's transaction. It returns [ErrTxUnusable] instead of [ErrCommitUnknown], if the
+// transaction has ended, was given up, or is read-only. After a refusal the transaction may go on. After any other error the caller
+// must roll back. Refusals are the errors that come from no statement: of arguments and names, [ErrNotFound], [*RefusedError],
+// [ErrKeyConflict].
 //
-// Under REPEATABLE READ or SERIALIZABLE a serialization failure (SQLSTATE 40001) can come from the call, or from the commit: roll back and
-// repeat the whole transaction. All that holds for all ...Tx calls about a run.
+// Under REPEATABLE READ or SERIALIZABLE the call or the commit can fail with a serialization failure (SQLSTATE 40001). Then roll
+// back and repeat the whole transaction. All this holds for every ...Tx call about a run.
 func (rt *Runtime[TTx]) CancelRunTx(ctx context.Context, tx TTx, id RunID, params CancelParams) (Run, error) {
 	return rt.operateTx(ctx, tx, id, flow.Cancelled(params), false)
 }
 
-// UnblockRun ends a pause; the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [ErrUnknownShape], [*InputError],
-// [ErrDispatch], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown].
+// UnblockRun ends a pause, and the run goes on. Errors: [ErrNotFound], [ErrFinished], [ErrNotWaiting], [ErrUnknownShape],
+// [*InputError], [ErrDispatch], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown].
 func (rt *Runtime[TTx]) UnblockRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, flow.Unblocked{Decision: decision}, false)
 }
@@ -48,7 +51,7 @@ func (rt *Runtime[TTx]) UnblockRunTx(ctx context.Context, tx TTx, id RunID, deci
 	return rt.operateTx(ctx, tx, id, flow.Unblocked{Decision: decision}, false)
 }
 
-// ApproveRun approves an open approval; the run goes on to the step's Next. The actor is required. Errors as for UnblockRun.
+// ApproveRun approves an open approval, and the run goes on to the step's Next. The actor is required. Errors as for UnblockRun.
 func (rt *Runtime[TTx]) ApproveRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, flow.Approved{Decision: decision}, true)
 }
@@ -59,8 +62,8 @@ func (rt *Runtime[TTx]) ApproveRunTx(ctx context.Context, tx TTx, id RunID, deci
 	return rt.operateTx(ctx, tx, id, flow.Approved{Decision: decision}, true)
 }
 
-// RejectRun rejects an open approval; the run goes on to the step's OnError, where [Failure] tells who rejected and why. The actor
-// is required. Errors as for UnblockRun.
+// RejectRun rejects an open approval, and the run goes on to the step's OnError. There [Failure] tells who rejected and why. The
+// actor is required. Errors as for UnblockRun.
 func (rt *Runtime[TTx]) RejectRun(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, flow.Rejected{Decision: decision}, true)
 }
@@ -70,7 +73,7 @@ func (rt *Runtime[TTx]) RejectRunTx(ctx context.Context, tx TTx, id RunID, decis
 	return rt.operateTx(ctx, tx, id, flow.Rejected{Decision: decision}, true)
 }
 
-// RetryUndo gives an undo that is out of attempts a new set of them. Errors as for UnblockRun.
+// RetryUndo gives a new set of attempts to an undo that is out of them. Errors as for UnblockRun.
 func (rt *Runtime[TTx]) RetryUndo(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, flow.UndoRetried{Decision: decision}, false)
 }
@@ -80,8 +83,8 @@ func (rt *Runtime[TTx]) RetryUndoTx(ctx context.Context, tx TTx, id RunID, decis
 	return rt.operateTx(ctx, tx, id, flow.UndoRetried{Decision: decision}, false)
 }
 
-// AcceptUndo leaves an undo that is out of attempts undone; the run goes on to its end. The actor is required. Errors as for
-// UnblockRun.
+// AcceptUndo gives up an undo that is out of attempts: its effect stays, and the run goes on to its end. The actor is required.
+// Errors as for UnblockRun.
 func (rt *Runtime[TTx]) AcceptUndo(ctx context.Context, id RunID, decision Decision) (Run, error) {
 	return rt.operate(ctx, id, flow.UndoAccepted{Decision: decision}, true)
 }
@@ -151,9 +154,11 @@ type ReplayParams struct {
 	AllowIrreversible bool
 }
 
-// ReplayRun starts a finished run anew, with its payload, by today's definition; the payload is checked again. The source stays
-// as it is. Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], [ErrUnknownShape], [ErrUnreadable] if its payload cannot be
-// opened, and those of [Runtime.StartRun].
+// ReplayRun starts a new run with the payload of a finished one, by today's definition. It checks the payload again. The source
+// stays as it is.
+//
+// Errors: [ErrNotFound], [ErrNotFinished], [*UnsafeReplayError], [ErrUnknownShape], [ErrUnreadable] if the source's payload cannot
+// be opened, and those of [Runtime.StartRun].
 func (rt *Runtime[TTx]) ReplayRun(ctx context.Context, id RunID, params ReplayParams) (StartResult, error) {
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err

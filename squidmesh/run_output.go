@@ -13,12 +13,13 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Output decodes the result of a completed step of a run into the variable that into points to, as a step's input is
-// decoded: a number whose type is open becomes a json.Number. Of an approval that is an [ApprovalResult]. A step's output can be read as soon as it has completed, and as long as the run is kept.
+// Output decodes the result of a completed step into the variable that into points to. It decodes as a step's input is decoded: a
+// number whose type is open becomes a json.Number. The result of an approval is an [ApprovalResult]. An output can be read from the
+// step's completion until the run is deleted.
 //
-// Errors: [ErrNotFound]; [ErrUnknownStep]; [ErrNoOutput] of a step that has not completed or whose function returns nothing;
-// [ErrUnreadable] if the output is sealed with a key that this process does not have; [*InputError] for an into that is no pointer;
-// that of encoding/json for a variable of another type; [ErrUnknownShape], [ErrInsideTransaction].
+// Errors: [ErrNotFound]; [ErrUnknownStep]; [ErrNoOutput] if the step has not completed, or its function returns nothing;
+// [ErrUnreadable] if this process does not have the key of a sealed output; [*InputError] if into is no pointer; that of
+// encoding/json if the variable has another type; [ErrUnknownShape], [ErrInsideTransaction].
 func (rt *Runtime[TTx]) Output(ctx context.Context, id RunID, step string, into any) error {
 	if err := cmp.Or(checkCall(ctx), checkInto(into)); err != nil {
 		return err

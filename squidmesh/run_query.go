@@ -28,13 +28,13 @@ type Inspection struct {
 	Run  Run   `json:"run"` // with its payload
 	Spec *Spec `json:"spec"`
 
-	// Steps are all steps of the run's pinned definition, children behind their block, reached or not.
+	// Steps are all steps of the definition that the run is pinned to, reached or not. Children follow their block.
 	Steps []StepInspection `json:"steps"`
 
-	// Attempts that ended otherwise than by success at the first try, oldest first. Only with History.
+	// Attempts are those that did not succeed at the first try, oldest first. Only with History.
 	Attempts []flow.AttemptRecord `json:"attempts,omitzero"`
 
-	// Audit in its order. Only with History.
+	// Audit has the entries in their order. Only with History.
 	Audit []flow.AuditEntry `json:"audit,omitzero"`
 }
 
@@ -44,11 +44,11 @@ type StepInspection struct {
 	Kind  Kind   `json:"kind"`
 	Block string `json:"block,omitzero"`
 
-	// Status is a [flow.StepStatus]; of a step without a row "waiting", or "skipped" once the run has ended. A row that waits
-	// for other steps is waiting too.
+	// Status is a [flow.StepStatus]. A step without a row is "waiting", or "skipped" once the run has ended. A row that waits for
+	// other steps is "waiting" too.
 	Status string `json:"status"`
 
-	// Do and Undo are the rows of the step's phases; nil where there is none.
+	// Do and Undo are the rows of the step's phases. They are nil if there is no row.
 	Do   *flow.StepState `json:"do,omitzero"`
 	Undo *flow.StepState `json:"undo,omitzero"`
 
@@ -78,7 +78,7 @@ func (rt *Runtime[TTx]) InspectRun(ctx context.Context, id RunID, options *Inspe
 	return in, err
 }
 
-// InspectRunTx is InspectRun within the caller's transaction, whose own writes it sees.
+// InspectRunTx is InspectRun within the caller's transaction. It sees what the transaction has written.
 func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, options *InspectOptions) (*Inspection, error) {
 	if err := checkJoin(ctx, tx); err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (rt *Runtime[TTx]) viewRun(ctx context.Context, tx TTx, id RunID, outputs b
 	return run, p, loaded, nil
 }
 
-// ListParams select runs; zero fields select everything.
+// ListParams say which runs to list. A zero field selects all.
 type ListParams struct {
 	Workflow string
 	Statuses []RunStatus
@@ -163,7 +163,7 @@ type ListParams struct {
 	// Limit is the size of a page, from 1 to 1000. Zero means 50.
 	Limit int
 
-	// Cursor is the Next of the page before; empty is the first page.
+	// Cursor is the Next of the page before. Empty selects the first page.
 	Cursor string
 }
 
@@ -171,7 +171,7 @@ type ListParams struct {
 type RunPage struct {
 	Runs []Run `json:"runs"`
 
-	// Next is the cursor of the following page; empty on the last one.
+	// Next is the cursor of the following page. It is empty on the last page.
 	Next string `json:"next,omitzero"`
 }
 

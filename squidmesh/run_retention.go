@@ -11,20 +11,22 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// Retention says for how long what has ended is kept. Zero durations keep for ever; the least other one is a minute.
+// Retention says how long to keep what has ended. A zero duration keeps it for ever. The shortest other duration is a minute.
 //
-// What goes, goes as a whole: a run with its steps, attempts, events and holds, and with the fire that started it; a definition
-// when no run has it and no process has used it for a day. An unfinished run is never touched, nor are workers and triggers. The
-// [Run.ReplayedFrom] of a replay stays when its source goes. A key whose run is gone may be used again. A cron window does not fire
-// again: its trigger remembers how far its windows have been deleted, and starts nothing for a late delivery of an older one.
+// A run is deleted as a whole: with its steps, attempts, events and holds, and with the fire that started it. A definition is
+// deleted when no run has it and no process has used it for a day. Unfinished runs, workers and triggers are never deleted. A
+// replay keeps its [Run.ReplayedFrom] when its source is deleted. The key of a deleted run may be used again. A deleted cron window
+// does not fire again: its trigger remembers up to where windows were deleted, and a late delivery of an older window starts
+// nothing.
 type Retention struct {
-	// Completed, Failed and Cancelled are for runs, from their end.
+	// Completed, Failed and Cancelled are how long runs are kept after their end.
 	Completed, Failed, Cancelled time.Duration
 
-	// Fires is for fires of cron triggers that were skipped or refused.
+	// Fires is how long fires of cron triggers are kept that were skipped or refused.
 	Fires time.Duration
 
-	// Batch is how many runs, and how many such fires, one transaction deletes at most. From 1 to 10,000; defaults to 1,000.
+	// Batch is how many runs, and how many such fires, one transaction deletes at most. It is from 1 to 10,000 and defaults to
+	// 1,000.
 	Batch int
 }
 
@@ -41,11 +43,11 @@ const (
 	pruneIdle = time.Minute
 )
 
-// PruneRuns deletes what is older than the given retention allows, batch after batch, each in a transaction of its own, and
-// returns what it deleted. Any number of processes may prune at once; they share the work. What an error or a crash
-// interrupts is deleted whole batches at a time: the count says how far it came, and the next call goes on.
+// PruneRuns deletes what is older than the retention allows, batch after batch, and returns what it deleted. Each batch has a
+// transaction of its own. Any number of processes may prune at once; they share the work. An error or a crash leaves whole batches
+// deleted: the count says how far it came, and the next call goes on.
 //
-// Errors: [*InputError], [ErrInsideTransaction], [ErrCommitUnknown], after which the count may lack a batch.
+// Errors: [*InputError], [ErrInsideTransaction], [ErrCommitUnknown]. After the last one the count may lack a batch.
 func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, error) {
 	var all Pruned
 	if err := outsideTx(ctx); err != nil {
@@ -67,8 +69,8 @@ func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, err
 	}
 }
 
-// PreviewPrune counts what PruneRuns would delete now, and deletes nothing. It reads an index entry for each. Errors as for
-// [Runtime.PruneRuns].
+// PreviewPrune counts what PruneRuns would delete now, and deletes nothing. It reads an index entry for each row that it counts.
+// Errors as for [Runtime.PruneRuns].
 func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, error) {
 	if err := outsideTx(ctx); err != nil {
 		return Pruned{}, err

@@ -23,37 +23,36 @@ type StartParams struct {
 	// Workflow is required.
 	Workflow string
 
-	// Trigger defaults to the workflow's first manual trigger, else to its first one.
+	// Trigger defaults to the workflow's first manual trigger. If there is none, it defaults to the first trigger.
 	Trigger string
 
-	// Payload is any value that encodes to a JSON object, or a json.RawMessage of one. Nil is the empty object. It must
-	// meet the trigger's contract.
+	// Payload is any value that encodes to a JSON object, or a json.RawMessage of one. Nil is the empty object. It must meet the
+	// trigger's contract.
 	Payload any
 
-	// Key makes the start idempotent: a second start with the same workflow and key returns the first run, finished
-	// or not, if trigger and payload are the same too, and ErrKeyConflict if they are not. At most 255 bytes of
-	// printable characters. Empty means no key. Whatever it is, it says nothing of the windows of cron triggers, whose runs have
-	// keys that nobody can choose.
+	// Key makes the start idempotent. A second start with the same workflow and key returns the first run, finished or not. If
+	// trigger or payload differ, it returns ErrKeyConflict. A key has at most 255 bytes of printable characters; empty means no
+	// key. No key collides with the runs of cron triggers, whose keys nobody can choose.
 	//
-	// Keys of a workflow are one space: ErrKeyConflict and Existing tell a caller that a key was used, and the result is the run of
-	// whoever used it. A program that serves several tenants puts the tenant before what a tenant chooses.
+	// All callers of a workflow share its keys. ErrKeyConflict and Existing tell a caller that somebody used the key, and the
+	// result is the run of whoever did. So if tenants choose keys, put the tenant before the key.
 	Key string
 
-	// Reuse says whether the key of a run that failed or was cancelled may be used again. Zero is [KeyReuseNever].
+	// Reuse says whether a start may take the key of a run that failed or was cancelled. Zero is [KeyReuseNever].
 	Reuse KeyReuse
 
-	// Actor is who started the run, for the audit: at most 200 bytes of printable characters. Optional.
+	// Actor is who started the run, for the audit. Optional, at most 200 bytes of printable characters.
 	Actor string
 }
 
-// KeyReuse says what becomes of a start whose Key belongs to a run that has not completed and will not.
+// KeyReuse says what a start does if its Key belongs to a run that failed or was cancelled.
 type KeyReuse string
 
 const (
-	// KeyReuseNever: a key belongs to one run for good. The start returns that run with Existing, be it failed or cancelled: look at
-	// its Status.
+	// KeyReuseNever keeps a key with its first run for good. The start returns that run with Existing, also if it failed or was
+	// cancelled: look at its Status.
 	KeyReuseNever KeyReuse = ""
-	// KeyReuseAfterFailure: a run that failed or was cancelled gives its key up, whatever its payload was. A new run is started, and
+	// KeyReuseAfterFailure takes the key from a run that failed or was cancelled, whatever its payload was, and starts a new run.
 	// [Runtime.ListRuns] finds both by the key.
 	KeyReuseAfterFailure KeyReuse = "after_failure"
 )
@@ -74,18 +73,16 @@ func (r KeyReuse) check() error {
 type StartResult struct {
 	Run
 
-	// Existing says that the run was there before, under the same key. Such a run comes without its Payload, which
-	// [Runtime.InspectRun] has.
+	// Existing says that the run was there before, under the same key. Its Payload is empty then; [Runtime.InspectRun] has it.
 	Existing bool `json:"existing"`
 }
 
-// StartRun starts a run in a transaction of its own: the run, its first steps and their jobs are written together or not at
-// all.
+// StartRun starts a run in a transaction of its own. The run, its first steps and their jobs are written together or not at all.
 //
-// Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrDispatch], [ErrInsideTransaction], [ErrSeal];
-// with a Key also [ErrKeyConflict], and [ErrUnreadable] if what the first run was started with cannot be opened. The end of ctx gives its
-// error, with nothing written. After [ErrCommitUnknown], which can come with that too, the run may or may not exist; a start with a Key can
-// simply be repeated.
+// Errors: [ErrUnknownWorkflow], [ErrUnknownTrigger], [*PayloadError], [*InputError], [ErrDispatch], [ErrInsideTransaction],
+// [ErrSeal]. With a Key also [ErrKeyConflict], and [ErrUnreadable] if the first run's payload cannot be opened. If ctx ends, its
+// error comes, and nothing was written. After [ErrCommitUnknown] the run may or may not exist; it can come with the context's error
+// too. A start with a Key can then simply be repeated.
 func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (StartResult, error) {
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err
@@ -97,13 +94,13 @@ func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (Start
 	return rt.start(ctx, s)
 }
 
-// StartRunTx starts a run within the caller's transaction: nothing of it exists unless the caller commits. Call
-// [Runtime.Wake] after the commit to have the first step picked up at once. What becomes of the transaction after an error
-// [Runtime.CancelRunTx] says: after [ErrKeyConflict], for one, it may go on.
+// StartRunTx starts a run within the caller's transaction. Nothing of it exists unless the caller commits. Call [Runtime.Wake]
+// after the commit, so that a worker takes the first step at once. [Runtime.CancelRunTx] says after which errors the transaction
+// may go on; [ErrKeyConflict] is one.
 //
-// With a Key it may wait for another transaction that started the same key; and with a definition that is new to the database, for
-// another one that started that first. Besides the errors of StartRun there is [ErrTxUnusable], of
-// a transaction that has ended, was given up, or is read-only.
+// With a Key it waits for another transaction that starts the same key. With a definition that is new to the database, it waits for
+// another transaction that starts that definition for the first time. Errors are those of StartRun, and [ErrTxUnusable] if the
+// transaction has ended, was given up, or is read-only.
 func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartParams) (StartResult, error) {
 	if err := checkJoin(ctx, tx); err != nil {
 		return StartResult{}, err

@@ -31,70 +31,71 @@ type Config[TTx any] struct {
 	// Workflows are the definitions that this process can start and execute. Required, at least one.
 	Workflows []Workflow
 
-	// Queue is the queue of steps that name none. Defaults to "squidmesh".
+	// Queue is the queue of steps that name no other one. It defaults to "squidmesh".
 	Queue string
 
-	// Name tells operators which process a worker is: at most 200 bytes of printable characters. Defaults to host name and
-	// process id.
+	// Name tells operators which process a worker is. It has at most 200 bytes of printable characters. It defaults to host name
+	// and process id.
 	Name string
 
-	// DisableContinuation makes every step a job of its own. By default a worker goes on with a successor that is due
-	// now, on the same queue and at the same priority, without a queue hop.
+	// DisableContinuation makes every step a job of its own. By default a worker goes on with a successor without a queue hop if
+	// the successor is due now, in the same queue, and of the same priority.
 	DisableContinuation bool
 
-	// TimeSlice is how long a worker goes on with successors before it hands the run back to the queue, so that others
-	// get their turn. Defaults to 1 second.
+	// TimeSlice is how long a worker goes on with successors. Then it hands the run back to the queue, so that other runs get their
+	// turn. It defaults to 1 second.
 	TimeSlice time.Duration
 
-	// Heartbeat is how often a worker renews its lease and looks for what needs care. At most a third of the store's lease.
-	// Defaults to 1 second, or to a quarter of the lease if that is less.
+	// Heartbeat is how often a worker renews its lease and looks for what needs care. It is at most a third of the store's lease.
+	// It defaults to 1 second, or to a quarter of the lease if that is less.
 	Heartbeat time.Duration
 
-	// MaxOutput caps the encoded result of a step, in bytes. Defaults to 256 KiB.
+	// MaxOutput is how many bytes the encoded result of a step may have. It defaults to 256 KiB.
 	MaxOutput int
 
-	// MaxAbandoned is how many calls of a step's function, or of its undo, may go on in this process after they were abandoned, which is
-	// five seconds after their contexts ended. At that number the process claims the step no more, so that a function that hangs does not
-	// use up its memory and connections; what is at work already may add to them, and other steps go on. When a call returns the step is
-	// claimed again. Defaults to 10. See [Runtime.Abandoned].
+	// MaxAbandoned is how many abandoned calls of a step's function, or of its undo, may go on in this process. A call is abandoned
+	// five seconds after its context ended. At that number the process does not claim the step, so that a function that hangs does
+	// not use up memory and connections. Calls that are already at work may exceed the number. Other steps go on. When an abandoned
+	// call returns, the process claims the step again. It defaults to 10. See [Runtime.Abandoned].
 	MaxAbandoned int
 
-	// ManualTick leaves it to the program to call [Runtime.Tick]; by default a started runtime ticks once a second. It is for tests whose
-	// clock does not go by itself: without ticks no lease is renewed and nothing lost is found.
+	// ManualTick leaves it to the program to call [Runtime.Tick]; by default a started runtime ticks once a second. It is for tests
+	// whose clock stands still. Without ticks no worker renews its lease, and nobody finds what is lost.
 	ManualTick bool
 
-	// Retention says when a started runtime deletes what has ended, in the background, without a leader. The zero Retention keeps
-	// everything for ever, and with ManualTick only [Runtime.PruneRuns] deletes.
+	// Retention says when a started runtime deletes what has ended. It does so in the background, and no process is a leader. The
+	// zero Retention keeps everything for ever. With ManualTick only [Runtime.PruneRuns] deletes.
 	Retention Retention
 
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 
-	// Observer, if set, is told what happened after each commit of this runtime's own. See [Observer].
+	// Observer, if set, is told after each commit of this runtime what happened. See [Observer].
 	Observer Observer
 
-	// Intercept, if set, is called around every step's function and undo, in its goroutine: for tracing, or for values that all steps
-	// need in their contexts. It calls next once, with its context or one made from it, and returns the error that it got;
-	// [Info] tells which step it is. An error of its own fails the attempt; the error of next cannot be hidden.
+	// Intercept, if set, is called around every step's function and undo, in its goroutine. It is for tracing, and for values that
+	// all steps need in their contexts. It calls next once, with its own context or one made from it, and returns the error of
+	// next. [Info] tells which step it is. If it returns an error of its own, the attempt fails. It cannot hide the error of next.
 	Intercept func(ctx context.Context, next func(ctx context.Context) error) error
 
-	// Codec, if set, seals what may hold users' data before it is stored. See [Codec]. All processes that execute or read
-	// the same runs need its keys.
+	// Codec, if set, seals what may hold users' data before it is stored. All processes that execute or read the same runs need its
+	// keys. See [Codec].
 	Codec Codec
 
-	// RequireSealed refuses whatever the Codec seals and is stored in the clear, as somebody who may write to the tables could put it
-	// there. A step whose payload, input or failure is one waits with [ErrUnreadable], as for a key that is missing; comments and
-	// failures are not shown to operators, and stay as they are. Set it once [Runtime.SealRuns] finds nothing more. It needs a Codec.
+	// RequireSealed refuses values that stand in the clear although the Codec seals them: somebody who may write to the tables
+	// could have put them there. If a step's payload, input or failure is such a value, the step waits with [ErrUnreadable], as for
+	// a key that is missing. Operators do not see such comments and failures, which stay as they are. Set it once
+	// [Runtime.SealRuns] finds nothing more. It needs a Codec.
 	RequireSealed bool
 
-	// Redact, if set, rewrites text before it leaves the runtime: what is logged, by steps with [Logger] too, what is recorded
-	// of failures, and what observers and interceptors are told. Field is the key of a log attribute ("msg" for the
-	// message) or "message", "cause", "details", "stack" or "comment". Results, payloads and comments are stored as they are,
-	// which is the Codec's concern. It is called from many goroutines, and twice for some texts.
+	// Redact, if set, rewrites text before it leaves the runtime: log lines, those of steps with [Logger] too, recorded failures,
+	// and what observers and interceptors are told. Field is the key of a log attribute ("msg" for the message) or "message",
+	// "cause", "details", "stack" or "comment". Results, payloads and comments are stored as they are; sealing them is the Codec's
+	// work. Many goroutines call it, and it gets some texts twice.
 	Redact func(field, text string) string
 }
 
-// ConfigError lists everything that is wrong with a [Config]. Its parts are found with errors.As.
+// ConfigError lists everything that is wrong with a [Config]. errors.As finds its parts.
 type ConfigError struct{ Problems []error }
 
 func (e *ConfigError) Error() string {
@@ -109,12 +110,13 @@ func (*ConfigError) ErrorCode() string { return "invalid_config" }
 
 func (e *ConfigError) Unwrap() []error { return e.Problems }
 
-// Runtime runs workflows inside this process. Its methods are safe for concurrent use. Those that start and operate runs work
-// without Start; only executing needs it.
+// Runtime runs workflows inside this process. Its methods are safe for concurrent use. Only executing steps needs [Runtime.Start];
+// starting and operating runs works without it.
 //
-// What a method does in a transaction of its own it tries again on another connection when it gets no answer for about a lease, for as long as
-// the caller's context lets it, and a few times after errors that may pass: give it a context that ends. What a Tx method does goes over the
-// caller's transaction, where nothing can be tried again: the context is its only bound.
+// Most methods have a transaction of their own. If the database does not answer for about a lease, such a method tries again on
+// another connection, for as long as the caller's context allows. It also tries again a few times after errors that may pass. So
+// give it a context that ends. A Tx method uses the caller's transaction, where it can try nothing again: the context is its only
+// bound.
 type Runtime[TTx any] struct {
 	*base[TTx]
 	definitions *definitions[TTx]
@@ -198,8 +200,8 @@ func (c *Config[TTx]) fill() {
 	}
 }
 
-// New checks the configuration, compiles the workflows and binds their functions. It touches no database and starts
-// nothing. The error is a [*ConfigError] with every problem: fields as [*InputError], definitions as [*DefinitionError].
+// New checks the configuration, compiles the workflows and binds their functions. It touches no database and starts nothing. Its
+// error is a [*ConfigError] with every problem: an [*InputError] for each bad field, a [*DefinitionError] for each bad definition.
 func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	if config == nil {
 		config = &Config[TTx]{}
@@ -234,12 +236,12 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 	return rt, nil
 }
 
-// Workflows are the specs of the registered workflows, by name.
+// Workflows returns the specs of the registered workflows, by name.
 func (rt *Runtime[TTx]) Workflows() []*Spec { return rt.workflows() }
 
-// Queues are the names of all queues that the registered workflows use, so that a program can work them all.
+// Queues returns the names of all queues that the registered workflows use, so that a program can work them all.
 func (rt *Runtime[TTx]) Queues() []string { return rt.queues() }
 
-// Wake tells the queue to look for work at once. Call it after committing a transaction that a Tx method wrote to; without it
-// the work is found a little later.
+// Wake tells the queue to look for work at once. Call it after the commit of a transaction that a Tx method wrote to. Without it
+// the queue finds the work a little later.
 func (rt *Runtime[TTx]) Wake() { rt.queue.waker.wake(rt.queues()...) }

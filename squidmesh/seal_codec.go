@@ -29,22 +29,24 @@ func unopened(sources []string, payload json.RawMessage, outputs map[string]json
 	return nil
 }
 
-// Codec seals what may hold users' data before it is stored, and opens it again: encryption at rest. What it seals are payloads,
-// results, errors (all but their code), comments and metadata of decisions, comments of who operated a trigger, and what a payload was
-// under an idempotency key. Jobs carry none of these. [Keyring] is one. Values that are not sealed, since there was no codec yet, are
-// read as they are, unless [Config.RequireSealed] is set; [Runtime.SealRuns] seals them.
+// Codec encrypts at rest: it seals what may hold users' data before that is stored, and opens it again. Sealed are payloads,
+// results, errors (all but their code), comments and metadata of decisions, comments on triggers, and what a payload was under an
+// idempotency key. Jobs carry none of these. [Keyring] is a Codec. Values from before there was a codec are read as they are,
+// unless [Config.RequireSealed] is set; [Runtime.SealRuns] seals them.
 //
-// Place names the run, trigger or fire, the field that a value belongs to, and what is stored in the clear beside it and says what it
-// means: of a payload the workflow, trigger and shape, of what a person or a function said the kind of entry, the actor and the time. A
-// codec that authenticates the place too makes sure that a value cannot be moved elsewhere, nor told of somebody else. Both methods are called within transactions, from many goroutines, so they should answer at once: fetch
-// keys beforehand. An error of Seal rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again. A panic is
-// an error like any other.
+// Place names the run, trigger or fire and the field of a value. It also holds what is stored in the clear beside the value and
+// says what the value means: for a payload the workflow, trigger and shape; for what a person or a function said the kind of entry,
+// the actor and the time. A codec that authenticates the place makes sure that nobody can move a value elsewhere, or attribute it
+// to somebody else.
+//
+// Many goroutines call both methods, within transactions, so they should answer at once: fetch keys beforehand. An error of Seal
+// rolls back, and the caller gets it in an ErrSeal; an attempt that has ended tries again. A panic counts as an error.
 type Codec interface {
-	// Seal returns the sealed form of plain, and the id of the key that opens it, which is stored beside it: 1 to 64 bytes of
-	// printable characters. With any other id nothing is written.
+	// Seal returns the sealed form of plain, and the id of the key that opens it. The id is stored beside it and has 1 to 64 bytes
+	// of printable characters. With any other id nothing is written.
 	Seal(ctx context.Context, place string, plain []byte) (keyID string, sealed []byte, err error)
 
-	// Open returns what was sealed. After an error the value stays sealed, and its readers fail with ErrUnreadable.
+	// Open returns what was sealed. After an error the value stays sealed, and its readers get ErrUnreadable.
 	Open(ctx context.Context, place, keyID string, sealed []byte) (plain []byte, err error)
 }
 

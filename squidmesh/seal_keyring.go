@@ -14,17 +14,17 @@ import (
 )
 
 // Keyring is a [Codec] that encrypts with AES-256-GCM and authenticates the place of each value. It seals with its current key and
-// opens with any that it has. Safe for concurrent use.
+// opens with any of its keys. It is safe for concurrent use.
 //
-// To change keys, give all processes the new one first; then make it the current one; and keep the old one for as long as runs
-// that were written with it are to be read. A key is good for four billion values.
+// To change keys, first give all processes the new key, and then make it the current one. Keep the old key for as long as somebody
+// reads runs that were written with it. A key is good for four billion values.
 type Keyring struct {
 	current string
 	keys    map[string]cipher.AEAD
 }
 
-// NewKeyring makes a keyring of keys by id, each 32 random bytes. Ids are stored beside what their key sealed, so they should
-// tell nothing; they are 1 to 64 bytes of printable characters. No key is all zeros, and none has two ids.
+// NewKeyring makes a keyring of keys by id. Each key is 32 random bytes, and none is all zeros or has two ids. An id has 1 to 64
+// bytes of printable characters. It is stored beside what its key sealed, so it should tell nothing.
 func NewKeyring(current string, keys map[string][]byte) (*Keyring, error) {
 	r := &Keyring{current: current, keys: map[string]cipher.AEAD{}}
 	ids := map[string]string{}

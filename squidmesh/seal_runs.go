@@ -15,27 +15,29 @@ import (
 
 // SealParams say what [Runtime.SealRuns] seals, and how far a call goes.
 type SealParams struct {
-	// Retire are ids of keys. What they sealed is sealed anew, with the key that the Codec seals with now, which is none of them.
-	// The Codec must still open what they sealed.
+	// Retire are the ids of old keys. What they sealed is sealed anew with the Codec's current key, which must be none of them. The
+	// Codec must still open what they sealed.
 	Retire []string
 
-	// After goes on behind a run: the Last of an earlier result. Zero begins with the first run.
+	// After is the Last of an earlier result: the call goes on behind that run. Zero begins with the first run.
 	After RunID
 
-	// Limit is how many runs a call looks at, at most. Zero means all that there are.
+	// Limit is how many runs a call looks at, at most. Zero means all.
 	Limit int
 }
 
-// SealResult says what a call of [Runtime.SealRuns] has done, and how far it came.
+// SealResult says what a call of [Runtime.SealRuns] has done and how far it came.
 type SealResult struct {
-	// Runs were written, with Values in them and in the comments on cron triggers and fires.
+	// Runs is how many runs were written. Values is how many values were sealed in them and in the comments on cron triggers and
+	// fires.
 	Runs   int `json:"runs"`
 	Values int `json:"values"`
 
-	// Unreadable are values under a key to be retired that the Codec does not open. They are as they were.
+	// Unreadable is how many values have a key of Retire and the Codec does not open them. They are as they were.
 	Unreadable int `json:"unreadable"`
 
-	// Last is the last run that was looked at; Done says that there was none behind it, and that the triggers have been looked at too.
+	// Last is the last run that was looked at. Done says that no run is left behind it, and that the triggers have been looked at
+	// too.
 	Last RunID `json:"last"`
 	Done bool  `json:"done"`
 }
@@ -43,19 +45,18 @@ type SealResult struct {
 // sealPage is how many runs, or fires, are looked at in one statement.
 const sealPage = 200
 
-// SealRuns seals what stands in the database in the clear although a [Codec] would seal it today, since it was written before there was
-// one: of unfinished runs and of those that have ended, and the comments on cron triggers and fires. What a key of Retire sealed it seals
-// anew.
+// SealRuns seals values that stand in the clear because they were written before there was a [Codec]. It does so in unfinished and
+// in ended runs, and in the comments on cron triggers and fires. It also seals anew what a key of Retire sealed.
 //
-// It goes from run to run in the order of their ids, which is that of their starts. Each run that has such a value is written in a short
-// transaction of its own, under its lock, so that steps, operators and retention may be at work on it at any time; no run is locked while
-// another one is waited for. What a run is does not change by that, so neither does its version, and nothing is noted in its audit. An error, a crash or the end of ctx
-// leaves whole runs sealed: the result says how far the call came, and another one goes on behind Last, or begins anew and finds what is left.
-// Any number of processes may seal at once.
+// It goes from run to run in the order of their ids, which is that of their starts. It writes each run that has such a value in a
+// short transaction of its own, under the run's lock. So steps, operators and retention may be at work at the same time. It holds
+// one lock at a time. The run means the same as before, so its version stays, and its audit gets no entry. An error, a crash or the
+// end of ctx leaves whole runs sealed. The result says how far the call came; the next call goes on behind Last, or begins anew and
+// finds what is left. Any number of processes may seal at once.
 //
-// All processes must have the Codec before, since one that has none goes on to write in the clear. A second call finds what
-// transactions that were under way during the first have written. With [Config.RequireSealed] what is in the clear may be somebody else's,
-// so it is left as it is, and only keys can be retired.
+// Give all processes the Codec first, as one without it goes on to write in the clear. Call it a second time, to seal what
+// transactions wrote that were under way during the first call. With [Config.RequireSealed] a value in the clear may be somebody
+// else's, so SealRuns leaves it as it is and only retires keys.
 //
 // Errors: [*InputError], [ErrInsideTransaction], [ErrSeal].
 func (rt *Runtime[TTx]) SealRuns(ctx context.Context, params SealParams) (SealResult, error) {

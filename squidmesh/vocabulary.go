@@ -17,14 +17,14 @@ type (
 
 	// Run is the row of a run.
 	Run = flow.Run
-	// RunID names a run.
+	// RunID identifies a run.
 	RunID = flow.RunID
 	// RunStatus says how a run stands.
 	RunStatus = flow.RunStatus
 
-	// Phase says which function of a step is meant: the step itself, or its undo.
+	// Phase says which function of a step is meant: its do or its undo.
 	Phase = flow.Phase
-	// StepKey names a step of a run in one phase.
+	// StepKey identifies a step of a run in one phase.
 	StepKey = flow.StepKey
 
 	// Retry is the policy after a failed attempt.
@@ -34,20 +34,20 @@ type (
 	// Recovery marks the purpose of an OnError route.
 	Recovery = flow.Recovery
 
-	// Missed says what becomes of windows that passed while no process was there to fire them.
+	// Missed is the policy for windows that passed while no process was there to fire them.
 	Missed = flow.Missed
-	// Overlap says what becomes of a window when an earlier run of the trigger has not ended.
+	// Overlap is the policy for a window whose trigger has an earlier run that has not ended.
 	Overlap = flow.Overlap
 	// Defaults are values for payload keys that the caller leaves out.
 	Defaults = flow.Defaults
-	// DynamicDefault is a default that is worked out when a run starts.
+	// DynamicDefault is a default that is computed when a run starts.
 	DynamicDefault = flow.DynamicDefault
 
 	// Decision is what an operator decides, and who does.
 	Decision = flow.Decision
 	// ApprovalResult is the result of an approval step.
 	ApprovalResult = flow.ApprovalResult
-	// EarlierDecision is a decision that another one came too late for.
+	// EarlierDecision is the decision because of which a later one was refused.
 	EarlierDecision = flow.EarlierDecision
 	// Command is something that an operator can do about a run.
 	Command = flow.Command
@@ -118,15 +118,15 @@ const (
 // MaxRetryDelay is the longest delay before another attempt.
 const MaxRetryDelay = flow.MaxRetryDelay
 
-// Exponential retries up to attempts-1 times, after base, 2*base, 4*base, ... but at most max, each spread by a tenth.
+// Exponential allows that many attempts, with pauses of base, 2*base, 4*base and so on, up to max. Each pause is spread by a tenth.
 func Exponential(attempts int, base, max time.Duration) Retry {
 	return flow.Exponential(attempts, base, max)
 }
 
-// Constant retries up to attempts-1 times, always after delay.
+// Constant allows that many attempts, with a pause of delay between them.
 func Constant(attempts int, delay time.Duration) Retry { return flow.Constant(attempts, delay) }
 
-// The codes of recorded failures that are not the step's own choice.
+// The codes of recorded failures that squidmesh gives. A step's function gives others by [WithCode].
 const (
 	CodeError            = flow.CodeError
 	CodePanic            = flow.CodePanic
@@ -149,7 +149,7 @@ type (
 	InputError = flow.InputError
 	// RefusedError is a command that the run's state does not allow.
 	RefusedError = flow.RefusedError
-	// UnsafeReplayError names the steps that a replay would repeat.
+	// UnsafeReplayError names the irreversible steps that a replay would repeat.
 	UnsafeReplayError = flow.UnsafeReplayError
 	// FieldProblem is one thing that is wrong with a payload: see [PayloadError].
 	FieldProblem = jsontype.FieldProblem
