@@ -8,29 +8,35 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
-// DefaultMaxLosses is how many workers a step may take down before it fails for good, unless its policy says fewer.
+// DefaultMaxLosses is how many workers may die with a step before the step fails for good, unless its policy says fewer.
 const DefaultMaxLosses = 5
 
-// lossDelays spread the attempts after lost ones, so that steps which only shared a process with a killer get apart from it.
+// lossDelays are the pauses after the first, second and further lost attempts (promise 8). They grow, so that a step which only
+// shared a process with a killer gets apart from it.
 var lossDelays = [DefaultMaxLosses - 1]time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
 
-// usualSteps is how many step rows most transitions write: one that ends and one that follows.
+// usualSteps is how many step rows most transitions write: one step ends, and one follows.
 const usualSteps = 2
 
-// JobHorizon is how long before it is due a delivery gets its job. Later ones wait as a row alone.
+// JobHorizon is how long before its due time a delivery gets its job. Until then its row waits without one.
 const JobHorizon = 24 * time.Hour
 
 // Decide holds every rule of the runtime and nothing else: it maps a run as it stands, and one event, to the transition that the
 // event causes. It is pure: the same arguments give the same answer.
 //
-// The snapshot holds the run's row and at least what [ReadsOf] names; a larger one gives the same transition. Now is the
-// database's clock, read after the run was locked.
+// The snapshot holds the run's row and at least what [ReadsOf] names. More rows give the same transition. Now is the database's
+// clock, read after the run was locked.
 //
-// Deliveries and results that come too late, too early or twice are no errors: their transition is empty and says so in
-// its Outcome. A command that the run's state does not allow is a [*RefusedError], one whose Metadata is no JSON an [*InputError].
+// A delivery or a result that comes too late, too early or twice is no error. Its transition is empty, and its Outcome says why. A
+// command that the run's state does not allow is a [*RefusedError]. A command whose Metadata is no JSON is an [*InputError].
+//
+// The promises that comments here cite by number are those under "What holds" in the documentation of package squidmesh. One event
+// makes one transition, which the caller writes in one transaction (promise 1).
 func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) {
+	// The database keeps microseconds, and the monotonic clock means nothing to it.
 	d := &ruling{spec: spec, snap: s, run: s.Run, now: now.Round(0).Truncate(time.Microsecond), rows: map[StepKey]int{}}
 	d.at = d.now
+	// A failover may have set the database's clock back. The audit's times never go back (promise 7).
 	if s.Run.LastAt.After(d.at) {
 		d.at = s.Run.LastAt
 	}
@@ -83,19 +89,22 @@ func Decide(spec *Spec, s Snapshot, e Event, now time.Time) (Transition, error) 
 	return d.transition(), nil
 }
 
-// ruling is a transition in the making.
+// ruling is a transition in the making. A rule reads rows by row and all, and writes them by put, so each sees what was ruled
+// before it.
 type ruling struct {
 	spec *Spec
 	snap Snapshot
 	now  time.Time // the database's clock
 	at   time.Time // what is recorded: never before the run's newest entry
 
+	// The transition so far. Rows in it replace those of the snapshot.
 	run   Run // as it will be
 	t     Transition
 	rows  map[StepKey]int // places in t.Steps
 	entry AuditEntry
 	data  AuditData
 
+	// What the rule leaves for transition, which closes the books. They stay zero if the rule does not say so.
 	worker    Attempted // who may continue with a successor
 	executing *StepSpec // the step that just ended: a successor must share its queue
 	ended     bool      // the attempt of the event is over, and with it its hold
@@ -104,7 +113,7 @@ type ruling struct {
 	terminal  RunStatus
 }
 
-// row finds a step row as the decision has it so far.
+// row returns a step row as ruled so far.
 func (d *ruling) row(key StepKey) (StepState, bool) {
 	if i, ok := d.rows[key]; ok {
 		return d.t.Steps[i].StepState, true
@@ -113,7 +122,8 @@ func (d *ruling) row(key StepKey) (StepState, bool) {
 	return row, ok
 }
 
-// put writes a step row and keeps the run's counters in step with it.
+// put writes a step row. It is the only place that writes one, so Open and Retrying of the run always count the rows that are open
+// and that wait for a retry. A block has a row and does not count: its children do.
 func (d *ruling) put(row StepState) {
 	before, existed := d.row(row.StepKey)
 	if !d.isBlock(row.Name) {
@@ -144,7 +154,7 @@ func count(b bool) int {
 	return 0
 }
 
-// all returns every row as the decision has it so far, in the order of the spec. It needs a full snapshot.
+// all returns the rows of a phase as ruled so far, in the order of the spec. It needs a snapshot that holds every row.
 func (d *ruling) all(phase Phase) []StepState {
 	var rows []StepState
 	for i := range d.spec.steps {
@@ -155,7 +165,8 @@ func (d *ruling) all(phase Phase) []StepState {
 	return rows
 }
 
-// record says what the audit entry of this transition is about.
+// record says what the audit entry of this transition is about. Without it nothing is written. If it is called again, the last call
+// counts.
 func (d *ruling) record(kind AuditKind, key StepKey, attempt int) {
 	d.entry.Kind, d.entry.StepKey, d.entry.Attempt = kind, key, attempt
 }
@@ -171,7 +182,9 @@ func (d *ruling) attempt(row StepState, outcome AttemptOutcome, failure *StepErr
 	})
 }
 
-// transition closes the books: the run's status, version and audit.
+// transition closes the books: it lets the worker go on, asks for jobs, and sets the run's status, version and audit. A rule that
+// recorded nothing changes nothing of the run; only a lost worker's holds may go. Version and Seq rise by one, so the audit has no
+// gaps (promise 7).
 func (d *ruling) transition() Transition {
 	if d.entry.Kind == "" {
 		return Transition{Outcome: d.t.Outcome, Unheld: d.t.Unheld}

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// ExpireAfter is how long past its deadline an attempt may go unrecorded before whoever sweeps takes it for timed out: long enough
-// for a process that is merely slow to record the end itself.
+// ExpireAfter is how long past its deadline an attempt may stay unrecorded. After that a tick records it as timed out. It is long
+// enough for a process that is merely slow to record the end itself.
 const ExpireAfter = AbandonAfter + 5*time.Second
 
-// expired ends what went past its deadline. Whatever was decided first stands: a decision, a result or another sweep.
+// expired ends an attempt or a decision that is past its deadline. If a decision, a result or another tick came first, that stands.
 func (d *ruling) expired(e Expired) {
 	row, ok := d.row(e.StepKey)
 	switch {
@@ -26,6 +26,7 @@ func (d *ruling) expired(e Expired) {
 	}
 }
 
+// expireDecision fails a step whose decision nobody made in time.
 func (d *ruling) expireDecision(row StepState) {
 	d.declined(d.spec.Find(row.Name), row, &StepError{
 		Step: row.Name, Attempt: row.Attempt, Code: CodeDecisionExpired, At: d.at,
@@ -34,7 +35,8 @@ func (d *ruling) expireDecision(row StepState) {
 	d.record(AuditExpired, row.StepKey, row.Attempt)
 }
 
-// expireAttempt is a failure like the timeout that the worker itself should have recorded. What the worker says later is stale.
+// expireAttempt records the timeout that the worker itself should have recorded. What the worker says later is stale (promise 3).
+// The worker's holds go unless it is at work on something else in this run.
 func (d *ruling) expireAttempt(row StepState, holds []StepKey) {
 	d.data.Worker = row.Worker
 	d.fail(d.spec.Find(row.Name), row, Failed{Error: StepError{
@@ -53,5 +55,5 @@ func (d *ruling) expireAttempt(row StepState, holds []StepKey) {
 	}
 }
 
-// AbandonAfter is how long past its end a step's function may go on before the runtime records the end without it.
+// AbandonAfter is how long a step's function may go on after its context ended, before the runtime records the end without it.
 const AbandonAfter = 5 * time.Second

@@ -7,11 +7,12 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
+// refuse is the error of a command that the run's state does not allow. Nothing is written then.
 func (d *ruling) refuse(command string, err error, detail string) error {
 	return &RefusedError{Command: command, Run: d.run.ID, Status: d.run.Status, Detail: detail, Err: err}
 }
 
-// decided records a decision about a row.
+// decided records who made a decision about a row, and how long it was open.
 func (d *ruling) decided(kind AuditKind, row StepState, by Decision) {
 	d.record(kind, row.StepKey, row.Attempt)
 	if row.Status == StepPaused {
@@ -25,7 +26,7 @@ func (d *ruling) decided(kind AuditKind, row StepState, by Decision) {
 	d.data.Comment, d.data.Metadata = by.Comment, by.Metadata
 }
 
-// open finds the paused step of the kind that a decision is about.
+// open finds the paused step of the kind that a decision is about. The first one that matches counts.
 func (d *ruling) open(command string, kind Kind, by Decision) (*StepSpec, StepState, error) {
 	if d.run.Status.Terminal() {
 		return nil, StepState{}, d.refuse(command, ErrFinished, "")
@@ -48,6 +49,7 @@ func (d *ruling) open(command string, kind Kind, by Decision) (*StepSpec, StepSt
 	return nil, StepState{}, d.refuse(command, ErrNotWaiting, detail)
 }
 
+// unblocked ends a pause, and the run goes on to Next.
 func (d *ruling) unblocked(e Unblocked) error {
 	st, row, err := d.open("unblock", KindPause, e.Decision)
 	if err != nil {
@@ -59,6 +61,7 @@ func (d *ruling) unblocked(e Unblocked) error {
 	return nil
 }
 
+// approved ends an approval with a result, and the run goes on to Next.
 func (d *ruling) approved(e Approved) error {
 	st, row, err := d.open("approve", KindApproval, e.Decision)
 	if err != nil {
@@ -76,6 +79,8 @@ func (d *ruling) approved(e Approved) error {
 	return nil
 }
 
+// rejected fails an approval for good, so that the run takes its OnError. The decision is recorded last, as the entry is about the
+// rejection and not about the failure.
 func (d *ruling) rejected(e Rejected) error {
 	st, row, err := d.open("reject", KindApproval, e.Decision)
 	if err != nil {
@@ -99,7 +104,7 @@ func (d *ruling) declined(st *StepSpec, row StepState, failure *StepError) {
 	d.failFinally(st, row, failure)
 }
 
-// cancelled sets the verdict. A run that is on its way to an end already only notes who asked.
+// cancelled sets the verdict. If the run has one already, it only notes who asked, and may add compensation to an earlier cancel.
 func (d *ruling) cancelled(e Cancelled) error {
 	switch {
 	case d.run.Status == RunCancelled:
@@ -124,7 +129,7 @@ func (d *ruling) cancelled(e Cancelled) error {
 	return nil
 }
 
-// replayed guards against repeating what cannot be taken back, be it done, failed or interrupted half-way.
+// replayed refuses to repeat a step that nobody can take back, if that step was done, has failed, or was interrupted half-way.
 func (d *ruling) replayed(e Replayed) error {
 	if !d.run.Status.Terminal() {
 		return d.refuse("replay", ErrNotFinished, "cancel it first, or wait for its end")

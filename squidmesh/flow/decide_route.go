@@ -1,6 +1,7 @@
 package flow
 
-// reach goes on to a target, a spine step or Complete. Cause names the step whose final failure led there; empty is a success.
+// reach goes on to a target: a step of the spine, or Complete. Cause is the step whose final failure led there; it is empty after a
+// success. The target has no row yet, since routes only lead forwards.
 func (d *ruling) reach(target, cause string) {
 	if target == Complete {
 		d.terminal = RunCompleted
@@ -39,9 +40,10 @@ func (d *ruling) ready(row StepState) {
 	d.put(row)
 }
 
-// childCompleted counts a dependency off for those that wait for it, and completes the block after its last child.
+// childCompleted counts a dependency off for the siblings that wait for it. It completes the block after the last child.
 //
-// Every child of a block is reached from its roots, so when nothing is open and nothing has failed, all have completed.
+// Every child of a block is reached from the block's roots. So if nothing is open and nothing has failed, all children have
+// completed.
 func (d *ruling) childCompleted(st *StepSpec) {
 	block, _ := d.row(StepKey{st.Block, PhaseDo})
 	if block.Status == StepFailed {
@@ -70,7 +72,7 @@ func (d *ruling) childCompleted(st *StepSpec) {
 	}
 }
 
-// childFailed fails the block at its first final failure. Its siblings drain before anything follows.
+// childFailed fails the block at the first final failure of a child. Nothing follows before its siblings have drained.
 func (d *ruling) childFailed(st *StepSpec) {
 	block, _ := d.row(StepKey{st.Block, PhaseDo})
 	if block.Status == StepFailed {
@@ -86,7 +88,8 @@ func (d *ruling) childFailed(st *StepSpec) {
 	d.childDrained(st)
 }
 
-// childDrained takes a failed block's error route once none of its children is live.
+// childDrained takes a failed block's error route once none of its children is at work. Until then the running ones are told to
+// stop.
 func (d *ruling) childDrained(st *StepSpec) {
 	if d.run.Open > 0 {
 		d.t.Interrupt = true
@@ -97,7 +100,8 @@ func (d *ruling) childDrained(st *StepSpec) {
 	d.reach(block.OnError, d.run.Reason.Step)
 }
 
-// draining reports whether an attempt of the step can have no successor of its own any more.
+// draining reports whether the step may get no further attempt: the run has a verdict, or the step's block has failed. Undos never
+// drain.
 func (d *ruling) draining(st *StepSpec, phase Phase) bool {
 	if phase == PhaseUndo {
 		return false
@@ -112,7 +116,7 @@ func (d *ruling) draining(st *StepSpec, phase Phase) bool {
 	return block.Status == StepFailed
 }
 
-// cancelUnclaimed ends every row that nobody is executing. It needs a full snapshot.
+// cancelUnclaimed cancels every row that nobody is executing. It needs a snapshot that holds every row.
 func (d *ruling) cancelUnclaimed() {
 	for _, row := range d.all(PhaseDo) {
 		if row.Status == StepScheduled || row.Status == StepPaused {
@@ -125,7 +129,7 @@ func (d *ruling) cancelUnclaimed() {
 	}
 }
 
-// doom sets the verdict of a run whose failure has no route.
+// doom sets the verdict of a run whose failure has no route: failed, after undoing what has completed.
 func (d *ruling) doom() {
 	d.run.Verdict, d.run.Compensate = VerdictFailed, true
 	d.data.Verdict = VerdictFailed
@@ -133,7 +137,8 @@ func (d *ruling) doom() {
 	d.drain()
 }
 
-// drain waits until no attempt is live, and then undoes what is to be undone, or takes the verdict.
+// drain ends a run that has a verdict, once none of its attempts is at work. Until then the running ones are told to stop. Undos
+// begin only then (promise 6), and no attempt outlives its run (promise 4).
 func (d *ruling) drain() {
 	if d.run.Open > 0 {
 		d.t.Interrupt = true
@@ -147,7 +152,7 @@ func (d *ruling) drain() {
 	d.terminal = RunStatus(d.run.Verdict)
 }
 
-// closeBlocks ends the block that a verdict came upon.
+// closeBlocks cancels the block that was running when the verdict came.
 func (d *ruling) closeBlocks() {
 	for _, row := range d.all(PhaseDo) {
 		if row.Status == StepRunning && d.isBlock(row.Name) {
@@ -157,8 +162,8 @@ func (d *ruling) closeBlocks() {
 	}
 }
 
-// continueOne lets the worker that ended an attempt go on with one successor that is due now, on the same queue and at
-// the same priority, whose function it has and can call, without a job.
+// continueOne lets the worker that ended an attempt go on with one successor, without a job. The successor must be a first attempt
+// that is due now, in the same queue and of the same priority. The worker must have a function for it that fits and does not hang.
 func (d *ruling) continueOne() {
 	if d.t.Claim != nil || d.executing == nil || d.worker.Runnable == nil || d.run.Verdict != VerdictNone || d.terminal != "" {
 		return
@@ -175,7 +180,9 @@ func (d *ruling) continueOne() {
 	}
 }
 
-// jobs asks for a delivery of every row that this transition left due, unless it is due too far ahead.
+// jobs asks for a delivery of every row that this transition left due, unless it is due too far ahead. So an active run always has
+// a delivery, an attempt at work, an open decision, or a row that a tick will enqueue (promise 5). It also lists these rows in the
+// audit entry.
 func (d *ruling) jobs() {
 	for i := range d.t.Steps {
 		c := &d.t.Steps[i]
@@ -209,6 +216,7 @@ func (d *ruling) jobs() {
 	}
 }
 
+// job asks for the delivery of one row.
 func (d *ruling) job(row StepState) {
 	policy := d.spec.Find(row.Name).PolicyOf(row.Phase)
 	job := Job{
@@ -221,7 +229,8 @@ func (d *ruling) job(row StepState) {
 	d.t.Jobs = append(d.t.Jobs, job)
 }
 
-// holds keeps one hold per delivery that is being worked on.
+// holds begins a hold when a delivery's first attempt is claimed, and ends it when its last one has ended. While the worker goes on
+// with successors, the hold stays.
 func (d *ruling) holds() {
 	hold := Hold{Worker: d.worker.Worker, Run: d.run.ID, StepKey: d.worker.Hold}
 	switch {

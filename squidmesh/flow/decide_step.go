@@ -8,6 +8,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 )
 
+// started makes the run's row and reaches its first step.
 func (d *ruling) started(e Started) {
 	d.run = Run{
 		ID: e.ID, Workflow: d.spec.workflow, Trigger: e.Trigger, Shape: d.spec.shape,
@@ -25,7 +26,11 @@ func (d *ruling) started(e Started) {
 	d.reach(d.spec.Entry(), "")
 }
 
-// claimed gives the attempt to the worker whose delivery comes first. Everything else is answered without a change.
+// claimed gives the attempt to the worker whose delivery comes first. Any other delivery changes nothing.
+//
+// The cases in their order: a lost worker begins nothing. An attempt is claimed once, and only if it is the row's current one and
+// its run goes on (promises 3 and 4). It is claimed only in its own queue, and not before it is due (promise 4). A wait is over
+// once it is due. The rest needs a function that the worker has and that does not hang.
 func (d *ruling) claimed(e Claimed) {
 	row, ok := d.row(e.StepKey)
 	switch {
@@ -70,17 +75,19 @@ func (d *ruling) claimed(e Claimed) {
 	d.claim(row)
 }
 
-// strays reports whether a delivery came by another queue than the row was sent through, whose number of workers and whose hosts are not
-// the row's. Its own job is taken wherever an operator has moved it.
+// strays reports whether a delivery came by another queue than the row was sent through. That queue's workers and hosts are not
+// meant for the row. But the row's own job is taken wherever an operator has moved it.
 func strays(e Claimed, row StepState) bool {
 	return e.Queue != "" && row.Queue != "" && e.Queue != row.Queue && e.Job != row.JobID
 }
 
-// lateness is the pause before a delivery comes again that cannot be executed here: the longer that goes on, the less often it is tried.
+// lateness is the pause before a delivery comes again that nobody can execute here: half the time that it is late, from 1 to 30
+// seconds.
 func (d *ruling) lateness(row StepState) time.Duration {
 	return min(max(d.now.Sub(row.DueAt)/2, time.Second), 30*time.Second)
 }
 
+// staleReason says why a claim that changes nothing came: its attempt is at work elsewhere, or over.
 func staleReason(row StepState, attempt int) string {
 	if row.Status == StepRunning && row.Attempt == attempt {
 		return DeliveryHeld
@@ -88,11 +95,13 @@ func staleReason(row StepState, attempt int) string {
 	return DeliveryStale
 }
 
+// again sends the delivery back, to come once more at the time.
 func (d *ruling) again(at time.Time, reason string) {
 	d.t.Outcome = Outcome{Kind: OutcomeAgain, At: at, After: at.Sub(d.now), Reason: reason}
 }
 
-// claim starts the row's attempt under the event's worker.
+// claim starts the row's attempt under the event's worker. It is the only place that makes a row running, apart from blocks, so an
+// attempt has one worker, and that has its lease (promise 3).
 func (d *ruling) claim(row StepState) {
 	st := d.spec.Find(row.Name)
 	keys, sources := st.Takes(row.Phase)
@@ -114,7 +123,9 @@ func (d *ruling) claim(row StepState) {
 	}
 }
 
-// current finds the row of a running attempt, if it is still the one that the event is about: the fence.
+// current is the fence (promise 3). It finds the row of a running attempt only if the event is about the row's current attempt,
+// comes from the worker that claimed it, and that worker was not declared lost. Any other result changes nothing, however late or
+// often it comes.
 func (d *ruling) current(a Attempted) (StepState, bool) {
 	row, ok := d.row(a.StepKey)
 	if !ok || d.snap.WorkerLost || row.Status != StepRunning || row.Attempt != a.Attempt || row.Worker != a.Worker {
@@ -126,6 +137,7 @@ func (d *ruling) current(a Attempted) (StepState, bool) {
 	return row, true
 }
 
+// succeeded records the result of the current attempt. An answer of a choice that is no route is a final failure.
 func (d *ruling) succeeded(e Succeeded) {
 	row, ok := d.current(e.Attempted)
 	if !ok {
@@ -149,7 +161,8 @@ func (d *ruling) succeeded(e Succeeded) {
 	d.complete(st, row, e.Route)
 }
 
-// complete ends a step well and goes on to what follows.
+// complete ends a step well and goes on to what follows: Next, the route of a choice, or the siblings that waited. If the run has a
+// verdict, nothing follows, and the run drains.
 func (d *ruling) complete(st *StepSpec, row StepState, route string) {
 	d.record(AuditSucceeded, row.StepKey, row.Attempt)
 	d.attempt(row, AttemptSucceeded, nil)
@@ -166,7 +179,9 @@ func (d *ruling) complete(st *StepSpec, row StepState, route string) {
 	}
 }
 
-// finished is the row at its end.
+// finished returns the row as its end leaves it: with FinishedAt, and without a due time or a deadline. Every row that ends goes
+// through it, and so does an undo that is out of attempts, which is paused then. DoneSeq of a completed row is the audit entry with
+// its output, and orders undos (promise 6).
 func (d *ruling) finished(row StepState, status StepStatus) StepState {
 	row.Status, row.FinishedAt, row.DueAt, row.DeadlineAt = status, d.at, time.Time{}, time.Time{}
 	if status == StepCompleted {
@@ -175,6 +190,7 @@ func (d *ruling) finished(row StepState, status StepStatus) StepState {
 	return row
 }
 
+// failed records the failure of the current attempt.
 func (d *ruling) failed(e Failed) {
 	row, ok := d.current(e.Attempted)
 	if !ok {
@@ -183,7 +199,8 @@ func (d *ruling) failed(e Failed) {
 	d.fail(d.spec.Find(e.Name), row, e)
 }
 
-// fail ends an attempt badly: another one follows if the policy grants it and the run still wants it.
+// fail ends an attempt badly. Another attempt follows if the error is not final, the policy grants one (promise 8) and the step is
+// not draining.
 func (d *ruling) fail(st *StepSpec, row StepState, e Failed) {
 	failure := e.Error
 	failure.Step, failure.Attempt, failure.At = row.Name, row.Attempt, d.at
@@ -207,7 +224,8 @@ func (d *ruling) fail(st *StepSpec, row StepState, e Failed) {
 	d.failFinally(st, row, &failure)
 }
 
-// failFinally ends a step badly and takes its error route, or dooms the run.
+// failFinally fails a step for good. The run then takes the error route, of the step or of its block. Without one the run gets its
+// verdict. The failure becomes the run's reason unless the step only drained.
 func (d *ruling) failFinally(st *StepSpec, row StepState, failure *StepError) {
 	if row.Phase == PhaseUndo {
 		d.undoFailed(row)
@@ -232,14 +250,16 @@ func (d *ruling) failFinally(st *StepSpec, row StepState, failure *StepError) {
 	}
 }
 
-// reschedule puts an attempt that ended back for another one.
+// reschedule schedules the next attempt of a row. The number rises, so what the old attempt's worker still says is stale (promise
+// 3). JobID is empty until the new attempt's job is enqueued.
 func (d *ruling) reschedule(row StepState, delay time.Duration) {
 	row.Status, row.Attempt = StepScheduled, row.Attempt+1
 	row.DueAt, row.DeadlineAt, row.JobID = d.due(delay), time.Time{}, ""
 	d.put(row)
 }
 
-// due is a time after now, to the millisecond, as queues keep it, and never earlier than it was asked for: at once is now.
+// due returns the time after a pause, to the millisecond, as queues keep it. It rounds up, so nothing runs before it is due
+// (promise 4). A pause of zero is now.
 func (d *ruling) due(delay time.Duration) time.Time {
 	if delay <= 0 {
 		return d.now.Truncate(time.Millisecond)
@@ -247,8 +267,8 @@ func (d *ruling) due(delay time.Duration) time.Time {
 	return d.now.Add(delay).Add(time.Millisecond - 1).Truncate(time.Millisecond)
 }
 
-// released gives an attempt back: the first time at once, then ever later, and in the end it counts as a failure, so that nothing is begun
-// again and again without anybody's doing.
+// released gives an attempt back. The first time it begins again at once, then ever later, and the twentieth time counts as a
+// failure. So nothing begins again without a bound (promise 8).
 func (d *ruling) released(e Released) {
 	row, ok := d.current(e.Attempted)
 	if !ok {
@@ -271,13 +291,13 @@ func (d *ruling) released(e Released) {
 	d.giveBack(row, delay)
 }
 
-// maxReleases is how often an attempt of a step can be given back before that counts as a failure, which takes about an hour.
+// maxReleases is at which release a step's attempt counts as failed. With releaseDelays it takes about an hour to get there.
 const maxReleases = 20
 
 // releaseDelays are the pauses before an attempt that was given back begins anew, from the second time on.
 var releaseDelays = Retry{Base: time.Second, Max: 5 * time.Minute}
 
-// giveBack returns an unfinished attempt to the queue, unless its run drains.
+// giveBack schedules an unfinished attempt anew. If its step is draining, the row is cancelled instead.
 func (d *ruling) giveBack(row StepState, delay time.Duration) {
 	st := d.spec.Find(row.Name)
 	if !d.draining(st, row.Phase) {
@@ -292,7 +312,8 @@ func (d *ruling) giveBack(row StepState, delay time.Duration) {
 	d.childDrained(st)
 }
 
-// lost takes over from a worker. When another process has done so already only the holds go, if some are left.
+// lost takes over all attempts of a dead worker in this run (promise 5). If another process has done so already, only the holds go,
+// if some are left.
 func (d *ruling) lost(e Lost) {
 	for _, hold := range e.Holds {
 		d.t.Unheld = append(d.t.Unheld, Hold{Worker: e.Worker, Run: d.run.ID, StepKey: hold})
@@ -308,6 +329,7 @@ func (d *ruling) lost(e Lost) {
 	d.data.Worker = e.Worker
 }
 
+// loseAttempt counts the loss of one attempt. The step fails for good at its MaxLosses (promise 8). Losses do not count towards Retry.
 func (d *ruling) loseAttempt(row StepState) {
 	row.Losses++
 	d.t.Ran = max(d.t.Ran, d.at.Sub(row.StartedAt))
@@ -341,6 +363,8 @@ func lossesMessage(losses int) string {
 	return fmt.Sprintf("%d workers died while they ran this step", losses)
 }
 
+// redelivered empties the row's JobID, so that jobs enqueues its attempt again (promise 5). The attempt's number stays, so the old
+// job is a duplicate if it comes after all. Naming the job that is missed lets one of several sweepers do it.
 func (d *ruling) redelivered(e Redelivered) {
 	row, ok := d.row(e.StepKey)
 	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || row.JobID != e.JobID {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// undoNext schedules the undo of the step that completed last and is not undone yet; one is open at a time. When none is left
-// the run takes its verdict, unless undos that failed still await a decision. It needs a full snapshot.
+// undoNext schedules the undo of the step that completed last and has none yet. One undo is open at a time, the latest completion
+// first (promise 6). If none is left, the run takes its verdict, unless failed undos still await a decision. It needs a snapshot
+// that holds every row.
 func (d *ruling) undoNext() {
 	var next *StepState
 	undecided := false
@@ -35,6 +36,7 @@ func (d *ruling) undoNext() {
 	}
 }
 
+// undone completes an undo and goes on to the next one.
 func (d *ruling) undone(row StepState) {
 	d.record(AuditUndone, row.StepKey, row.Attempt)
 	d.attempt(row, AttemptSucceeded, nil)
@@ -42,7 +44,7 @@ func (d *ruling) undone(row StepState) {
 	d.undoNext()
 }
 
-// undoFailed leaves an undo that is out of attempts to an operator; the others go on.
+// undoFailed leaves an undo that is out of attempts to an operator. The other undos go on.
 func (d *ruling) undoFailed(row StepState) {
 	d.record(AuditUndoFailed, row.StepKey, row.Attempt)
 	row = d.finished(row, StepPaused)
@@ -50,7 +52,7 @@ func (d *ruling) undoFailed(row StepState) {
 	d.undoNext()
 }
 
-// compensated delivers what compensation is waiting for, if nothing does: an undo that has a job is looked after like any step.
+// compensated sends the undo that has no job. An undo that has a job is looked after like any step.
 func (d *ruling) compensated() {
 	for _, undo := range d.all(PhaseUndo) {
 		if undo.Status == StepScheduled && undo.JobID == "" {
@@ -61,6 +63,8 @@ func (d *ruling) compensated() {
 	d.t.Outcome.Reason = DeliveryStale
 }
 
+// undoRetried gives a failed undo a new set of attempts. It is refused while another undo is at work, as one goes at a time
+// (promise 6).
 func (d *ruling) undoRetried(e UndoRetried) error {
 	row, err := d.failedUndo("retry undo of", e.Decision)
 	if err != nil {
@@ -77,6 +81,7 @@ func (d *ruling) undoRetried(e UndoRetried) error {
 	return nil
 }
 
+// undoAccepted gives up a failed undo, and goes on to the next one or to the end.
 func (d *ruling) undoAccepted(e UndoAccepted) error {
 	row, err := d.failedUndo("accept undo of", e.Decision)
 	if err != nil {
@@ -88,7 +93,7 @@ func (d *ruling) undoAccepted(e UndoAccepted) error {
 	return nil
 }
 
-// failedUndo finds the undo that a decision is about.
+// failedUndo finds the undo that a decision is about. If several are open, the decision must name one.
 func (d *ruling) failedUndo(command string, e Decision) (StepState, error) {
 	var open []StepState
 	var names []string

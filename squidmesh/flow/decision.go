@@ -14,7 +14,7 @@ type ApprovalResult struct {
 	DecidedAt time.Time       `json:"decided_at"`
 }
 
-// EarlierDecision is a decision that another one came too late for. See [RefusedError].
+// EarlierDecision is the decision because of which a later one was refused. See [RefusedError].
 type EarlierDecision struct {
 	Kind  AuditKind // what was decided, such as AuditApproved; AuditExpired if nobody did in time
 	Step  string    // empty for AuditCancelled, which is about the whole run
@@ -42,14 +42,14 @@ func (e *EarlierDecision) String() string {
 	return what + " at " + e.At.UTC().Format(time.RFC3339)
 }
 
-// Decision is who decided something about a run, and why.
+// Decision says who decides something about a run, and why.
 type Decision struct {
-	// Actor is who decides; required for approve and reject. At most 200 bytes of printable characters.
+	// Actor is who decides. Approve and reject require it. It has at most 200 bytes of printable characters.
 	Actor string
 	// Comment is free text of at most 4 KiB.
 	Comment string
-	// Metadata is any JSON object of at most 16 KiB, nested at most 64 deep, without repeated keys or NUL characters.
+	// Metadata is any JSON object of at most 16 KiB. It is nested at most 64 deep, and has no repeated keys or NUL characters.
 	Metadata json.RawMessage
-	// Step names the decision when several are open; empty means the only one.
+	// Step says which decision is meant if several are open. Empty means the only one.
 	Step string
 }

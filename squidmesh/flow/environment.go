@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// Environment are what is known of the world around a run: who lives, and what the queue says. Only [Explain] looks at them.
+// Environment is what is known of the world around a run: which workers live, and what the queue says. Only [Explain] looks at it.
 type Environment struct {
-	// Workers are those that are not lost, and those that are but still hold something.
+	// Workers are the workers that are not lost, and lost ones that still hold something.
 	Workers []Worker
 
-	// Definitions are the specs of the workers' shapes. It must hold those of the run's workflow.
+	// Definitions are the specs of the workers' shapes. Those of the run's workflow must be among them.
 	Definitions map[string]*Spec
 
-	// Jobs is what the queue says of the jobs of rows that are due, by their ids; one that is missing is gone. Nil if the queue
-	// cannot be asked.
+	// Jobs is what the queue says of the jobs of rows that are due, by job id. A job that is missing is gone. Jobs is nil if the
+	// queue cannot be asked.
 	Jobs map[string]JobState
 
-	// Unopened are the rows that are due and whose input, or the failure that led to them, the explaining process cannot open, each
-	// with the id of the key that it is sealed with; empty if it is not sealed and has to be.
+	// Unopened are the due rows that the explaining process cannot open: their input, or the failure that led to them. The value is
+	// the id of the key that seals it. It is empty if the value is not sealed and has to be.
 	Unopened map[StepKey]string
 }
 
-// Lives reports whether the worker is one that can still write.
+// Lives reports whether the worker can still write.
 func (w Worker) Lives(now time.Time) bool { return w.LostAt.IsZero() && !w.LeaseUntil.Before(now) }
 
 func (s *Environment) worker(id WorkerID) (Worker, bool) {
@@ -49,7 +49,7 @@ func (s *Environment) fit(w Worker, spec *Spec, key StepKey) Fit {
 	return Fit{}
 }
 
-// Taker finds a living worker that has the function of a row, and definitions that use the row's queue.
+// Taker finds a living worker that has the function of a row and definitions that use the row's queue.
 func (s *Environment) Taker(spec *Spec, row StepState, now time.Time) (Worker, bool) {
 	for _, w := range s.Workers {
 		if w.Lives(now) && slices.Contains(w.Queues, row.Queue) && s.fit(w, spec, row.StepKey).Runnable() {
@@ -59,7 +59,7 @@ func (s *Environment) Taker(spec *Spec, row StepState, now time.Time) (Worker, b
 	return Worker{}, false
 }
 
-// Knows reports whether a living worker has a definition with the trigger, whose name is part of the shape.
+// Knows reports whether a living worker has a definition with the trigger. A trigger's name is part of the shape.
 func (s *Environment) Knows(key TriggerKey, now time.Time) bool {
 	return slices.ContainsFunc(s.Workers, func(w Worker) bool {
 		return w.Lives(now) && slices.ContainsFunc(w.Shapes, func(shape string) bool {
@@ -95,6 +95,6 @@ func (j JobState) ahead() string {
 }
 
 const (
-	// MaxAhead bounds what it costs to look how long a queue is.
+	// MaxAhead is how many jobs before a job are counted at most, since counting costs time.
 	MaxAhead = 100
 )

@@ -7,53 +7,54 @@ import (
 
 // Errors that callers branch on with errors.Is. Each has a stable code; see [squidmesh.CodeOf].
 var (
-	// ErrNotFound: there is no such run.
+	// ErrNotFound means that there is no such run.
 	ErrNotFound = newSentinel("not_found", "run not found")
-	// ErrUnknownWorkflow: no workflow of that name is registered in this runtime.
+	// ErrUnknownWorkflow means that this runtime has no workflow of that name.
 	ErrUnknownWorkflow = newSentinel("unknown_workflow", "unknown workflow")
-	// ErrUnknownTrigger: the workflow has no trigger of that name.
+	// ErrUnknownTrigger means that the workflow has no trigger of that name.
 	ErrUnknownTrigger = newSentinel("unknown_trigger", "unknown trigger")
-	// ErrUnknownStep: the definition that the run is pinned to has no step of that name.
+	// ErrUnknownStep means that the definition that the run is pinned to has no step of that name.
 	ErrUnknownStep = newSentinel("unknown_step", "unknown step")
-	// ErrNoOutput: the step has no result: it has not completed, or its function returns none.
+	// ErrNoOutput means that the step has no result. It has not completed, or its function returns none.
 	ErrNoOutput = newSentinel("no_output", "step has no output")
-	// ErrUnknownShape: the run is pinned to a definition that the database does not hold.
+	// ErrUnknownShape means that the run is pinned to a definition that the database does not hold.
 	ErrUnknownShape = newSentinel("unknown_shape", "unknown shape")
-	// ErrKeyConflict: the idempotency key belongs to a run with a different payload or trigger.
+	// ErrKeyConflict means that the idempotency key belongs to a run with another payload or trigger.
 	ErrKeyConflict = newSentinel("key_conflict", "idempotency key belongs to a run with another payload")
-	// ErrFinished: the run has already ended.
+	// ErrFinished means that the run has already ended.
 	ErrFinished = newSentinel("finished", "run has finished")
-	// ErrNotFinished: replay takes only runs that have ended.
+	// ErrNotFinished means that the run to be replayed has not ended.
 	ErrNotFinished = newSentinel("not_finished", "run has not finished")
-	// ErrNotWaiting: no decision of that sort is open.
+	// ErrNotWaiting means that no decision of that sort is open.
 	ErrNotWaiting = newSentinel("not_waiting", "no such decision is open")
-	// ErrUnsafeReplay: the run has started steps that cannot be taken back. See [UnsafeReplayError].
+	// ErrUnsafeReplay means that the run has started steps that nobody can take back. See [UnsafeReplayError].
 	ErrUnsafeReplay = newSentinel("unsafe_replay", "replay would repeat irreversible steps")
-	// ErrInsideTransaction: the context belongs to a FuncTx body; a call that opens a transaction of its own could wait
+	// ErrInsideTransaction means that the context belongs to a FuncTx body. A call that opens a transaction of its own could wait
 	// for that body for ever. Use the Tx twin.
 	ErrInsideTransaction = newSentinel("inside_transaction", "called inside a FuncTx body: use the Tx twin")
-	// ErrTransactionEnded: a FuncTx body committed or rolled back the transaction that it was lent.
+	// ErrTransactionEnded means that a FuncTx body committed or rolled back the transaction that it was lent.
 	ErrTransactionEnded = newSentinel("transaction_ended", "transaction was ended by the step")
-	// ErrTxUnusable: a transaction does not answer any more.
+	// ErrTxUnusable means that the transaction does not answer any more.
 	ErrTxUnusable = newSentinel("tx_unusable", "transaction is unusable")
-	// ErrCommitUnknown: the connection broke during COMMIT; the transaction took effect or did not.
+	// ErrCommitUnknown means that the connection broke during COMMIT. The transaction took effect, or it did not.
 	ErrCommitUnknown = newSentinel("commit_unknown", "outcome of commit unknown")
-	// ErrDispatch: the executor refused a job. Nothing was written.
+	// ErrDispatch means that the executor refused a job. Nothing was written.
 	ErrDispatch = newSentinel("dispatch_failed", "enqueue failed")
-	// ErrNotMigrated: the database does not have squidmesh's tables, or has those of an older version, or search_path does not lead to
-	// them. Nothing was written. The database's own error is wrapped too.
+	// ErrNotMigrated means that the database does not have squidmesh's tables, or has those of an older version, or that
+	// search_path does not lead to them. Nothing was written. It wraps the database's own error too.
 	ErrNotMigrated = newSentinel("not_migrated", "run migrations.UpAllPostgres or UpAllSQLite before the program: "+
 		"squidmesh's tables are missing, or older than it, or search_path does not lead to them")
-	// ErrRunsWouldWait: unfinished runs need functions that this program does not have, or that do not fit. See [squidmesh.DeployReport].
+	// ErrRunsWouldWait means that unfinished runs need functions that this program does not have, or that do not fit. See
+	// [squidmesh.DeployReport].
 	ErrRunsWouldWait = newSentinel("runs_would_wait", "runs would wait for functions")
-	// ErrStarted: the runtime is started already.
+	// ErrStarted means that the runtime is started already.
 	ErrStarted = newSentinel("started", "runtime is started already")
-	// ErrUnreadable: what a run needs was sealed with a key that this process does not have, or was tampered with. A step that
-	// needs it is not claimed; its delivery comes again every half minute, with the reason "payload_unreadable", which is that of
-	// [squidmesh.Runtime.ExplainRun] too.
+	// ErrUnreadable means that a value was sealed with a key that this process does not have, or was tampered with. No worker
+	// without the key claims a step that needs the value. The delivery comes again every half minute, with the reason
+	// "payload_unreadable". [squidmesh.Runtime.ExplainRun] gives that reason too.
 	ErrUnreadable = newSentinel("unreadable", "sealed data cannot be opened by this process")
-	// ErrSeal: the [squidmesh.Codec] could not seal what was to be written; its own error is wrapped too. Nothing was written. The end of an attempt
-	// is tried again until it can be sealed.
+	// ErrSeal means that the [squidmesh.Codec] could not seal what was to be written. It wraps the codec's own error too. Nothing
+	// was written. If an attempt has ended, its end is tried again until it can be sealed.
 	ErrSeal = newSentinel("seal_failed", "sealing failed")
 )
 
@@ -84,7 +85,7 @@ type RefusedError struct {
 	Detail  string
 	Err     error
 
-	// Earlier is the decision that this one comes too late for: the last one of its sort in the run, of its Step if it names one, or the
+	// Earlier is the decision that came before this one: the last one of its sort in the run (of its Step if it names one), or the
 	// cancel that ended the run. It is nil if there was none, and if it could not be read.
 	Earlier *EarlierDecision
 }
@@ -102,7 +103,7 @@ func (e *RefusedError) Error() string {
 
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// UnsafeReplayError names the steps that a replay would repeat. It matches ErrUnsafeReplay.
+// UnsafeReplayError names the irreversible steps that a replay would repeat. It matches ErrUnsafeReplay.
 type UnsafeReplayError struct {
 	Run   RunID
 	Steps []string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Event is something that happens to a run. The cases are closed: only this package has them. [TraitsOf] tells what is said about each.
+// Event is something that happens to a run. Only this package has events. [TraitsOf] says more about each.
 //
 //sumtype:decl
 type Event interface{ traits() Traits }
@@ -24,40 +24,40 @@ type Started struct {
 	Actor        string
 }
 
-// Attempted names the attempt of a step row that an event is about, and the worker that speaks.
+// Attempted says which attempt of a step row an event is about, and which worker speaks.
 type Attempted struct {
 	StepKey
 	Attempt int
 	Worker  WorkerID
 	// Hold is the delivery under which the worker holds the run.
 	Hold StepKey
-	// Runnable says which steps the worker has functions for. Nil forbids it to continue with a successor.
+	// Runnable has the steps that the worker has functions for. Nil forbids the worker to go on with a successor.
 	Runnable map[StepKey]bool
-	// Unfit says for which others it has functions that do not fit the run's shape.
+	// Unfit has the steps whose functions the worker has, but that do not fit the run's shape.
 	Unfit map[StepKey]bool
-	// Stuck says of which steps too many calls go on in the worker's process that have been abandoned, so that it is to begin no more.
+	// Stuck has the steps that the worker must not begin, because too many abandoned calls of them go on in its process.
 	Stuck map[StepKey]bool
 }
 
-// Claimed is the arrival of a delivery at a worker that would execute it. It is sent back if Runnable does not
-// hold the step, or Stuck does.
+// Claimed says that a delivery arrived at a worker that would execute it. It is sent back if Runnable does not have the step, or if
+// Stuck has it.
 type Claimed struct {
 	Attempted
-	// Job and Queue are those that the delivery came by. Empty ones are not known.
+	// Job and Queue are the job and the queue that brought the delivery. Empty means unknown.
 	Job, Queue string
-	// Elsewhere says that another worker lives that has the function and uses the step's queue. It counts only where Runnable does not
-	// hold the step.
+	// Elsewhere says that another living worker has the function and uses the step's queue. It counts only if Runnable does not
+	// have the step.
 	Elsewhere bool
 }
 
-// Succeeded is the end of an attempt whose function returned without an error.
+// Succeeded says that an attempt ended, and its function returned without an error.
 type Succeeded struct {
 	Attempted
 	Output json.RawMessage // nil for none
 	Route  string          // the answer of a choice
 }
 
-// Failed is the end of an attempt whose function did not return a result.
+// Failed says that an attempt ended, and its function did not return a result.
 type Failed struct {
 	Attempted
 	Error      StepError
@@ -65,37 +65,37 @@ type Failed struct {
 	RetryAfter *time.Duration // instead of the policy's delay, if the policy grants a retry
 }
 
-// Released is an attempt that its living worker gives back unfinished. It counts as nothing, until it happens too often.
+// Released says that a living worker gives an attempt back unfinished. That counts as nothing until it happens too often.
 type Released struct {
 	Attempted
 	Reason string
 }
 
-// Lost says that a worker was declared lost while it held deliveries of the run. Every attempt that it was running is over.
+// Lost says that a worker was declared lost while it held deliveries of the run. All its running attempts are over.
 type Lost struct {
 	Worker WorkerID
 	Holds  []StepKey
 }
 
-// Expired says that the deadline of an attempt, or of an open decision, has passed and nobody ended it. A decision that was left open
-// fails its step. An attempt is given ExpireAfter more, in which its own process records the timeout; then it has timed out
-// whatever its worker says later.
+// Expired says that an attempt or an open decision is past its deadline, and nobody ended it. An open decision then fails its step.
+// An attempt has ExpireAfter more, in which its own process can record the timeout. After that it has timed out, whatever its
+// worker says later.
 type Expired struct {
 	StepKey
 	Attempt int
-	// Holds are what the attempt's worker holds of the run. They go if it is at work on nothing else there.
+	// Holds are the deliveries that the attempt's worker holds of the run. They go unless it is at work on something else there.
 	Holds []StepKey
 }
 
-// Redelivered replaces the delivery of a scheduled attempt, because its job, JobID, is gone or never was (empty). The attempt stays,
-// and of several processes that miss the job one replaces it.
+// Redelivered replaces the delivery of a scheduled attempt. Its job, JobID, is gone, or never was (empty). The attempt stays. If
+// several processes miss the job, one of them replaces it.
 type Redelivered struct {
 	StepKey
 	Attempt int
 	JobID   string
 }
 
-// Compensated asks to start or continue the run's compensation; it comes from a compensation delivery without a step.
+// Compensated asks to start or continue the run's compensation. It comes from a compensation delivery without a step.
 type Compensated struct{}
 
 // Unblocked ends a pause.
@@ -113,13 +113,13 @@ type Cancelled struct {
 	Compensate bool // undo what completed first
 }
 
-// UndoRetried gives a failed undo a new set of attempts.
+// UndoRetried gives a new set of attempts to a failed undo.
 type UndoRetried struct{ Decision }
 
-// UndoAccepted leaves a failed undo as it is.
+// UndoAccepted gives up a failed undo: its step's effect stays.
 type UndoAccepted struct{ Decision }
 
-// Replayed asks whether a finished run may be started anew. It changes nothing; the new run is Started.
+// Replayed asks whether a finished run may be started anew. It changes nothing; Started begins the new run.
 type Replayed struct {
 	Decision
 	AllowIrreversible bool

@@ -11,39 +11,40 @@ type Explanation struct {
 	Run    RunID     `json:"run_id"`
 	Status RunStatus `json:"status"`
 
-	// Reason is why the run is not further: of the reasons of its steps the one that needs most attention. Its Step is empty if
-	// it is about the whole run.
+	// Reason is why the run is not further. If several steps have reasons, it is the one that needs most attention. Its Step is
+	// empty if it is about the whole run.
 	Reason
 
-	// Steps are the reasons of all steps and undos that the run waits for, in the order of the spec; those that only wait for other
+	// Steps are the reasons of all steps and undos that the run waits for, in the order of the spec. Steps that only wait for other
 	// steps are among them.
 	Steps []Reason `json:"steps,omitzero"`
 
-	// Error is the failure that it is about, if any.
+	// Error is the failure that the explanation is about, if any.
 	Error *StepError `json:"error,omitzero"`
 
-	// Evidence is what it was concluded from.
+	// Evidence is what the explanation was concluded from.
 	Evidence Evidence `json:"evidence,omitzero"`
 
-	// Commands are what Decide would accept now, and nothing else. Of replays only those are listed that today's definition takes.
+	// Commands are the commands that Decide would accept now, and no others. A replay is listed only if today's definition takes
+	// it.
 	Commands []Command `json:"actions,omitzero"`
 }
 
 // Evidence is what an explanation was concluded from.
 type Evidence struct {
-	// Steps are the rows that are open, or of the step that failed.
+	// Steps are the open rows, or the row of the step that failed.
 	Steps []StepState `json:"steps,omitzero"`
 
-	// Workers are those that execute one of Steps. If one of them is not claimed since nobody works its queue or has its function,
-	// they are also all that live: what they have and work instead.
+	// Workers are the workers that execute one of Steps. If nobody claims one of Steps because nobody works its queue or has its
+	// function, Workers are all that live, with what they have and work instead.
 	Workers []Worker `json:"workers,omitzero"`
 
-	// Jobs are what the queue says of the jobs of Steps that are due, by their ids. Nil if it cannot be asked.
+	// Jobs are what the queue says of the jobs of those Steps that are due, by job id. It is nil if the queue cannot be asked.
 	Jobs map[string]JobState `json:"jobs,omitzero"`
 }
 
-// Explain is the twin of [Decide]: it says why a run stands where it stands. The snapshot must hold every row, and says more if it
-// holds the run's [Environment]. Spec is nil if nobody has the shape that the run is pinned to.
+// Explain says why a run stands where it stands. It is the twin of [Decide]. The snapshot must hold every row; with the run's
+// [Environment] the explanation says more. Spec is nil if nobody has the shape that the run is pinned to.
 func Explain(spec *Spec, s Snapshot, now time.Time) Explanation {
 	x := explainer{spec: spec, snap: s, now: now}
 	ex := Explanation{Run: s.Run.ID, Status: s.Run.Status}

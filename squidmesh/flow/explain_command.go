@@ -4,10 +4,10 @@ import (
 	"time"
 )
 
-// Command is something an operator can do about a run now.
+// Command is something that an operator can do about a run.
 type Command string
 
-// The actions.
+// The commands.
 const (
 	CommandCancel     Command = "cancel"
 	CommandUnblock    Command = "unblock"

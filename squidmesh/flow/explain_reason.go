@@ -50,16 +50,16 @@ const (
 	ReasonWaitingDependencies ReasonCode = "waiting_dependencies"
 )
 
-// Reason is why a step, or a run as a whole, stands where it stands.
+// Reason says why a step, or a run as a whole, stands where it stands.
 type Reason struct {
 	Code     ReasonCode `json:"code"`
 	Sentence string     `json:"sentence"`
 
-	// Step and Phase say which row it is about.
+	// Step and Phase say which row the reason is about.
 	Step  string `json:"step,omitzero"`
 	Phase Phase  `json:"phase,omitzero"`
 
-	// Since is when this began, Until when it ends by itself; zero where that is not known.
+	// Since is when this began. Until is when it ends by itself. Zero means that it is not known.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
 }

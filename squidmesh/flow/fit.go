@@ -17,9 +17,9 @@ type Fit struct {
 
 func (f Fit) Runnable() bool { return f.Known && f.Differs == "" }
 
-// Functions says how far a program whose definition of the workflow is today's, nil for none, can execute runs that are pinned to s:
-// the steps and undos whose functions it has and can call, and those whose functions are there but do not fit. Waits, pauses,
-// approvals and blocks need no function and are in neither.
+// Functions says how far a program can execute runs that are pinned to s. Today is its definition of the workflow, nil for none.
+// Runnable has the steps and undos whose functions it has and can call. Unfit has those whose functions it has, but that do not
+// fit. Waits, pauses, approvals and blocks need no function and are in neither.
 func (s *Spec) Functions(today *Spec) (runnable, unfit map[StepKey]bool) {
 	runnable, unfit = map[StepKey]bool{}, map[StepKey]bool{}
 	for i := range s.steps {
@@ -52,12 +52,12 @@ func (st *StepSpec) Executes(phase Phase) bool {
 	}
 }
 
-// Fit compares a function of the pinned shape s with that of today's definition, which may be nil. Functions are found by name,
-// so a run can meet one that was written for another shape. It fits if
+// Fit compares a function of the pinned shape s with that of today's definition, which may be nil. Functions are found by name, so
+// a run can meet a function that was written for another shape. It fits if
 //
 //   - it is of the same kind,
 //   - it can read what the pinned step is given,
-//   - what it returns can be read by the pinned steps that read it, and hides nothing that they read from others,
+//   - the pinned steps that read its result can read it, and it hides nothing that they read from others,
 //   - it answers with no route that the pinned choice does not have.
 func (s *Spec) Fit(today *Spec, key StepKey) Fit {
 	if today == nil {

@@ -9,13 +9,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// Fold rebuilds a run from its audit: the run's row and its step rows as they stood after the last of the entries, which begin with the
-// first and have no gap. Entries of a run's beginning give the run as it was then, for [Explain] for example.
+// Fold rebuilds a run from its audit: the run's row and its step rows, as they stood after the last entry. The entries begin with
+// the first one and have no gap. The first entries of a run give the run as it was then, for [Explain] for example.
 //
-// What the audit does not tell stays zero. Payload and KeyHash are written once with the run's row, where they can be read at any
-// time; a copy would double the largest value. Of the rows, JobID and Queue are the executor's answer to what was decided, and may
-// change without a decision. The DeadlineAt of an attempt follows from the policy of the day, and would be the largest part of most
-// entries. A DueAt that had come when the row was reached is no later than that entry.
+// What the audit does not tell stays zero. Payload and KeyHash are written once, with the run's row, and can be read there; a copy
+// would double the largest value. JobID and Queue are the executor's answer to a decision, and may change without one. The
+// DeadlineAt of an attempt follows from the policy of the day, and would be the largest part of most entries. A DueAt that had come
+// when the row was reached is no later than that entry.
 func Fold(spec *Spec, entries []AuditEntry) (Snapshot, error) {
 	f := NewFolding(spec)
 	for _, e := range entries {
@@ -26,7 +26,7 @@ func Fold(spec *Spec, entries []AuditEntry) (Snapshot, error) {
 	return f.Snapshot, nil
 }
 
-// Folding is a run on its way through its audit.
+// Folding is a run that is being rebuilt from its audit.
 type Folding struct {
 	Snapshot
 	spec *Spec
@@ -39,7 +39,7 @@ func NewFolding(spec *Spec) *Folding {
 	return &Folding{spec: spec, Snapshot: Snapshot{Steps: map[StepKey]StepState{}}}
 }
 
-// Read enters an entry as it is stored, which must follow those before it.
+// Read adds an entry as it is stored. It must follow the entries before it.
 func (f *Folding) Read(e AuditEntry) error {
 	var data AuditData
 	if err := json.Unmarshal(e.Data, &data); err != nil {

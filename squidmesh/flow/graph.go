@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Drawings show the steps with their descriptions, blocks around their children, routes by their answers and error routes
-// dashed. Those of a run colour each step by its status; steps without a row are waiting, or skipped once the run has ended.
+// Drawings show the steps with their descriptions, blocks around their children, routes with their answers, and error routes
+// dashed. A drawing of a run colours each step by its status. A step without a row is waiting, or skipped once the run has ended.
 
 // Mermaid draws the workflow as a Mermaid flowchart.
 func (s *Spec) Mermaid() string {

@@ -4,34 +4,36 @@ import (
 	"time"
 )
 
-// JobState is what a queue knows about a job, its times as the database's clock has them.
+// JobState is what a queue knows about a job. Its times are those of the database's clock.
 type JobState struct {
-	// State is the queue's own word for it, such as "available" or "discarded".
+	// State is the queue's own word, such as "available" or "discarded".
 	State string `json:"state"`
 
-	// Queue is where the job stands. Empty if it is not known.
+	// Queue is the queue that the job is in. Empty means unknown.
 	Queue string `json:"queue,omitzero"`
 
-	// Deliverable says that the queue will still hand the job out, or has just done so.
+	// Deliverable says that the queue will still hand the job out, or has just handed it out.
 	Deliverable bool `json:"deliverable"`
 
-	// At is when the queue will hand the job out, if that is in the future, as of one that was sent back. Zero means now, or unknown.
+	// At is when the queue will hand the job out if that is in the future, as for a job that was sent back. Zero means now, or
+	// unknown.
 	At time.Time `json:"at,omitzero"`
 
 	// TriedAt is when the queue last handed the job out. Zero means never, or unknown.
 	TriedAt time.Time `json:"tried_at,omitzero"`
 
-	// BackAt is when the runtime asked for the job to come again, if its answer is what ended the last try. With TriedAt and without
-	// BackAt that try did not get as far as the runtime, or its process died.
+	// BackAt is when the runtime asked for the job to come again, if that answer ended the last try. If TriedAt is set and BackAt
+	// is not, that try did not reach the runtime, or its process died.
 	BackAt time.Time `json:"back_at,omitzero"`
 
-	// BackFor is the reason that the runtime gave for BackAt, as in [Outcome]. Empty if it is not known.
+	// BackFor is the reason that the runtime gave for BackAt, as in [Outcome]. Empty means unknown.
 	BackFor string `json:"back_for,omitzero"`
 
-	// Refusal says what kept the last try from the runtime, as a clause: "your middleware returned: no". Empty if nothing is known to.
+	// Refusal says what kept the last try from the runtime, as a clause: "your middleware returned: no". Empty means that nothing
+	// is known to have.
 	Refusal string `json:"refusal,omitzero"`
 
-	// Retryable says that the queue could hand the job out at once: see [driver.Retrier].
+	// Retryable says that the queue could hand the job out at once. See [driver.Retrier].
 	Retryable bool `json:"retryable,omitzero"`
 
 	// Paused says that the job's queue is paused.
@@ -79,7 +81,7 @@ func (j JobState) comesBack(due time.Time) time.Time {
 
 func patience(d time.Duration) time.Duration { return min(max(d, leastPatience), mostPatience) }
 
-// Fate is what is to be done about the job of a row that is due.
+// Fate says what to do about the job of a row that is due.
 type Fate int
 
 const (
@@ -88,8 +90,8 @@ const (
 	FateLost              // it is replaced
 )
 
-// Fate judges the job of a row that was due at a time. One that was refused has its pause first, whatever the queue intends with it: some
-// would wait for hours, others would never try again.
+// Fate judges the job of a row that was due at a time. A job that was refused has its pause first, whatever the queue intends with
+// it: some queues would wait for hours, others would never try again.
 func (j JobState) Fate(due, now time.Time) Fate {
 	lost := FateLost
 	switch {

@@ -4,20 +4,21 @@ import (
 	"time"
 )
 
-// Outcome is what [squidmesh.Runtime.Perform] tells the queue about a delivery.
+// Outcome is the answer of [squidmesh.Runtime.Perform] to the queue about a delivery.
 type Outcome struct {
 	Kind OutcomeKind
 
-	// At is when the delivery should come again, in database time. Only for Again.
+	// At is when the delivery should come again, by the database's clock. Only for OutcomeAgain.
 	At time.Time
 
-	// After is the same as a delay from the moment of the decision, for queues that count relatively.
+	// After is the same as a pause from the decision on, for queues that count so.
 	After time.Duration
 
-	// Reason is one of the codes below for Again and Drop; for Done it may say why there was nothing to do.
+	// Reason is one of the codes below. Every OutcomeAgain and OutcomeDrop has one. For OutcomeDone it may say why there was
+	// nothing to do.
 	Reason string
 
-	// Detail says of a Drop what is wrong with the delivery.
+	// Detail says what is wrong with a dropped delivery.
 	Detail string
 }
 
@@ -51,13 +52,13 @@ const (
 type OutcomeKind string
 
 const (
-	// OutcomeDone: the delivery is used up, be it finished, stale, a duplicate, or held by a live worker.
+	// OutcomeDone means that the delivery is used up: it is finished, stale, a duplicate, or held by a living worker.
 	OutcomeDone OutcomeKind = "done"
-	// OutcomeAgain: nothing was claimed; deliver once more at the stated time.
+	// OutcomeAgain means that nothing was claimed. Deliver it once more at the stated time.
 	OutcomeAgain OutcomeKind = "again"
-	// OutcomeDrop: the delivery can never succeed; discard it and record the reason.
+	// OutcomeDrop means that the delivery can never succeed. Discard it and record the reason.
 	OutcomeDrop OutcomeKind = "drop"
 )
 
-// KeepApart says what keeps the deliveries of stores apart.
+// KeepApart is the advice to whoever has deliveries of several stores in one queue.
 const KeepApart = "give each store a queue of its own (Config.Queue), or a River schema of its own"

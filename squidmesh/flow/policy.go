@@ -9,14 +9,14 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
-// Defaults are values for payload keys that the caller leaves out: any JSON value that fits the key, or [DefaultNow] or [DefaultToday] for
-// string keys. A key that is present, even with null, keeps its value.
+// Defaults are values for payload keys that the caller leaves out. A value is any JSON value that fits its key, or [DefaultNow] or
+// [DefaultToday] for a string key. A key that is present keeps its value, even null.
 type Defaults map[string]any
 
-// DynamicDefault is a default that is worked out when a run starts.
+// DynamicDefault is a default that is computed when a run starts.
 type DynamicDefault string
 
-// The dynamic defaults. Both fit string keys (time.Time included, which takes only Now). A run that a cron window starts takes the
+// The dynamic defaults. Both fit string keys; a time.Time takes DefaultNow only. If a cron window starts the run, they go by the
 // window's time, so that a late or repeated delivery says the same.
 const (
 	// DefaultNow is the time of the start in UTC, as RFC 3339.
@@ -69,10 +69,10 @@ func (d *Defaults) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Missed says what becomes of the windows that passed while no process was there to fire them.
+// Missed is the policy for windows that passed while no process was there to fire them.
 //
-// A window that is due for no more than five seconds is not missed, and neither is the newest one for a minute. Of those that are
-// not fired, the newest is recorded as skipped.
+// A window is not missed for five seconds after it was due, and the newest window not for a minute. Of the windows that do not
+// fire, the newest is recorded as skipped.
 type Missed string
 
 // The policies for missed windows.
@@ -82,10 +82,10 @@ const (
 	MissedCatchUp Missed = "catch_up" // the newest ones fire, oldest first, at most [squidmesh.Trigger.CatchUp] of them; see [Overlap], too
 )
 
-// Overlap says what becomes of a window when a run that an earlier one of the same trigger started has not ended.
+// Overlap is the policy for a window whose trigger has started a run for an earlier window that has not ended.
 //
-// Windows that [MissedCatchUp] catches up fire all at once, so they overlap: [OverlapSkip] then starts a run for the first of them and
-// [OverlapQueueOne] for the first two, and the others are skipped while those runs are at work.
+// Windows that [MissedCatchUp] catches up fire all at once, so they overlap. [OverlapSkip] then starts a run for the first of them,
+// and [OverlapQueueOne] for the first two. The others are skipped while those runs are at work.
 type Overlap string
 
 // The policies for overlapping windows. Runs that were started by other means do not count.
@@ -95,11 +95,11 @@ const (
 	OverlapQueueOne Overlap = "queue_one" // the window waits for that run's end; while one waits, later ones are skipped
 )
 
-// Complete is the target that ends a run as completed. Next may say it or stay empty; OnError and Routes must say it,
-// because an empty OnError fails the run. No step may bear this name.
+// Complete is the target that ends a run as completed. Next may say it or stay empty. OnError and Routes must say it, because an
+// empty OnError fails the run. No step may have this name.
 const Complete = "complete"
 
-// Recovery marks the purpose of an OnError route.
+// Recovery says what an OnError route is for.
 type Recovery string
 
 // The recovery markers.

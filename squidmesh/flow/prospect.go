@@ -9,24 +9,26 @@ import (
 // ProspectCode says in one word how an unfinished run will fare under a new version of the program.
 type ProspectCode string
 
-// The outlooks, the best first.
+// The outlooks, from the best to the worst.
 const (
-	// ProspectContinues: today's definition is the one that the run is pinned to.
+	// ProspectContinues means that the run is pinned to today's definition.
 	ProspectContinues ProspectCode = "continues"
-	// ProspectFinishes: today's definition is another one, and has every function that the run may still need.
+	// ProspectFinishes means that today's definition is another one, and has every function that the run may still need.
 	ProspectFinishes ProspectCode = "finishes_on_pinned_shape"
-	// ProspectMayWait: it lacks a function that the run needs on some routes only, or if something fails or somebody cancels.
+	// ProspectMayWait means that today's definition lacks a function that the run needs on some routes only, or only if something
+	// fails or somebody cancels.
 	ProspectMayWait ProspectCode = "may_wait"
-	// ProspectWillWait: unless something fails or somebody cancels, the run comes to a function that is not there or does not fit.
+	// ProspectWillWait means that the run comes to a function that is not there or does not fit, unless something fails or somebody
+	// cancels.
 	ProspectWillWait ProspectCode = "will_wait"
 )
 
 var ProspectCodes = []ProspectCode{ProspectContinues, ProspectFinishes, ProspectMayWait, ProspectWillWait}
 
-// Waits reports whether a run with that outlook may come to stand still.
+// Waits reports whether a run with that outlook may come to wait for a function.
 func (c ProspectCode) Waits() bool { return c == ProspectMayWait || c == ProspectWillWait }
 
-// Prospect is how a run will fare with the functions of today's definition.
+// Prospect says how a run will fare with the functions of today's definition.
 type Prospect struct {
 	Run      RunID        `json:"run_id"`
 	Workflow string       `json:"workflow"`
@@ -37,7 +39,7 @@ type Prospect struct {
 	// Lacks are the functions that the run may still need and that cannot be called, in the order of the spec.
 	Lacks []MissingFunction `json:"lacks,omitzero"`
 
-	// Queues are those in which deliveries of the run stand, and which this program's definitions do not use. CheckDeploy finds them.
+	// Queues are queues that hold deliveries of the run and that this program's definitions do not use. CheckDeploy finds them.
 	Queues []string `json:"queues,omitzero"`
 }
 
@@ -70,13 +72,13 @@ func (l MissingFunction) function() string {
 	return l.Name
 }
 
-// PredictDeploy says how a run will fare if from now on only the functions of today's definition are there, which is nil for a workflow that
-// is gone. Pinned is the run's own shape with today's policies (see [Spec.WithPolicy]), nil if nobody has it. The snapshot must hold
-// every row.
+// PredictDeploy says how a run will fare if from now on there are only the functions of today's definition. Today is nil for a
+// workflow that is gone. Pinned is the run's own shape with today's policies (see [Spec.WithPolicy]), nil if nobody has it. The
+// snapshot must hold every row.
 //
 // It looks at every way that the run can still take through its pinned shape: the routes of choices and decisions, failures with
-// their error routes, retries of what is running now, and undos, since an unfinished run can be cancelled at any time. It is
-// exact: a run that waits for a function waits for one of Lacks, and each of them is on such a way.
+// their error routes, retries of what is running now, and undos, since somebody can cancel an unfinished run at any time. It is
+// exact: a run that waits for a function waits for one of Lacks, and each of Lacks is on such a way.
 func PredictDeploy(pinned, today *Spec, s Snapshot) Prospect {
 	o := Prospect{Run: s.Run.ID, Workflow: s.Run.Workflow, Shape: s.Run.Shape, Status: s.Run.Status}
 	if pinned == nil {

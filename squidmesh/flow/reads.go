@@ -4,7 +4,7 @@ import (
 	"slices"
 )
 
-// Union is everything that either names.
+// Union returns everything that either asks for.
 func (r Reads) Union(other Reads) Reads {
 	r.All = r.All || other.All
 	r.Payload = r.Payload || other.Payload
@@ -25,7 +25,7 @@ func (r Reads) Empty() bool {
 	return !r.All && !r.Payload && len(r.Steps) == 0 && len(r.Outputs) == 0
 }
 
-// ReadsOf says which step rows the decision on an event needs: the step itself and its direct successors, or everything. The
+// ReadsOf returns the step rows that the decision on an event needs: the step itself and its direct successors, or everything. The
 // run's row must have been read under the lock.
 func ReadsOf(spec *Spec, run Run, e Event) Reads {
 	if run.Verdict != VerdictNone {
@@ -66,14 +66,13 @@ func successReads(spec *Spec, name string) Reads {
 	return reads
 }
 
-// Reads names what to load of a run besides its row.
+// Reads says what to load of a run besides its row.
 type Reads struct {
-	// All asks for every step row, Steps for the named ones.
+	// All asks for every step row. Steps asks for some of them.
 	All   bool
 	Steps []StepKey
 
-	// Outputs names the steps whose outputs a claimed step reads, Payload asks for the run's payload. Decisions need
-	// neither.
+	// Outputs names the steps whose outputs a claimed step reads. Payload asks for the run's payload. Decisions need neither.
 	Outputs []string
 	Payload bool
 }

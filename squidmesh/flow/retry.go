@@ -12,41 +12,41 @@ const (
 	MaxWait = 10 * 365 * 24 * time.Hour
 )
 
-// soonAgain spreads what comes again soon over 100 to 500 ms: whoever was the first to fetch it is not so every time.
+// soonAgain spreads deliveries that come again soon over 100 to 500 ms, so that not always the same process fetches them first.
 var soonAgain = Retry{Base: 300 * time.Millisecond, Jitter: 2.0 / 3}
 
-// Soon is the pause before a delivery comes again that a living worker elsewhere could take.
+// Soon is the pause before a delivery comes again if a living worker elsewhere could take it.
 func Soon(now time.Time, seed ...string) time.Duration {
 	return soonAgain.Delay(1, append(seed, now.Format(time.RFC3339Nano))...)
 }
 
-// Retry is the policy after a failed attempt. The zero value means one attempt, no more.
+// Retry is the policy after a failed attempt. The zero value means one attempt.
 type Retry struct {
-	// MaxAttempts counts the first attempt too. Attempts that were released or lost with their worker do not count.
-	// Zero means 1.
+	// MaxAttempts is how many attempts there are, the first one included. Attempts that were released, or lost with their worker,
+	// do not count. Zero means 1.
 	MaxAttempts int
 
-	// Base is the delay after the first failure; it doubles with each further one. Zero retries at once; else it is at least a
-	// millisecond.
+	// Base is the delay after the first failure. It doubles with each further failure. Zero retries at once; any other value is at
+	// least a millisecond.
 	Base time.Duration
 
-	// Max caps the delay. Zero means no cap but [MaxRetryDelay]; else it is at least a millisecond.
+	// Max caps the delay. Zero means that only [MaxRetryDelay] does; any other value is at least a millisecond.
 	Max time.Duration
 
-	// Jitter spreads each delay evenly over [1-Jitter, 1+Jitter] of itself, so that what failed together does not come
-	// back together. From 0 to 1; zero means none. The spread depends only on run, step and attempt.
+	// Jitter spreads each delay evenly over [1-Jitter, 1+Jitter] of itself, so that steps which failed together do not come back
+	// together. It is from 0 to 1; zero means no spread. The spread depends only on run, step and attempt.
 	Jitter float64
 }
 
-// MaxRetryDelay is the longest delay before another attempt, ten years, as of a wait, whatever a policy comes to or [squidmesh.RetryAfter] says.
+// MaxRetryDelay is the longest delay before another attempt: ten years, as for a wait. It caps policies and [squidmesh.RetryAfter].
 const MaxRetryDelay = MaxWait
 
-// Exponential retries up to attempts-1 times, after base, 2*base, 4*base, ... but at most max, each spread by a tenth.
+// Exponential allows that many attempts, with pauses of base, 2*base, 4*base and so on, up to max. Each pause is spread by a tenth.
 func Exponential(attempts int, base, max time.Duration) Retry {
 	return Retry{MaxAttempts: attempts, Base: base, Max: max, Jitter: 0.1}
 }
 
-// Constant retries up to attempts-1 times, always after delay.
+// Constant allows that many attempts, with a pause of delay between them.
 func Constant(attempts int, delay time.Duration) Retry {
 	return Retry{MaxAttempts: attempts, Base: delay, Max: delay}
 }
@@ -56,7 +56,7 @@ func (r Retry) grants(failures int) bool {
 	return failures < max(r.MaxAttempts, 1)
 }
 
-// Delay is the wait after the failures-th failure. The seed stands in for randomness, so that decisions can be repeated.
+// Delay is the pause after that many failures. The seed takes the place of randomness, so that decisions can be repeated.
 func (r Retry) Delay(failures int, seed ...string) time.Duration {
 	d := float64(r.Base) * math.Pow(2, float64(failures-1))
 	if r.Max > 0 {

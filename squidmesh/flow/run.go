@@ -7,10 +7,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// RunID identifies a run. Ids are UUIDs of version 7, so they sort by the time of their start.
+// RunID identifies a run. It is a UUID of version 7, so ids sort by the time of the start.
 type RunID = uuid.UUID
 
-// RunStatus says where a run stands. See the order of precedence at [Run].
+// RunStatus says where a run stands. [Run] has the order of precedence.
 type RunStatus string
 
 // The statuses of a run; the last three are terminal.
@@ -26,17 +26,17 @@ const (
 	RunCancelled    RunStatus = "cancelled"
 )
 
-// RunStatuses lists all of them in the order of a run's life.
+// RunStatuses lists all statuses in the order of a run's life.
 var RunStatuses = []RunStatus{
 	RunPending, RunRunning, RunRetrying, RunPaused, RunCancelling, RunCompensating, RunCompleted, RunFailed, RunCancelled,
 }
 
-// Terminal reports whether nothing happens to such a run any more.
+// Terminal reports whether a run with this status has ended. Nothing happens to it any more.
 func (s RunStatus) Terminal() bool {
 	return s == RunCompleted || s == RunFailed || s == RunCancelled
 }
 
-// StepStatus says where a step row stands. A step that is not reached has no row.
+// StepStatus says where a step row stands. A step that the run has not reached has no row.
 type StepStatus string
 
 // The statuses of a step row; the last three are final.
@@ -54,7 +54,7 @@ func (s StepStatus) Final() bool {
 	return s == StepCompleted || s == StepFailed || s == StepCancelled
 }
 
-// Phase tells a step's own work from the undoing of it.
+// Phase says whether a step's own work is meant, or its undo.
 type Phase string
 
 // The two phases of a step; each is a row of its own.
@@ -63,16 +63,16 @@ const (
 	PhaseUndo Phase = "undo"
 )
 
-// StepKey names a step row within its run.
+// StepKey identifies a step row within its run.
 type StepKey struct {
 	Name  string `json:"step,omitzero"`
 	Phase Phase  `json:"phase,omitzero"`
 }
 
-// Verdict is how a run will end once it has drained.
+// Verdict says how a run will end once it has drained: once no attempt of it is at work.
 type Verdict string
 
-// The verdicts. None means that the run goes on.
+// The verdicts. With VerdictNone the run goes on.
 const (
 	VerdictNone      Verdict = ""
 	VerdictFailed    Verdict = "failed"
@@ -81,9 +81,16 @@ const (
 
 // Run is the row of a run.
 //
-// Its status follows from its rows, by precedence: cancelling (cancelled, not drained), compensating, running (something
-// claimed or due, timers included), retrying (only retries to come), paused (only decisions open). A run is pending, whatever is
-// due, until its first claim, wait or decision begins. Terminal means: no open rows, no further events.
+// Its status follows from its rows. The first of these that applies is the status:
+//
+//   - cancelling: it was cancelled and has not drained
+//   - compensating: undos are to do
+//   - running: something is claimed or due, timers included
+//   - retrying: only retries are to come
+//   - paused: only decisions are open
+//
+// A run is pending until its first claim, wait or decision begins, whatever is due. A run with a terminal status has no open rows,
+// and no event changes it.
 type Run struct {
 	// Written once, at the start.
 	ID           RunID           `json:"id"`
@@ -152,14 +159,14 @@ func (s StepState) retrying() bool {
 	return s.Status == StepScheduled && s.Failures > 0
 }
 
-// releases is how many attempts were given back: those before this one that neither failed nor were lost. An undo that an operator retries
-// counts the ones before that too.
+// releases is how many attempts before this one were given back: those that neither failed nor were lost. If an operator retries an
+// undo, it counts the attempts before that too.
 func (s StepState) releases() int { return max(0, s.Attempt-1-s.Failures-s.Losses) }
 
 // AttemptOutcome says how an attempt ended.
 type AttemptOutcome string
 
-// The outcomes of an attempt. Released: its worker gave it back unfinished; lost: its worker died.
+// The outcomes of an attempt. The worker of a released attempt gave it back unfinished; the worker of a lost one died.
 const (
 	AttemptSucceeded AttemptOutcome = "succeeded"
 	AttemptFailed    AttemptOutcome = "failed"
@@ -168,7 +175,7 @@ const (
 	AttemptCancelled AttemptOutcome = "cancelled"
 )
 
-// AttemptRecord is the row of an attempt that ended otherwise than by success at the first try.
+// AttemptRecord is the row of an attempt that ended. A success at the first try has none.
 type AttemptRecord struct {
 	Run RunID `json:"run_id,omitzero"`
 	StepKey
@@ -205,7 +212,8 @@ const (
 	AuditRedelivered AuditKind = "redelivered" // its job was lost
 )
 
-// AuditEntry records one transition of a run: append-only, at most one per commit and run, numbered without gaps.
+// AuditEntry records one transition of a run. Entries are only appended, at most one for each commit and run, and numbered without
+// gaps.
 type AuditEntry struct {
 	Run RunID `json:"run_id,omitzero"`
 	Seq int   `json:"seq"`
@@ -220,11 +228,11 @@ type AuditEntry struct {
 
 // AuditData is what an audit entry tells besides its columns.
 type AuditData struct {
-	// Reached lists the rows that the transition made claimable, claimed or paused, with the attempt.
+	// Reached lists the rows that the transition made claimable, claimed or paused, with their attempts.
 	Reached []AuditReached `json:"reached,omitempty"`
-	// Closed names the steps whose rows it ended besides, all of phase do.
+	// Closed names the other steps whose rows the transition ended, all of phase do.
 	Closed []string `json:"closed,omitempty"`
-	// Failed names the steps, of phase do, for which a lost worker was the last one.
+	// Failed names the steps, of phase do, that failed because they lost one worker too many.
 	Failed    []string        `json:"failed,omitempty"`
 	RunStatus RunStatus       `json:"run_status,omitempty"` // when it changed
 	Verdict   Verdict         `json:"verdict,omitempty"`    // when it was set
@@ -240,7 +248,7 @@ type AuditData struct {
 	// Compensate says that completed steps will be undone.
 	Compensate bool `json:"compensate,omitempty"`
 
-	// Of a start: the run's key, and what a cron run is for.
+	// For a start: the run's key, and what a cron run is for.
 	Key        string    `json:"key,omitempty"`
 	SignalID   string    `json:"signal_id,omitempty"`
 	WindowAt   time.Time `json:"window_at,omitzero"`
@@ -248,7 +256,7 @@ type AuditData struct {
 	ReceivedAt time.Time `json:"received_at,omitzero"`
 }
 
-// AuditReached is one row that a transition made ready.
+// AuditReached is one row that a transition made claimable, claimed or paused.
 type AuditReached struct {
 	Step    string     `json:"step"`
 	Phase   Phase      `json:"phase,omitempty"` // empty is do

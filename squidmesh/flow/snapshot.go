@@ -4,20 +4,20 @@ import (
 	"maps"
 )
 
-// Snapshot is what a decision sees of a run: its row, and the step rows that the decision's [Reads] name. Decide never changes
-// one.
+// Snapshot is what a decision sees of a run: its row, and the step rows that the decision's [Reads] name. Decide never changes a
+// snapshot.
 type Snapshot struct {
 	Run   Run
 	Steps map[StepKey]StepState
 
-	// WorkerLost says that the worker on whose behalf the event comes has been declared lost: it may write nothing.
+	// WorkerLost says that the worker that the event comes from was declared lost. It may write nothing.
 	WorkerLost bool
 
-	// Environment is the world around the run; nil if nothing is known of it. No decision depends on it.
+	// Environment is the world around the run. It is nil if nothing is known of it. No decision depends on it.
 	Environment *Environment
 }
 
-// With returns the snapshot as it is once the transition has been applied. The receiver stays as it was.
+// With returns the snapshot as the transition leaves it. The receiver stays as it is.
 func (s Snapshot) With(t Transition) Snapshot {
 	if t.Empty() {
 		return s

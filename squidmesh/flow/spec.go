@@ -11,7 +11,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
-// WrittenFields are the keys that a result puts into the run's data, under the name of Output if there is one.
+// WrittenFields returns the keys that a result puts into the run's data, below the name of Output if there is one.
 func WrittenFields(output string, result *jsontype.Type) []jsontype.Field {
 	switch {
 	case result == nil:
@@ -30,9 +30,9 @@ func WrittenFields(output string, result *jsontype.Type) []jsontype.Field {
 	return fields
 }
 
-// Spec is a compiled workflow: immutable, serialisable, without functions. Its shape (steps, routes, dependencies, reads,
-// outputs, undo, marks and contracts) is hashed, and each run is pinned to a shape; its policies (retry, timeout, queue,
-// priority, wait and log text) are not part of the hash, so that a deploy can change them under running runs.
+// Spec is a compiled workflow. It is immutable and serialisable, and has no functions. Its shape is hashed, and each run is pinned
+// to a shape: steps, routes, dependencies, reads, outputs, undo, marks and contracts. Policies are not part of the hash, so a
+// deploy can change them under running runs: retry, timeout, queue, priority, wait and log text.
 type Spec struct {
 	workflow    string
 	description string
@@ -44,8 +44,8 @@ type Spec struct {
 	dependents map[string][]string // within a block: who has the step in After
 }
 
-// NewSpec makes a spec of what a compiler has checked: names are unique, routes and dependencies lead to steps, children stand behind
-// their block. The caller must not change the lists afterwards.
+// NewSpec makes a spec of lists that a compiler has checked: names are unique, routes and dependencies lead to steps, and children
+// follow their block. The caller must not change the lists afterwards.
 func NewSpec(workflow, description string, triggers []TriggerSpec, steps []StepSpec) *Spec {
 	s := &Spec{workflow: workflow, description: description, triggers: triggers, steps: steps}
 	s.shape = s.hashShape()
@@ -65,7 +65,7 @@ type TriggerSpec struct {
 	Overlap  Overlap       `json:"overlap,omitempty"`
 }
 
-// StepSpec is a compiled [squidmesh.Step]. Children of blocks stand behind their block in the list.
+// StepSpec is a compiled [squidmesh.Step]. In lists the children of a block follow it.
 type StepSpec struct {
 	Name        string            `json:"name"`
 	Description string            `json:"description,omitempty"`
@@ -78,8 +78,8 @@ type StepSpec struct {
 	Recovery    Recovery          `json:"recovery,omitempty"`
 	Routes      map[string]string `json:"routes,omitempty"`
 
-	// Keys are what the input takes from the run's data, from the payload and from the outputs of Sources, which are
-	// all steps before it that may write one of them, in an order in which they may have run.
+	// Keys are the keys that the input takes from the payload and from the outputs of Sources. Sources are all earlier steps that
+	// may write one of the keys, in an order in which they may have run.
 	Keys    []string       `json:"keys,omitempty"`
 	Sources []string       `json:"sources,omitempty"`
 	Input   *jsontype.Type `json:"input,omitempty"`
@@ -117,7 +117,7 @@ func (st *StepSpec) PolicyOf(phase Phase) Policy {
 	return st.Policy
 }
 
-// Takes says what the input of a phase takes, and from which steps besides the payload.
+// Takes returns the keys that the input of a phase takes, and the steps whose outputs it takes them from besides the payload.
 func (st *StepSpec) Takes(phase Phase) (keys, sources []string) {
 	if phase == PhaseUndo {
 		return st.UndoKeys, st.UndoSources
@@ -137,10 +137,10 @@ func (s *Spec) Shape() string { return s.shape }
 // Entry is the name of the first step.
 func (s *Spec) Entry() string { return s.steps[0].Name }
 
-// Triggers are the compiled triggers. The caller must not change them.
+// Triggers returns the compiled triggers. The caller must not change them.
 func (s *Spec) Triggers() []TriggerSpec { return s.triggers }
 
-// Steps are the compiled steps, children behind their block. The caller must not change them.
+// Steps returns the compiled steps. Children follow their block. The caller must not change them.
 func (s *Spec) Steps() []StepSpec { return s.steps }
 
 // Step finds a step by name.
@@ -151,7 +151,8 @@ func (s *Spec) Step(name string) (StepSpec, bool) {
 	return StepSpec{}, false
 }
 
-// Trigger finds a trigger by name; the empty name is the default trigger, which is the first manual one, else the first.
+// Trigger finds a trigger by name. The empty name finds the default trigger: the first manual one, or the first one if none is
+// manual.
 func (s *Spec) Trigger(name string) (TriggerSpec, bool) {
 	for _, t := range s.triggers {
 		if t.Name == name || name == "" && t.Cron == "" {
@@ -164,7 +165,7 @@ func (s *Spec) Trigger(name string) (TriggerSpec, bool) {
 	return TriggerSpec{}, false
 }
 
-// Find finds a step without copying it; nil if there is none.
+// Find finds a step without copying it. It returns nil if there is none.
 func (s *Spec) Find(name string) *StepSpec {
 	if i, ok := s.index[name]; ok {
 		return &s.steps[i]
@@ -172,7 +173,7 @@ func (s *Spec) Find(name string) *StepSpec {
 	return nil
 }
 
-// WithPolicy returns the spec with the policies of the steps that both have taken from today's definition. The shape stays.
+// WithPolicy returns the spec with policies of today's definition, for the steps that both have. The shape stays.
 func (s *Spec) WithPolicy(today *Spec) *Spec {
 	merged := *s
 	merged.steps = make([]StepSpec, len(s.steps))
@@ -221,8 +222,8 @@ func (s *Spec) link() {
 	}
 }
 
-// hashShape hashes what a run is pinned to: everything about the steps but their descriptions and policies, and the
-// triggers' names and payload types.
+// hashShape hashes what a run is pinned to: all of the steps but their descriptions and policies, and the triggers' names and
+// payload types.
 func (s *Spec) hashShape() string {
 	type trigger struct {
 		Name    string        `json:"name"`

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// StepError is the recorded failure of an attempt. Its texts are valid UTF-8 without control characters (those that a function's
-// error had are written as escapes such as \x00), and cut: message and stack at 8 KiB, ten causes at 819 bytes each.
+// StepError is the recorded failure of an attempt. Its texts are valid UTF-8 without control characters; those in a function's
+// error are written as escapes such as \x00. Texts are cut: message and stack at 8 KiB, ten causes at 819 bytes each.
 type StepError struct {
 	Step    string   `json:"step"`
 	Phase   Phase    `json:"phase,omitempty"` // empty is do
@@ -15,7 +15,7 @@ type StepError struct {
 	Message string   `json:"message"`
 	Causes  []string `json:"causes,omitempty"` // messages of wrapped errors, outermost first
 
-	// Details are what [squidmesh.WithDetails] gave the error.
+	// Details are what [squidmesh.WithDetails] added to the error.
 	Details json.RawMessage `json:"details,omitempty"`
 	Stack   string          `json:"stack,omitempty"` // of a panic
 	At      time.Time       `json:"at"`
@@ -23,13 +23,14 @@ type StepError struct {
 	stored *StepError `json:"-"` // as it stands in the database, if that was refused; it goes back as it was
 }
 
-// StandFor makes the error stand for one as it is stored, which readers are not shown. What is written in its place later is that one.
+// StandFor makes the error stand for a stored one that readers are not shown. Whoever writes this error later writes the stored
+// one.
 func (e *StepError) StandFor(stored *StepError) { e.stored = stored }
 
-// Stored is the error that this one stands for; nil if it stands for itself.
+// Stored returns the error that this one stands for. It is nil if this one stands for itself.
 func (e *StepError) Stored() *StepError { return e.stored }
 
-// Error codes of recorded failures that are not the step's own choice.
+// The codes of recorded failures that squidmesh gives. A step's function gives others by [squidmesh.WithCode].
 const (
 	CodeError            = "error"             // the function returned an error
 	CodePanic            = "panic"             // it panicked

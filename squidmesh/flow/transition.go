@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Transition is what one event changes, as a value: whole rows, new or changed, the jobs to enqueue, and the audit. The
-// zero Transition changes nothing.
+// Transition is what one event changes, as a value: whole rows, new or changed, the jobs to enqueue, and the audit. The zero
+// Transition changes nothing.
 type Transition struct {
-	// Run is the run's row as it will be; NewRun says that it does not exist yet.
+	// Run is the run's row after the transition. NewRun says that the row does not exist yet.
 	Run    Run
 	NewRun bool
 
@@ -21,14 +21,14 @@ type Transition struct {
 	Held   []Hold
 	Unheld []Hold
 
-	// Untold says that whoever writes the transition does not know whether it will be committed, so that observers are told of it by a
-	// tick, which takes what it wrote with TakeUntold of [driver.Store].
+	// Untold says that the writer of the transition does not know whether it will be committed. A tick then takes what it wrote,
+	// with TakeUntold of [driver.Store], and tells observers.
 	Untold bool
 
-	// Claim is the execution that the event's worker must now begin; nil for none.
+	// Claim is the execution that the event's worker must begin now. It is nil if there is none.
 	Claim *Claim
 
-	// Data is what the audit entry tells, before it was encoded.
+	// Data is what the audit entry tells, before it is encoded.
 	Data AuditData
 
 	// Queued is how long after its due time the delivery was claimed. Ran is how long the attempt ran that ended, or how long
@@ -38,16 +38,16 @@ type Transition struct {
 	// Outcome answers the delivery that caused the event.
 	Outcome Outcome
 
-	// Interrupt says that running steps of the run should be told to stop.
+	// Interrupt says that the run's running steps should be told to stop.
 	Interrupt bool
 }
 
-// Empty reports whether the transition changes nothing of the run. It may still end holds of a lost worker.
+// Empty reports whether the transition changes nothing of the run. It may still end the holds of a lost worker.
 func (t Transition) Empty() bool {
 	return !t.NewRun && len(t.Audit) == 0 && len(t.Steps) == 0
 }
 
-// Merge is both transitions of one run as one: the last row per key wins.
+// Merge returns one transition for two of the same run that follow each other. For each key the last row counts.
 func (t Transition) Merge(next Transition) Transition {
 	if t.Empty() {
 		next.Unheld = slices.Concat(t.Unheld, next.Unheld)
@@ -85,8 +85,8 @@ type StepChange struct {
 	StepState
 	New bool
 
-	// Ended says of an update that it is the step's end and no more: of the stored row only Status, DueAt, DeadlineAt, FinishedAt
-	// and DoneSeq change. A store may write just those.
+	// Ended says that an update only ends the step: of the stored row only Status, DueAt, DeadlineAt, FinishedAt and DoneSeq
+	// change. A store may write just those.
 	Ended bool
 }
 
@@ -100,15 +100,15 @@ func (c StepChange) ends(stored StepState) bool {
 	return stored == c.StepState
 }
 
-// Hold says that a worker is at work on a delivery, so that its runs are found when it dies. One hold covers everything
-// that it goes on to do after that delivery in the same run.
+// Hold says that a worker is at work on a delivery, so that others find its runs when it dies. One hold covers everything that the
+// worker goes on to do in the same run after that delivery.
 type Hold struct {
 	Worker WorkerID
 	Run    RunID
 	StepKey
 }
 
-// Job is one delivery to enqueue, as the core decides it. [driver.StepJob] and [driver.CompensationJob] are what an executor sees.
+// Job is one delivery to enqueue, as the core decides it. Executors see a [driver.StepJob] or a [driver.CompensationJob].
 type Job struct {
 	Run      RunID
 	Workflow string
@@ -133,7 +133,7 @@ type Claim struct {
 	DeadlineAt time.Time
 	Cause      *StepError // the failure that led here; nil when a success did
 
-	// Keys are what the input takes, Sources the steps among whose outputs it is found, besides the payload.
+	// Keys are the keys that the input takes. Sources are the steps whose outputs have them, besides the payload.
 	Keys    []string
 	Sources []string
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// TriggerKey names a trigger.
+// TriggerKey identifies a trigger.
 type TriggerKey struct {
 	Workflow string `json:"workflow"`
 	Trigger  string `json:"trigger"`
@@ -12,8 +12,8 @@ type TriggerKey struct {
 
 func (k TriggerKey) String() string { return k.Workflow + "/" + k.Trigger }
 
-// TriggerState is the row of a cron trigger. It is what fires: a process that starts writes its own definition into it, and the
-// definition written last holds for all.
+// TriggerState is the row of a cron trigger. The row is what fires. A process that starts writes its own definition into it, and
+// the last definition written holds for all processes.
 type TriggerState struct {
 	TriggerKey
 	Expression string  `json:"expression"`
@@ -25,12 +25,12 @@ type TriggerState struct {
 	// NextAt is the next window; zero if there is none.
 	NextAt time.Time `json:"next_at,omitzero"`
 	Paused bool      `json:"paused"`
-	// ChangedAt is when the trigger was paused or resumed last, Actor and Comment are what [squidmesh.TriggerParams] said then. All are zero if
-	// nobody has done either since migration 009.
+	// ChangedAt is when the trigger was last paused or resumed. Actor and Comment are what [squidmesh.TriggerParams] said then. All
+	// are zero if nobody has done either since migration 009.
 	ChangedAt time.Time `json:"changed_at,omitzero"`
 	Actor     string    `json:"actor,omitzero"`
 	Comment   string    `json:"comment,omitzero"`
-	// PrunedTo is the newest window whose fire or run has been deleted after it had begun; zero if none has.
+	// PrunedTo is the newest of the windows that had begun and whose fire or run has been deleted. It is zero if there is none.
 	PrunedTo time.Time `json:"pruned_to,omitzero"`
 }
 
@@ -49,12 +49,12 @@ const (
 // Open reports whether the fire may still start a run.
 func (s FireState) Open() bool { return s == FirePending || s == FireQueued }
 
-// Fire is the row of one window of a trigger: at most one exists for a window, and it starts at most one run.
+// Fire is the row of one window of a trigger. A window has at most one row, and the row starts at most one run.
 type Fire struct {
 	TriggerKey
 
-	// Key is unique in the trigger: the wall-clock minute of the window with its zone; for "@every" and fires by hand the
-	// instant.
+	// Key is unique in the trigger. It is the wall-clock minute of the window with its zone, or the instant for "@every" and fires
+	// by hand.
 	Key      string `json:"key"`
 	SignalID string `json:"signal_id"` // unique in the trigger, too
 
@@ -65,14 +65,14 @@ type Fire struct {
 	RunID     RunID     `json:"run_id,omitzero"` // of the run that it started
 	FiredAt   time.Time `json:"fired_at"`
 
-	// Actor and Comment are what [squidmesh.TriggerParams] said of a fire by hand.
+	// Actor and Comment are what [squidmesh.TriggerParams] said, if somebody fired by hand.
 	Actor   string `json:"actor,omitzero"`
 	Comment string `json:"comment,omitzero"`
 
-	// RunStatus is where the run stands; empty if there is none, or no more.
+	// RunStatus is where the run stands. It is empty if there is no run, or no longer.
 	RunStatus RunStatus `json:"run_status,omitzero"`
 
-	// LookAt is when the sweep looks after a fire that is open; Sent counts its deliveries, JobID is the last one.
+	// LookAt is when the sweep looks after an open fire. Sent is how often it was delivered, and JobID is the last delivery's job.
 	LookAt time.Time `json:"look_at,omitzero"`
 	Sent   int       `json:"sent,omitzero"`
 	JobID  string    `json:"job_id,omitzero"`

@@ -4,8 +4,7 @@ import (
 	"time"
 )
 
-// WorkerID identifies one registration of a process. A process that lost its lease registers again under a new id. Zero is
-// nobody.
+// WorkerID identifies one registration of a process. A process that lost its lease registers again under a new id. Zero is nobody.
 type WorkerID int64
 
 // DefaultHeartbeat is the default of [squidmesh.Config.Heartbeat].
@@ -15,18 +14,18 @@ const DefaultHeartbeat = time.Second
 type Worker struct {
 	ID   WorkerID `json:"id"`
 	Name string   `json:"name"`
-	// Queues are those that its definitions use. Which of them its process works, the queue's own client knows; that it works them all
-	// is for the program to see to.
+	// Queues are the queues of its definitions. Only the queue's own client knows which of them its process works; the program has
+	// to see to it that it works them all.
 	Queues    []string `json:"queues,omitzero"`
 	Functions []string `json:"functions,omitzero"` // workflow/step
 	Shapes    []string `json:"shapes,omitzero"`    // of the definitions that its functions were written for; their specs are saved
 
-	// Kept by the store: when the lease ends, and when the worker was declared lost, zero for never.
+	// The store keeps these. LeaseUntil is when the lease ends. LostAt is when the worker was declared lost; zero is never.
 	LeaseUntil time.Time `json:"lease_until,omitzero"`
 	LostAt     time.Time `json:"lost_at,omitzero"`
 }
 
 const (
-	// OverdueAfter is how late a delivery must be before the executor is asked what became of its job.
+	// OverdueAfter is how late a delivery must be before a tick asks the executor what became of its job.
 	OverdueAfter = time.Second
 )
