@@ -9,45 +9,45 @@ import (
 
 // TriggerQuery selects trigger rows.
 type TriggerQuery struct {
-	// Keys are the triggers. Nil selects all, or those of Workflow.
+	// Keys selects these triggers. Nil selects all, or those of Workflow.
 	Keys     []flow.TriggerKey
 	Workflow string
 
 	// Lock waits for the rows and locks them.
 	Lock bool
 
-	// DueBy selects of Keys those that are not paused and due by then, most overdue first, at most Limit; it locks them and
-	// leaves out what somebody else holds.
+	// DueBy selects the triggers of Keys that are not paused and due by then, the most overdue first, at most Limit. It locks them
+	// and leaves out those that somebody else holds.
 	DueBy time.Time
 	Limit int
 }
 
-// FireQuery selects fires of the triggers Keys, by exactly one of its other fields.
+// FireQuery selects fires of the triggers Keys. Exactly one of the other selections is set.
 type FireQuery struct {
 	Keys []flow.TriggerKey
 
 	// SignalID selects the fire with that signal, and locks it.
 	SignalID string
 
-	// LookBy selects the fires that the sweep should have looked after by then, longest first, at most Limit; it locks them and
-	// leaves out what somebody else holds.
+	// LookBy selects the fires that a tick should have looked after by then, the longest overdue first, at most Limit. It locks
+	// them and leaves out those that somebody else holds.
 	LookBy time.Time
 	Limit  int
 
 	// Newest selects that many fires of each trigger, newest window first, without locks.
 	Newest int
 
-	// Ahead selects what a window that starts then may have to wait for, of each trigger at most one of either: a fire whose run has
-	// not ended, and after it a fire that is queued for an earlier window. It takes no locks.
+	// Ahead selects what a window that starts then may have to wait for. For each trigger that is at most a fire whose run has not
+	// ended, and a fire that is queued for an earlier window, in this order. It takes no locks.
 	Ahead time.Time
 
-	// Commented selects those fires of one trigger that have a comment, in the order of their keys, behind the key After, at most Limit,
-	// without locks.
+	// Commented selects the fires of one trigger that have a comment, in the order of their keys, behind the key After, at most
+	// Limit. It takes no locks.
 	Commented bool
 	After     string
 }
 
-// CronChange is what one transaction writes about triggers, in this order.
+// CronChange is what one transaction writes about triggers and fires, in this order.
 type CronChange struct {
 	// Register inserts the triggers that are not there yet, and leaves the others as they are. It waits for who inserts the same ones, and
 	// for nobody on account of those that were there before.
@@ -69,7 +69,7 @@ type CronChange struct {
 	Fires []flow.Fire
 }
 
-// SignalID derives the id of a window: the same for all who deliver it.
+// SignalID derives the id of a window. It is the same for all who deliver the window.
 func SignalID(key flow.TriggerKey, w Window) string {
 	return "sha256:" + text.Digest(key.Workflow, key.Trigger, w.StartAt.UTC().Format(time.RFC3339Nano), w.EndAt.UTC().Format(time.RFC3339Nano))
 }

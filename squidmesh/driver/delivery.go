@@ -16,7 +16,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
-// DeliveryVersion is the version that this package writes into deliveries and the newest that it reads.
+// DeliveryVersion is the version that this package writes into deliveries. It is also the newest version that it reads.
 const DeliveryVersion = 1
 
 // DeliveryKind says what a delivery asks for.
@@ -29,13 +29,15 @@ const (
 	DeliverCron         DeliveryKind = "cron"
 )
 
-// Delivery is what a job carries from the executor back to [squidmesh.Runtime.Perform]: plain, versioned, JSON-safe, ids only.
+// Delivery is what a job carries from the executor back to [squidmesh.Runtime.Perform]. It is plain, versioned and safe as JSON,
+// and carries ids only.
 type Delivery struct {
 	Version int          `json:"v"`
 	Kind    DeliveryKind `json:"kind"`
 
-	// Scope names the store that the delivery belongs to, as [Store] does. A runtime that gets one of another store, since the programs of
-	// both work the same queue, sends it back. Empty belongs to whoever gets it.
+	// Scope identifies the store that the delivery belongs to, as [Store.Scope] does. If programs of two stores work the same
+	// queue, a runtime may get a delivery of the other store, and sends it back. An empty scope belongs to whoever gets the
+	// delivery.
 	Scope string `json:"scope,omitempty"`
 
 	// RunID, Step and Attempt say which attempt a step delivery is for. A compensation delivery without Step asks to
@@ -50,22 +52,24 @@ type Delivery struct {
 	SignalID       string  `json:"signal_id,omitempty"`
 	IntendedWindow *Window `json:"intended_window,omitempty"`
 
-	// Job is the id of the job that carried the delivery, for logs and observers. It is no part of the text: what calls
-	// [squidmesh.Runtime.Perform] fills it in, or leaves it empty. With DueAt it names the run of a cron delivery that has neither signal nor window;
-	// without it each such delivery starts a run.
+	// Job is the id of the job that carried the delivery, for logs and observers. It is not part of the text: whoever calls
+	// [squidmesh.Runtime.Perform] fills it in, or leaves it empty. If a cron delivery has neither signal nor window, Job and DueAt
+	// identify its run; without Job each such delivery starts a run.
 	Job string `json:"-"`
 
-	// DueAt is when a cron delivery was to come for the first time. It is no part of the text either. Of a trigger that no living
-	// process knows, one that is no fire of the runtime's own is refused a minute later, and if that time is left zero, at once.
+	// DueAt is when a cron delivery was to come for the first time. It is not part of the text either. If no living process knows
+	// the trigger, and the delivery is no fire of the runtime's own, it is refused a minute after DueAt, or at once if DueAt is
+	// zero.
 	DueAt time.Time `json:"-"`
 
-	// Queue is the queue that the delivery came by, as [JobMetadata] names it, and SentBack how often it came before and was to come again. They are no part of the
-	// text either. What does not say SentBack gets a delivery of another store, with [flow.DeliveryForeign], again and again after a short pause.
+	// Queue is the queue that brought the delivery, as [JobMetadata] names it. SentBack is how often the delivery came before and
+	// was sent back. They are not part of the text either. Without SentBack, a delivery of another store comes again and again
+	// after a short pause, with [flow.DeliveryForeign].
 	Queue    string `json:"-"`
 	SentBack int    `json:"-"`
 }
 
-// Window is the period that a cron fire is for: from its own due time to the next one.
+// Window is the period of a cron fire: from its own due time to the next one.
 type Window struct {
 	StartAt time.Time `json:"start_at"`
 	EndAt   time.Time `json:"end_at"`
@@ -80,7 +84,7 @@ const maxDelivery = 4 << 10
 var deliveryType = jsontype.AsRead(reflect.TypeFor[Delivery]())
 
 // ParseDelivery reads what [Delivery] marshals to, and nothing else: its fields and no others, each once. The error is an
-// [*flow.InputError]; a delivery that does not parse will never do so, so its job is to be dropped.
+// [*flow.InputError]. Such a delivery will never parse, so drop its job.
 func ParseDelivery(data []byte) (Delivery, error) {
 	if len(data) > maxDelivery {
 		return Delivery{}, &flow.InputError{Field: "delivery", Code: "too_long", Detail: fmt.Sprintf("has %d bytes, at most %d are taken", len(data), maxDelivery)}
@@ -99,6 +103,7 @@ func ParseDelivery(data []byte) (Delivery, error) {
 	return d, d.Validate()
 }
 
+// Validate checks the delivery's fields. The error is an [*flow.InputError].
 func (d Delivery) Validate() error {
 	if d.Version < 1 || d.Version > DeliveryVersion {
 		return &flow.InputError{Field: "delivery.v", Code: "unknown_version", Detail: fmt.Sprintf("is version %d, this program reads 1 to %d", d.Version, DeliveryVersion)}
@@ -133,7 +138,7 @@ func (d Delivery) validateStep() error {
 	}
 }
 
-// DeliveredStep is the step or undo that a delivery about a run names.
+// DeliveredStep returns the step or undo that a delivery about a run is for.
 func DeliveredStep(d Delivery) flow.StepKey {
 	if d.Kind == DeliverCompensation {
 		return flow.StepKey{Name: d.Step, Phase: flow.PhaseUndo}

@@ -15,9 +15,10 @@ type Pruned struct {
 	Shapes    int `json:"shapes"`    // definitions
 }
 
-// Runs counts those of every status.
+// Runs counts the runs of all statuses.
 func (p Pruned) Runs() int { return p.Completed + p.Failed + p.Cancelled }
 
+// Add adds the counts of another call.
 func (p *Pruned) Add(more Pruned) {
 	p.Completed += more.Completed
 	p.Failed += more.Failed
@@ -28,28 +29,29 @@ func (p *Pruned) Add(more Pruned) {
 
 // PruneQuery says what is too old to be kept. A zero time keeps for ever.
 type PruneQuery struct {
-	// Completed, Failed and Cancelled select runs of that status which ended before.
+	// Completed, Failed and Cancelled select runs with that status that ended before then.
 	Completed, Failed, Cancelled time.Time
-	// Fires selects those that started no run and were fired before.
+	// Fires selects fires that started no run and were fired before then.
 	Fires time.Time
-	// Shapes selects specs that were noted as in use before, and that no run has: see SaveSpecs.
+	// Shapes selects specs that no run has and that were last noted as in use before then. See SaveSpecs.
 	Shapes time.Time
-	// Now bounds the PrunedTo of triggers: windows that begin later do not raise it, since that would close all before them.
+	// Now bounds the PrunedTo of triggers. A window that begins later does not raise it, since that would close all windows before
+	// it.
 	Now time.Time
-	// Limit caps the runs, and the fires.
+	// Limit caps the number of runs, and that of fires.
 	Limit int
 	// Count only counts, without the limit, within View.
 	Count bool
 }
 
-// EndedRuns is one part of a [PruneQuery]: runs of a status that ended before a time, and where to count them.
+// EndedRuns is one part of a [PruneQuery]: runs with a status that ended before a time, and where to count them.
 type EndedRuns struct {
 	Status flow.RunStatus
 	Before time.Time
 	Count  *int
 }
 
-// Runs are the parts of the query that select runs, in the order in which they share its limit. They count into pruned.
+// Runs returns the parts of the query that select runs, in the order in which they share its limit. They count into pruned.
 func (q PruneQuery) Runs(pruned *Pruned) []EndedRuns {
 	var parts []EndedRuns
 	for _, part := range []EndedRuns{

@@ -8,27 +8,29 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// UnsealedQuery says which stored values are to be sealed, or sealed anew.
+// UnsealedQuery says which stored values to seal, or to seal anew.
 type UnsealedQuery struct {
-	// Plain selects values in the clear that a [squidmesh.Codec] would have sealed, Keys those that keys of these ids sealed.
+	// Plain selects values in the clear that a [squidmesh.Codec] would have sealed. Keys selects values that keys of these ids
+	// sealed.
 	Plain bool
 	Keys  []string
 
-	// After is the run behind which to look, in the order of ids, Limit how many runs to look at.
+	// After is the run behind which to look, in the order of ids. Limit is how many runs to look at.
 	After flow.RunID
 	Limit int
 }
 
 // UnsealedPage answers an [UnsealedQuery].
 type UnsealedPage struct {
-	// Runs are those that have such a value, in the order of their ids. A store may name one that has none.
+	// Runs are the runs that have such a value, in the order of their ids. A store may name a run that has none.
 	Runs []flow.RunID
-	// Last is the last run that was looked at; that of the query if there was none. More says that there may be others behind it.
+	// Last is the last run that was looked at, or that of the query if there was none. More says that there may be others behind
+	// it.
 	Last flow.RunID
 	More bool
 }
 
-// SealedValues are values that take the place of stored ones: the others of their rows do not count.
+// SealedValues are values that replace stored ones. Other fields of the rows do not count.
 type SealedValues struct {
 	Runs     []flow.Run           // Payload, KeyHash and Reason
 	Attempts []flow.AttemptRecord // Error
@@ -37,11 +39,12 @@ type SealedValues struct {
 	Fires    []flow.Fire          // Comment
 }
 
+// Empty reports whether there is nothing to write.
 func (v SealedValues) Empty() bool {
 	return len(v.Runs)+len(v.Attempts)+len(v.Audit)+len(v.Triggers)+len(v.Fires) == 0
 }
 
-// Prefixes are how the values begin that one of the keys sealed.
+// Prefixes returns how values begin that one of the keys sealed.
 func (q UnsealedQuery) Prefixes() []string {
 	prefixes := make([]string, len(q.Keys))
 	for i, key := range q.Keys {
@@ -50,7 +53,7 @@ func (q UnsealedQuery) Prefixes() []string {
 	return prefixes
 }
 
-// Selects reports whether a run has such a value, for stores that are no databases.
+// Selects reports whether a run has a value that the query selects. It is for stores that are no databases.
 func (q UnsealedQuery) Selects(run flow.Run, history History) bool {
 	return q.Wants(run.Payload) || q.Wants([]byte(run.KeyHash)) || q.WantsFailure(run.Reason) ||
 		slices.ContainsFunc(history.Attempts, func(a flow.AttemptRecord) bool { return q.WantsFailure(a.Error) }) ||
@@ -59,6 +62,7 @@ func (q UnsealedQuery) Selects(run flow.Run, history History) bool {
 		})
 }
 
+// Wants reports whether the query selects a stored value.
 func (q UnsealedQuery) Wants(value []byte) bool {
 	switch {
 	case len(value) == 0:
@@ -70,6 +74,7 @@ func (q UnsealedQuery) Wants(value []byte) bool {
 	}
 }
 
+// WantsFailure reports whether the query selects a stored failure. E may be nil.
 func (q UnsealedQuery) WantsFailure(e *flow.StepError) bool {
 	switch {
 	case e == nil:
