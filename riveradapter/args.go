@@ -7,8 +7,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// The kinds of River jobs that an [Executor] inserts and [AddWorkers] works. Every client that may be elected River's
-// leader should know them, since a leader discards stuck jobs of kinds that it does not know.
+// The kinds of River jobs that an [Executor] inserts and [AddWorkers] works. River's leader discards stuck jobs of kinds that it
+// does not know, so every client that may be elected should know these.
 const (
 	KindStep         = "squidmesh.step"
 	KindCompensation = "squidmesh.compensation"

@@ -1,11 +1,11 @@
 // Package riveradapter delivers squidmesh's work by River.
 //
-// An [Executor] inserts River jobs in the transaction that decides on them, so a step and the job that will deliver it exist
-// together or not at all. The workers of [AddWorkers] hand what River delivers to the runtime, which alone decides what becomes of
-// it: River's rows carry deliveries and are never read as the truth about a run.
+// An [Executor] inserts River jobs in the transaction that decides on them. So a step and the job that will deliver it exist
+// together or not at all. The workers of [AddWorkers] hand River's jobs to the runtime, and only the runtime decides what becomes
+// of a run. River's rows carry deliveries; nobody reads them as the truth about a run.
 //
-// A program builds its parts in this order, since workers need the runtime, the client needs the workers, and the
-// executor needs the client:
+// Workers need the runtime, the client needs the workers, and the executor needs the client. So a program builds them in this
+// order:
 //
 //	executor := riveradapter.New[pgx.Tx](nil)
 //	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: executor, Workflows: workflows})
@@ -19,16 +19,16 @@
 //	})
 //	executor.SetClient(client)
 //
-// A program that only starts runs, and executes none, uses an insert-only client: without queues, and without workers or
-// with those of AddWorkers.
+// A program that only starts runs uses an insert-only client: without queues, and without workers or with those of AddWorkers.
 //
 // # What River sees
 //
-// Three kinds of job, named by [KindStep], [KindCompensation] and [KindCron], whose arguments are a
-// [driver.Delivery]: ids only, since River indexes every key and value. The tags workflow_NAME and step_NAME let River UI filter.
-// River's attempts count crashes and lost databases, not the attempts of a step, and never run out. A step that fails
-// is not an error to River: error handlers and trackers hear of infrastructure only.
+// There are three kinds of job: [KindStep], [KindCompensation] and [KindCron]. Their arguments are a [driver.Delivery], which has
+// ids only, since River indexes every key and value. The tags workflow_NAME and step_NAME let River UI filter.
 //
-// Jobs of other kinds, and the hooks and middleware of the program, are left as they are; global ones run around these
-// jobs too.
+// River's attempts count crashes and lost databases, not the attempts of a step, and never run out. To River a step that fails is
+// no error: error handlers and trackers hear of infrastructure only.
+//
+// The adapter leaves jobs of other kinds alone, and the program's hooks and middleware too. Global ones run around these jobs as
+// well.
 package riveradapter

@@ -17,14 +17,14 @@ import (
 // runtime knows.
 const maxAttempts = 32767
 
-// ErrNoClient says that an [Executor] was used before it had a client.
+// ErrNoClient means that an [Executor] was used before it had a client.
 var ErrNoClient = errors.New("riveradapter: no River client: call Executor.SetClient after river.NewClient")
 
-// Executor inserts River jobs through the caller's transaction. It is a [driver.Executor], and a
-// [driver.BatchExecutor], [driver.Prober], [driver.Waker] and [driver.Validator] besides. Its methods are
-// safe for concurrent use. TTx is the transaction type of the client's driver.
+// Executor inserts River jobs through the caller's transaction. It is a [driver.Executor], and also a [driver.BatchExecutor],
+// [driver.Prober], [driver.Waker] and [driver.Validator]. It is safe for concurrent use. TTx is the transaction type of the
+// client's driver.
 //
-// After an error the caller rolls back: River sets no savepoints.
+// After an error the caller rolls back, as River sets no savepoints.
 type Executor[TTx any] struct {
 	client atomic.Pointer[river.Client[TTx]]
 	near   near
@@ -42,7 +42,7 @@ var (
 	_ driver.Validator          = (*Executor[any])(nil)
 )
 
-// New returns an executor that inserts with client. It may be nil until [Executor.SetClient].
+// New returns an executor that inserts with client. Client may be nil until [Executor.SetClient].
 func New[TTx any](client *river.Client[TTx]) *Executor[TTx] {
 	e := &Executor[TTx]{}
 	e.client.Store(client)

@@ -20,14 +20,15 @@ type Stopper interface {
 	Stop(ctx context.Context) error
 }
 
-// Stop ends a River client and a runtime, in the order in which nothing is lost. First the client fetches no more, and everything that is
-// at work, jobs of the program's own too, may go on to its end. What has not ended when half of the time until the deadline of ctx is over,
-// or all but ten seconds of it, is cancelled: steps are handed back, so that another process continues them at once and no attempt is
-// counted, and the contexts of other jobs are cancelled as by StopAndCancel of the client, for River to work them again. Without a deadline it
-// waits for everything.
+// Stop ends a River client and a runtime in an order that loses nothing.
 //
-// It returns nil if both have stopped, what was handed back included. Else its error says what is still running; steps that
-// ignore their contexts are handed back all the same. It may be called for a client that was stopped before. Close the pool after it.
+// First the client stops fetching. Everything at work may go on to its end, jobs of the program's own too. At half of the time
+// until the deadline of ctx, or ten seconds before the deadline if that is later, Stop cancels what has not ended. It hands steps
+// back: another process continues them at once, and no attempt is counted. It cancels the contexts of other jobs as StopAndCancel
+// of the client does, and River works them again. Without a deadline Stop waits for everything.
+//
+// It returns nil if both have stopped, also if steps were handed back. Otherwise its error says what is still running; steps that
+// ignore their contexts are handed back all the same. The client may have been stopped before. Close the pool after Stop.
 func Stop[TTx any](ctx context.Context, client *river.Client[TTx], rt Stopper) error {
 	gentle, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 )
 
-// ErrNoTables says that River's tables are not where an [Executor]'s client looks for them, or are older than the client. Start of the runtime
-// fails with it, and so does what enqueues.
+// ErrNoTables means that River's tables are not where an [Executor]'s client looks for them, or are older than the client. Start of
+// the runtime fails with it, and so do calls that enqueue.
 var ErrNoTables = errors.New("riveradapter: River's tables are missing or too old")
 
 // notThere are the SQLSTATEs of a schema, table, column or type that is not there.

@@ -19,8 +19,8 @@ const (
 	maxPriority = 4
 )
 
-// ValidateSpec implements [driver.Validator]: names that River refuses as tags, queues and priorities that it does not
-// have. Whether a client works a queue is not known here, and is often another process's business.
+// ValidateSpec implements [driver.Validator]. It returns names that River refuses as tags, and queues and priorities that River
+// does not have. It does not know whether a client works a queue; that is often another process's business.
 func (e *Executor[TTx]) ValidateSpec(spec *flow.Spec) []string {
 	var problems []string
 	if t := tag("workflow", spec.Workflow()); !validTag(t) {

@@ -14,11 +14,12 @@ import (
 // insertTopic is what River's producers listen to for new jobs, within the schema of their tables.
 const insertTopic = "river_insert"
 
-// Wake implements [driver.Waker]: it tells River's producers to fetch at once. River itself notifies at most once per
-// cooldown, and when a job is inserted rather than when it is committed, so many jobs would wait for a poll.
+// Wake implements [driver.Waker]. It tells River's producers to fetch at once. River itself notifies at most once per cooldown, and
+// when a job is inserted rather than when it is committed, so many jobs would wait for a poll.
 //
-// River has no public call for this, so it is done as River's own inserts do it: by the client's driver, which knows the schema and
-// whether the database notifies by itself or by a table. A driver without a pool cannot, so there notify sends the same message.
+// River has no public call for this, so Wake does what River's own inserts do. It uses the client's driver, which knows the schema
+// and whether the database notifies by itself or by a table. A driver without a pool cannot do that, so there notify sends the same
+// message.
 func (e *Executor[TTx]) Wake(ctx context.Context, notify driver.NotifyFunc, queues []string) error {
 	client, err := e.use(ctx)
 	if err != nil {

@@ -37,15 +37,15 @@ type Performer interface {
 	Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error)
 }
 
-// AddWorkers registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It panics where
-// [AddWorkersSafely] returns an error.
+// AddWorkers registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It panics if [AddWorkersSafely]
+// would return an error.
 func AddWorkers(workers *river.Workers, rt Performer) {
 	if err := AddWorkersSafely(workers, rt); err != nil {
 		panic(err)
 	}
 }
 
-// AddWorkersSafely registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It fails if one of
+// AddWorkersSafely registers the workers that hand River's jobs of squidmesh's kinds to the runtime. It returns an error if one of
 // the kinds has a worker already, as after a second call: one bundle of workers serves one runtime.
 func AddWorkersSafely(workers *river.Workers, rt Performer) error {
 	err := river.AddWorkerSafely(workers, &worker[StepArgs]{rt: rt})
