@@ -10,8 +10,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Apply implements driver.Store in one round trip, or in that of the COMMIT: a statement per table that has rows, none for
-// the others. Rows that should be there and are not, or versions that do not rise, are errors (SQLSTATE 22012).
+// Apply implements driver.Store in one round trip, or in that of the COMMIT. It sends a statement for each table that has rows. A
+// missing row, or a version that does not rise, is an error (SQLSTATE 22012).
 func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []flow.Transition) error {
 	var (
 		starts, runs   []flow.Run

@@ -29,20 +29,22 @@ const (
 
 // PoolOptions change what [TunePool] sets. The zero PoolOptions are the defaults.
 type PoolOptions struct {
-	// Pooler says that a proxy lends the server's connections by the transaction, as PgBouncer does, so that a statement may meet another
-	// session than the one that prepared it: pgx then prepares none and caches none.
+	// Pooler says that a proxy lends the server's connections by the transaction, as PgBouncer does. A statement may then meet
+	// another session than the one that prepared it, so pgx prepares no statements and caches none.
 	Pooler bool
 }
 
-// TunePool sets what a pool needs that squidmesh and River share, so that connections which die in silence hold nobody up for long: a
-// firewall or a proxy swallows what is sent, and tells nobody. By itself pgx waits for an answer without a limit. Call it between
-// [pgxpool.ParseConfig] and [pgxpool.NewWithConfig]. Options may be nil.
+// TunePool sets what a pool needs that squidmesh and River share, so that a connection that dies in silence holds nobody up for
+// long. A firewall or a proxy may swallow what is sent and tell nobody, and pgx waits for an answer without a limit. Call TunePool
+// between [pgxpool.ParseConfig] and [pgxpool.NewWithConfig]. Options may be nil.
 //
-// It sets PingTimeout to a second and ConnectTimeout to five, and has TCP connections, whoever dials them, end when the server's host has
-// acknowledged nothing for about five seconds, on Linux also while something that was sent is under way. A statement may take as long as it
-// does, while the host answers. A connection that pgx gives up in the middle of a statement leaves its place in the pool after two seconds:
-// no deadline that is set on a TCP connection lies further ahead. What is set stays: timeouts that are not zero, the DialFunc, which is called as before, a TCP_USER_TIMEOUT of
-// its sockets and their keep-alive with that, and with Pooler a DefaultQueryExecMode that is not pgx's own default.
+// It sets PingTimeout to one second and ConnectTimeout to five. It ends a TCP connection when the server's host has acknowledged
+// nothing for about five seconds; on Linux also while something that was sent is under way. A statement may take as long as it does
+// while the host answers. If pgx gives a connection up in the middle of a statement, it leaves its place in the pool after two
+// seconds: no deadline on a TCP connection lies further ahead.
+//
+// TunePool keeps what you have set: timeouts that are not zero, the DialFunc, which is called as before, a TCP_USER_TIMEOUT of its
+// sockets and their keep-alive with it, and with Pooler a DefaultQueryExecMode that is not pgx's own default.
 func TunePool(config *pgxpool.Config, options *PoolOptions) {
 	if config.PingTimeout == 0 {
 		config.PingTimeout = pingTimeout

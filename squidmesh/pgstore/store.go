@@ -1,9 +1,11 @@
 // Package pgstore keeps runs in PostgreSQL 14 or newer, through pgx.
 //
-// The tables are made by package migrations. Only the rows of runs are ever locked, in the order of their ids; everything else
-// is read and written under those locks. A caller who joins a transaction of his own (the ...Tx calls of the runtime)
-// therefore locks his rows first and calls last. A start may hold the row of its definition too: one that is new to the database keeps
-// others from saving it, and a share of one that nobody has used for an hour keeps a prune, which skips it, and nobody else.
+// Package migrations makes the tables. The store only locks rows of runs, in the order of their ids, and reads and writes
+// everything else under those locks. So if you pass a transaction of your own to a ...Tx call of the runtime, lock your rows first
+// and make the call last.
+//
+// A start may also hold the row of its definition. If the definition is new to the database, others cannot save it meanwhile. If
+// nobody has used it for an hour, the start holds a share of its row. That keeps a prune away, which skips it, and nobody else.
 package pgstore
 
 import (
@@ -20,29 +22,29 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// DefaultLease is how long a process may be silent before others take over what it was doing.
+// DefaultLease is how long a process may be silent before others take over its work.
 const DefaultLease = 4 * time.Second
 
 const minLease = 2 * time.Second
 
 // Options change how a Store works. The zero Options are the defaults.
 type Options struct {
-	// Schema holds the tables. Empty leaves it to the search_path of the pool's connections. It must be 1 to 46
-	// lower-case letters, digits and underscores, and not one of PostgreSQL's own.
+	// Schema is the schema of the tables. Empty leaves it to the search_path of the pool's connections. It has 1 to 46 lower-case
+	// letters, digits and underscores, and is not one of PostgreSQL's own.
 	Schema string
 
-	// Lease is how long a worker may be silent before it is declared lost: at least two seconds, and three times the runtime's
-	// heartbeat. Zero means [DefaultLease]. After half of it the server ends a transaction of the runtime's own that has fallen
-	// silent, as one of a frozen process has, so that its locks are gone when others take over.
+	// Lease is how long a worker may be silent before it is declared lost. It is at least two seconds, and at least three times the
+	// runtime's heartbeat. Zero means [DefaultLease]. A transaction of the runtime's own that is silent for half a lease, as that
+	// of a frozen process is, is ended by the server. So its locks are gone when others take over.
 	Lease time.Duration
 
-	// Clock turns the database's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
-	// time with it; it must be safe for concurrent use.
+	// Clock turns the database's time into the time that the store goes by, for leases too. Nil leaves it as it is. Tests move time
+	// with it. It must be safe for concurrent use.
 	Clock func(database time.Time) time.Time
 }
 
-// Store is a driver.Store on a pool of connections. It is safe for concurrent use and holds nothing that needs closing; the
-// pool stays the caller's.
+// Store is a driver.Store on a pool of connections. It is safe for concurrent use. It holds nothing that needs closing; the pool
+// stays the caller's.
 type Store struct {
 	pool       *pgxpool.Pool
 	schema     string // as configured
@@ -66,8 +68,8 @@ var (
 //go:embed sql
 var files embed.FS
 
-// New returns a store on pool. It panics when there is no pool, and when the options name an impossible schema or lease. It does not
-// touch the database. Options may be nil.
+// New returns a store on pool. It panics if pool is nil, or if the options have an impossible schema or lease. It does not touch
+// the database. Options may be nil.
 func New(pool *pgxpool.Pool, options *Options) *Store {
 	s := &Store{pool: pool, lease: DefaultLease}
 	schema := ""
@@ -91,7 +93,7 @@ func New(pool *pgxpool.Pool, options *Options) *Store {
 	return s
 }
 
-// Pool is the pool that the store was made with.
+// Pool returns the pool that the store was made with.
 func (s *Store) Pool() *pgxpool.Pool { return s.pool }
 
 // Warnings implements driver.Warner.

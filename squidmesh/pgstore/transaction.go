@@ -18,7 +18,7 @@ const grace = 5 * time.Second
 
 const begin = "begin isolation level read committed read write"
 
-// InTx implements driver.Store. A panic or runtime.Goexit in fn rolls back and goes on.
+// InTx implements driver.Store. If fn panics or calls runtime.Goexit, InTx rolls back, and the panic goes on.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
