@@ -8,8 +8,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Apply implements driver.Store: a statement per table that has rows. Rows that should be there and are not, or versions that do
-// not rise, are errors.
+// Apply implements driver.Store with a statement for each table that has rows. A missing row, or a version that does not rise, is
+// an error.
 func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []flow.Transition) error {
 	var starts, runs, added, changed, attempts, events, untold, held, unheld [][]any
 	for _, t := range ts {

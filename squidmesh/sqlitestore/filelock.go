@@ -11,10 +11,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrLocked is what a [*LockedError] wraps.
+// ErrLocked is the error that a [*LockedError] wraps.
 var ErrLocked = errors.New("database is in use by another process")
 
-// LockedError says that a store has the file already.
+// LockedError says that another store has the file.
 type LockedError struct {
 	Path   string
 	Holder string // such as "process 4711 on build-3 since 2026-11-23T05:00:00Z"; empty if it cannot be known

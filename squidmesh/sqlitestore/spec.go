@@ -10,7 +10,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// SaveSpecs implements driver.Store. It notes whether or not it is asked to: one transaction writes at a time.
+// SaveSpecs implements driver.Store. It always makes the note, as one transaction writes at a time.
 func (s *Store) SaveSpecs(ctx context.Context, tx *sql.Tx, specs []*flow.Spec, _ bool) (known bool, err error) {
 	var rows [][]any
 	for _, spec := range specs {

@@ -1,9 +1,9 @@
-// Package sqlitestore keeps runs in a SQLite file: for development, tests, demos and tools of one process. It takes the file for
-// itself, so that nobody has to wait for a lease after a crash.
+// Package sqlitestore keeps runs in a SQLite file, for development, tests, demos and tools of one process. It takes the file for
+// itself, so nobody has to wait for a lease after a crash.
 //
-// SQLite has one writer at a time. [Store.DB] is the only connection that writes; give it to River's SQLite driver and to
-// package migrations too. A FuncTx step holds it for as long as it runs, so everything that writes waits; within such
-// a step use nothing but its transaction.
+// SQLite has one writer at a time. [Store.DB] is the only connection that writes; give it to River's SQLite driver and to package
+// migrations too. A FuncTx step holds it for as long as it runs, so all other writers wait. Within such a step use nothing but its
+// transaction.
 package sqlitestore
 
 import (
@@ -42,8 +42,8 @@ const (
 
 // Options change how a Store works. The zero Options are the defaults.
 type Options struct {
-	// Clock turns the system's time into the one that the store goes by, for leases too. Nil leaves it as it is. Tests move
-	// time with it; it must be safe for concurrent use.
+	// Clock turns the system's time into the time that the store goes by, for leases too. Nil leaves it as it is. Tests move time
+	// with it. It must be safe for concurrent use.
 	Clock func(system time.Time) time.Time
 }
 
@@ -60,11 +60,11 @@ var _ driver.Store[*sql.Tx] = (*Store)(nil)
 //go:embed sql
 var files embed.FS
 
-// Open opens the file, or makes it, and takes it for this process until Close or the end of the process, however it comes. If another
-// store has it, here or in another process, the error is a [*LockedError]. Options may be nil.
+// Open opens the file, or makes it, and takes it for this process until Close or the end of the process, however that comes. If
+// another store has the file, here or in another process, the error is a [*LockedError]. Options may be nil.
 //
-// The database is in WAL mode with synchronous=FULL: what was committed survives a power failure. It must be a file on a local disk;
-// databases in memory are refused, since each connection would see its own.
+// The database is in WAL mode with synchronous=FULL, so what was committed survives a power failure. It must be a file on a local
+// disk. A database in memory is refused, since each connection would see its own.
 func Open(ctx context.Context, path string, options *Options) (*Store, error) {
 	path, err := resolve(path)
 	if err != nil {
@@ -152,10 +152,10 @@ func dsn(path, begin string, pragmas []string) string {
 	return u.String()
 }
 
-// DB is the connection that writes, for River's SQLite driver and for migrations. It is closed by Close.
+// DB returns the connection that writes, for River's SQLite driver and for migrations. Close closes it.
 func (s *Store) DB() *sql.DB { return s.writer }
 
-// Close closes all connections and gives the file free. Transactions must have ended.
+// Close closes all connections and releases the file. All transactions must have ended.
 func (s *Store) Close() error {
 	var problems []error
 	for _, db := range []*sql.DB{s.reader, s.writer} {

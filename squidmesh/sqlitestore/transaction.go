@@ -12,8 +12,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InTx implements driver.Store. The transaction has the write lock from its beginning. A panic or runtime.Goexit in fn rolls back
-// and goes on; the end of ctx rolls back too.
+// InTx implements driver.Store. The transaction has the write lock from its beginning. If fn panics or calls runtime.Goexit, InTx
+// rolls back, and the panic goes on. The end of ctx rolls back too.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
