@@ -10,7 +10,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// InsertRun implements driver.Store. Whoever has the place is committed: there is one writer.
+// InsertRun implements driver.Store. It waits for nobody: there is one writer, so a run that has the place is committed.
 func (s *Store) InsertRun(ctx context.Context, tx *Tx, row flow.Run) (*flow.Run, error) {
 	if err := tx.writable(ctx); err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func (s *Store) FreeKey(ctx context.Context, tx *Tx, id flow.RunID) error {
 	return nil
 }
 
-// Apply implements driver.Store. Rows that should be there and are not, or versions that do not rise, are errors.
+// Apply implements driver.Store. A missing row, or a version that does not rise, is an error.
 func (s *Store) Apply(ctx context.Context, tx *Tx, ts []flow.Transition) error {
 	if err := tx.writable(ctx); err != nil {
 		return err

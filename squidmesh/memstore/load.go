@@ -111,7 +111,7 @@ func (s *Store) History(ctx context.Context, tx *Tx, id flow.RunID) (driver.Hist
 	return driver.History{Attempts: attempts, Audit: slices.Clone(r.audit)}, nil
 }
 
-// SaveSpecs implements driver.Store. It notes whether or not it is asked to: one transaction writes at a time.
+// SaveSpecs implements driver.Store. It always makes the note, as one transaction writes at a time.
 func (s *Store) SaveSpecs(ctx context.Context, tx *Tx, specs []*flow.Spec, _ bool) (known bool, err error) {
 	if err := tx.writable(ctx); err != nil {
 		return false, err

@@ -1,5 +1,5 @@
-// Package memstore keeps runs in the memory of the process: for tests, which need no database then and no file. Nothing survives the
-// process. Package squidmeshtest runs workflows on it.
+// Package memstore keeps runs in the memory of the process, for tests without a database or a file. Nothing survives the process.
+// Package squidmeshtest runs workflows on it.
 //
 // It has one writer at a time, as SQLite has: a FuncTx step holds it for as long as it runs.
 package memstore
@@ -21,8 +21,8 @@ const lease = 4 * time.Second
 
 // Options change how a Store works. The zero Options are the defaults.
 type Options struct {
-	// Clock turns the system's time into the one that the store goes by, for leases too. Nil leaves it as it is. It must be safe for
-	// concurrent use.
+	// Clock turns the system's time into the time that the store goes by, for leases too. Nil leaves it as it is. It must be safe
+	// for concurrent use.
 	Clock func(system time.Time) time.Time
 }
 
@@ -69,10 +69,10 @@ func (tx *Tx) Set(key string, value any) {
 	tx.state.rows[key] = value
 }
 
-// Get returns the committed value of a row of the program's own; nil if there is none.
+// Get returns the committed value of a row of the program's own. It is nil if there is no such row.
 func (s *Store) Get(key string) any { return s.committed.Load().rows[key] }
 
-// Rows are the committed rows of the program's own. The map belongs to the caller.
+// Rows returns the committed rows of the program's own. The map belongs to the caller.
 func (s *Store) Rows() map[string]any {
 	rows := maps.Clone(s.committed.Load().rows)
 	if rows == nil {
