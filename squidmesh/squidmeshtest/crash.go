@@ -17,20 +17,21 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// CrashEverywhere plays a test's story once undisturbed, and then once more for each moment around a commit: there the process dies,
-// just before the commit, which is then rolled back, or just after it, when nobody has been told yet. Another process takes over once
-// the lease has ended on the clock, and the story goes on. In the end everything must be as in the undisturbed one: the number of
-// runs, and of each its status, its failure and its outputs, and the effects that the story returns.
+// CrashEverywhere plays a test's story once undisturbed, and then once more for each moment around a commit. There the process
+// dies: just before the commit, which is then rolled back, or just after it, when nobody has been told yet. Another process takes
+// over once the lease has ended on the clock, and the story goes on. In the end everything must be as in the undisturbed story: the
+// number of runs, the status, failure and outputs of each, and the effects that the story returns.
 //
-// Each call of setup makes a new world: a kit on an empty store, whatever the steps call, and the story, which starts runs, moves the
-// clock, decides, and returns the effects that are to be the same, such as what a bank was asked to do. Effects are compared by their
-// values, so they must be comparable between runs: no run ids, no idempotency keys, no real times. The same goes for outputs, but
-// for run ids, which may stand in them; see [Kit.Unstable] for the others.
+// Each call of setup makes a new world: a kit on an empty store, whatever the steps call, and the story. The story starts runs,
+// moves the clock, decides, and returns effects that must be the same, such as what a bank was asked to do. Effects are compared by
+// their values. So they must not hold what differs between runs: run ids, idempotency keys, real times. The same goes for outputs,
+// except that these may hold run ids; see [Kit.Unstable] for others.
 //
-// A call of the kit in which the process dies before the commit is made again, as the program's own caller would; one that died after
-// it is not. What steps keep in the memory of the test survives the process, as the world outside does.
+// If the process dies before the commit of a call of the kit, the call is made again, as the program's own caller would. If it dies
+// after the commit, the call is not made again. What steps keep in the memory of the test survives the process, like the world
+// outside.
 //
-// Every difference is an error of the test that names the commit. It works on every store, without build tags.
+// Every difference is an error of the test that names the commit. CrashEverywhere works on every store, without build tags.
 func CrashEverywhere[TTx any](t testing.TB, setup func(t testing.TB) (*Kit[TTx], func() any)) {
 	t.Helper()
 	var boundaries []string
@@ -115,8 +116,8 @@ func tell[TTx any](t testing.TB, setup func(t testing.TB) (*Kit[TTx], func() any
 	return o
 }
 
-// Unstable says that the outputs of steps differ from one run to the next, because they hold times or chance, so that
-// [CrashEverywhere] leaves them out.
+// Unstable says that the outputs of steps differ from run to run, because they hold times or chance. [CrashEverywhere] leaves them
+// out.
 func (k *Kit[TTx]) Unstable(steps ...string) {
 	for _, name := range steps {
 		k.unstable[name] = true

@@ -23,14 +23,14 @@ type faultKey struct {
 
 type faultFunc func(ctx context.Context, call standin.Call) ([]byte, string, error)
 
-// Attempts says which attempts of a step a fault is for. Its methods say what these attempts do; the one said last counts.
+// Attempts says which attempts of a step a fault is for. Its methods say what these attempts do. The last one called counts.
 type Attempts[TTx any] struct {
 	kit *Kit[TTx]
 	key faultKey
 }
 
-// On begins to say what a step does instead of calling its function, or besides. The workflow stays as it is. A step whose name
-// several workflows have is named workflow/step. Steps without a function, such as waits and approvals, cannot be replaced.
+// On begins to say what a step does instead of calling its function, or besides. The workflow stays as it is. If several workflows
+// have a step of that name, call it workflow/step. Steps without a function, such as waits and approvals, cannot be replaced.
 func (k *Kit[TTx]) On(step string) *Attempts[TTx] {
 	k.t.Helper()
 	workflow, name, named := strings.Cut(step, "/")
@@ -56,14 +56,14 @@ func callable(kind flow.Kind) bool {
 	return kind == flow.KindFunc || kind == flow.KindFuncTx || kind == flow.KindChoose
 }
 
-// Attempt is the nth attempt alone, from 1. An attempt that was lost with its worker counts.
+// Attempt selects the nth attempt alone, from 1. An attempt that was lost with its worker counts.
 func (a *Attempts[TTx]) Attempt(n int) *Attempts[TTx] {
 	key := a.key
 	key.attempt = n
 	return &Attempts[TTx]{kit: a.kit, key: key}
 }
 
-// Undo is the step's undo instead.
+// Undo selects the step's undo instead.
 func (a *Attempts[TTx]) Undo() *Attempts[TTx] {
 	key := a.key
 	key.Phase = flow.PhaseUndo
@@ -75,7 +75,7 @@ func (a *Attempts[TTx]) do(f faultFunc) { a.kit.faults[a.key] = f }
 // Call calls the step's function, as without any fault.
 func (a *Attempts[TTx]) Call() { delete(a.kit.faults, a.key) }
 
-// Return gives the step a result without calling its function. Nil is none.
+// Return gives the step a result without calling its function. Nil is no result.
 func (a *Attempts[TTx]) Return(result any) {
 	a.kit.t.Helper()
 	output, err := json.Marshal(result)
@@ -98,7 +98,7 @@ func (a *Attempts[TTx]) Fail(err error) {
 	a.do(func(context.Context, standin.Call) ([]byte, string, error) { return nil, "", err })
 }
 
-// FailAfter calls the function and returns an error whatever it returned: what it did has happened, and nobody was told.
+// FailAfter calls the function and returns an error whatever the function returned: its effect has happened, and nobody was told.
 func (a *Attempts[TTx]) FailAfter(err error) {
 	a.do(func(_ context.Context, call standin.Call) ([]byte, string, error) {
 		_, _, _ = call()
@@ -111,7 +111,8 @@ func (a *Attempts[TTx]) Panic(value any) {
 	a.do(func(context.Context, standin.Call) ([]byte, string, error) { panic(value) })
 }
 
-// TimeOut lets the clock run to the attempt's deadline, without calling the function, and fails as an attempt does there.
+// TimeOut moves the clock to the attempt's deadline without calling the function. The attempt then fails as any attempt at its
+// deadline.
 func (a *Attempts[TTx]) TimeOut() {
 	a.do(func(ctx context.Context, _ standin.Call) ([]byte, string, error) {
 		info, _ := squidmesh.Info(ctx)
@@ -129,7 +130,7 @@ func (a *Attempts[TTx]) Take(d time.Duration) {
 	})
 }
 
-// Die lets the process die before it calls the function. Another one takes the step over.
+// Die lets the process die before it calls the function. Another process takes the step over.
 func (a *Attempts[TTx]) Die() {
 	a.do(func(context.Context, standin.Call) ([]byte, string, error) {
 		a.kit.process.Die()

@@ -13,14 +13,15 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/memstore"
 )
 
-// ErrCrashed is what a process hears of its database after the kit has let it crash. Nothing that it does has an effect any more.
+// ErrCrashed is the database's answer to a process that the kit has let crash. Nothing that this process does has an effect any
+// more.
 var ErrCrashed = byhand.ErrCrashed
 
-// Kit runs workflows for a test: the real [squidmesh.Runtime], on a clock that stands still until the kit moves it, with a queue that
-// the kit turns by hand. Everything happens within the kit's calls, one delivery after the other in the order in which they are due, so
-// the same test does the same each time, and a Wait of a month takes no time.
+// Kit runs workflows for a test. It uses the real [squidmesh.Runtime], on a clock that stands still until the kit moves it, with a
+// queue that the kit works by hand. Everything happens within the kit's calls: one delivery after the other, in the order in which
+// they are due. So the same test does the same each time, and a Wait of a month takes no time.
 //
-// A Kit is used by one goroutine, the test's own. Its methods fail the test rather than return errors; call [Kit.Runtime] for
+// Only the test's own goroutine uses a Kit. The kit's methods fail the test instead of returning errors. Call [Kit.Runtime] for
 // what should be refused.
 type Kit[TTx any] struct {
 	t       testing.TB
@@ -40,20 +41,20 @@ type Kit[TTx any] struct {
 
 // Options say what a kit is made of.
 type Options[TTx any] struct {
-	// Config is the runtime's configuration. Only Workflows are required. Store, Executor, TimeSlice and ManualTick are the kit's to set; the
-	// default of Logger is silence. DisableContinuation makes siblings take turns, and more commits to crash at.
+	// Config is the runtime's configuration. Only Workflows are required. The kit sets Store, Executor, TimeSlice and ManualTick.
+	// Logger defaults to silence. With DisableContinuation siblings take turns, and there are more commits to crash at.
 	Config squidmesh.Config[TTx]
 
-	// Open makes a store on an empty, migrated database, which must go by the given clock: pass it as the option Clock. It is called
-	// once. Whoever opened the store closes it, by testing.TB.Cleanup for instance. Required.
+	// Open makes a store on an empty, migrated database. The store must go by the given clock: pass it as the option Clock. The kit
+	// calls Open once. Open closes the store too, by testing.TB.Cleanup for instance. Required.
 	Open func(clock func(system time.Time) time.Time) driver.Store[TTx]
 
-	// Start is where the clock begins. Defaults to 9:00 UTC on Monday, 2 March 2026.
+	// Start is the time at which the clock begins. It defaults to 9:00 UTC on Monday, 2 March 2026.
 	Start time.Time
 }
 
-// New makes a kit on a store in memory. FuncTx steps are lent a [memstore.Tx]. A workflow that has some is generic over the transaction, or
-// has them stubbed ([Stub]), or runs on its database ([NewOn]). It stops at the test's end.
+// New makes a kit on a store in memory. It lends FuncTx steps a [memstore.Tx]. A workflow with such steps is generic over the
+// transaction, or has them stubbed ([Stub]), or runs on its database ([NewOn]). The kit stops at the test's end.
 func New(t testing.TB, workflows ...squidmesh.Workflow) *Kit[*memstore.Tx] {
 	t.Helper()
 	return NewOn(t, Options[*memstore.Tx]{
@@ -64,7 +65,7 @@ func New(t testing.TB, workflows ...squidmesh.Workflow) *Kit[*memstore.Tx] {
 	})
 }
 
-// NewOn makes a kit on a store of the test's choice, such as the program's own database. It stops at the test's end.
+// NewOn makes a kit on a store of the test's choice, such as the program's own database. The kit stops at the test's end.
 func NewOn[TTx any](t testing.TB, options Options[TTx]) *Kit[TTx] {
 	t.Helper()
 	if options.Config.Logger == nil {
@@ -127,18 +128,18 @@ func (k *Kit[TTx]) close() {
 	k.runtime = nil
 }
 
-// Runtime is the runtime under test, of the process that lives now: after a crash it is another one. The test may call it as the
-// program would; only what is due is left to the kit. In a process that crashes, calls fail with [ErrCrashed].
+// Runtime returns the runtime under test, of the process that lives now; after a crash it is another one. The test may call it as
+// the program would. Only the kit delivers what is due. In a process that crashes, calls fail with [ErrCrashed].
 func (k *Kit[TTx]) Runtime() *squidmesh.Runtime[TTx] {
 	k.revive()
 	return k.runtime
 }
 
-// Now is what the clock shows.
+// Now returns the time of the clock.
 func (k *Kit[TTx]) Now() time.Time { return k.clock.Time() }
 
-// InTx runs fn in a transaction of the program's own and commits it, as the program would do around StartRunTx and its kind. If a crash
-// rolls it back, fn runs again.
+// InTx runs fn in a transaction of the program's own and commits it, as the program would around StartRunTx and its kind. If a
+// crash rolls it back, fn runs again.
 func (k *Kit[TTx]) InTx(fn func(ctx context.Context, tx TTx) error) {
 	k.t.Helper()
 	k.call("transaction", func() error {
@@ -160,8 +161,8 @@ func (k *Kit[TTx]) View(fn func(ctx context.Context, tx TTx) error) {
 // RefuseJobs makes the queue refuse all jobs, as a misconfigured or unreachable one does, until it is called with false.
 func (k *Kit[TTx]) RefuseJobs(refuse bool) { k.queue.Refuse(refuse) }
 
-// Crash lets the process die between two deliveries: nothing of it is told to anybody. The next one begins at once, and takes over what
-// the dead one left once its lease has ended.
+// Crash lets the process die between two deliveries; it tells nobody anything. The next process begins at once. It takes over what
+// the dead one left once the dead one's lease has ended.
 func (k *Kit[TTx]) Crash() {
 	k.process.Die()
 	k.revive()

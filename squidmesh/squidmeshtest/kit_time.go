@@ -18,7 +18,7 @@ const (
 	maxMoves, maxIdle = 100_000, 1000
 )
 
-// RunDue delivers everything that is due, and what that leads to, until nothing is due any more. The clock stands still.
+// RunDue delivers what is due, and what that leads to, until nothing is due any more. The clock stands still.
 func (k *Kit[TTx]) RunDue() {
 	k.t.Helper()
 	k.tick()
@@ -32,7 +32,7 @@ func (k *Kit[TTx]) RunDue() {
 	k.t.Fatalf("squidmeshtest: the queue is never empty")
 }
 
-// Advance moves the clock. What becomes due on the way comes at its time: retries, ends of waits, cron windows.
+// Advance moves the clock. Retries, ends of waits and cron windows that become due on the way happen at their time.
 func (k *Kit[TTx]) Advance(by time.Duration) {
 	k.t.Helper()
 	for end := k.Now().Add(by); ; {
@@ -47,7 +47,8 @@ func (k *Kit[TTx]) Advance(by time.Duration) {
 	}
 }
 
-// RunUntilIdle moves the clock on, from one due time to the next, until each run has ended or waits for nothing but a decision. Cron windows that pass meanwhile fire, but nothing waits for one to come. It fails the test if a run stands still.
+// RunUntilIdle moves the clock from one due time to the next, until each run has ended or waits for a decision only. Cron windows
+// that pass meanwhile fire, but RunUntilIdle does not wait for one to come. It fails the test if a run stands still.
 func (k *Kit[TTx]) RunUntilIdle() {
 	k.t.Helper()
 	idle, commits := 0, k.commits

@@ -16,15 +16,14 @@ type Run[TTx any] struct {
 	kit *Kit[TTx]
 }
 
-// Start starts a run by the workflow's default trigger. Nothing of it is executed before the kit is told to run.
-//
-// If the process dies after the commit, the run is the one that was committed: a caller that gave no Key would have to look for it.
+// Start starts a run by the workflow's default trigger. Nothing of it executes before the kit is told to run. If the process dies
+// after the commit, Start returns the run that was committed; a program's caller that gave no Key would have to look for it.
 func (k *Kit[TTx]) Start(workflow string, payload any) *Run[TTx] {
 	k.t.Helper()
 	return k.StartWith(squidmesh.StartParams{Workflow: workflow, Payload: payload})
 }
 
-// StartWith is Start with everything that a start can say.
+// StartWith is Start with all params.
 func (k *Kit[TTx]) StartWith(params squidmesh.StartParams) *Run[TTx] {
 	k.t.Helper()
 	return k.started("start "+params.Workflow, func() (squidmesh.StartResult, error) { return k.runtime.StartRun(k.ctx, params) })
@@ -45,10 +44,10 @@ func (k *Kit[TTx]) started(name string, start func() (squidmesh.StartResult, err
 	return run
 }
 
-// Find is the run with an id, such as one that a transaction of the test's own has started.
+// Find returns the run with an id, such as a run that a transaction of the test's own has started.
 func (k *Kit[TTx]) Find(id flow.RunID) *Run[TTx] { return &Run[TTx]{ID: id, kit: k} }
 
-// Runs are all runs of a workflow, oldest first: those that cron triggers have started, too.
+// Runs returns all runs of a workflow, oldest first, those of cron triggers too.
 func (k *Kit[TTx]) Runs(workflow string) []*Run[TTx] {
 	k.t.Helper()
 	var runs []*Run[TTx]
@@ -70,13 +69,13 @@ func (r *Run[TTx]) Inspect() *squidmesh.Inspection {
 	return in
 }
 
-// Status is where the run stands.
+// Status returns where the run stands.
 func (r *Run[TTx]) Status() flow.RunStatus {
 	r.kit.t.Helper()
 	return r.Inspect().Run.Status
 }
 
-// Explain says why the run stands there.
+// Explain says why the run stands where it stands.
 func (r *Run[TTx]) Explain() *flow.Explanation {
 	r.kit.t.Helper()
 	return r.kit.explain(r.ID)
@@ -127,7 +126,7 @@ func (r *Run[TTx]) Approve(d flow.Decision) {
 	r.operate("approve", flow.Approved{Decision: d})
 }
 
-// Reject rejects it; see [squidmesh.Runtime.RejectRun].
+// Reject rejects the run's open approval; see [squidmesh.Runtime.RejectRun].
 func (r *Run[TTx]) Reject(d flow.Decision) {
 	r.kit.t.Helper()
 	r.operate("reject", flow.Rejected{Decision: d})
@@ -145,13 +144,13 @@ func (r *Run[TTx]) Cancel(params squidmesh.CancelParams) {
 	r.operate("cancel", flow.Cancelled(params))
 }
 
-// RetryUndo gives an undo that is out of attempts new ones; see [squidmesh.Runtime.RetryUndo].
+// RetryUndo gives new attempts to an undo that is out of them; see [squidmesh.Runtime.RetryUndo].
 func (r *Run[TTx]) RetryUndo(d flow.Decision) {
 	r.kit.t.Helper()
 	r.operate("retry undo", flow.UndoRetried{Decision: d})
 }
 
-// AcceptUndo leaves it as it is; see [squidmesh.Runtime.AcceptUndo].
+// AcceptUndo gives up an undo that is out of attempts; see [squidmesh.Runtime.AcceptUndo].
 func (r *Run[TTx]) AcceptUndo(d flow.Decision) {
 	r.kit.t.Helper()
 	r.operate("accept undo", flow.UndoAccepted{Decision: d})

@@ -9,17 +9,20 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Stubs are actions in the place of those of a workflow, by the names of their steps.
+// Stubs are actions that replace those of a workflow, by the names of their steps.
 type Stubs struct {
 	Do   map[string]squidmesh.Action
 	Undo map[string]squidmesh.Action
 }
 
-// Stub is the workflow with other actions in some of its steps; the original stays as it is. With it a workflow whose FuncTx steps take
-// the program's own transaction, such as pgx.Tx, runs on a kit in memory without being generic over it: a [squidmesh.Func] of the same
-// input and output stands where a [squidmesh.FuncTx] stood. What the stubs stand for wants a test of its own on the database, see [NewOn].
+// Stub returns the workflow with other actions in some of its steps. The original stays as it is.
 //
-// It fails the test if a step is not there, or has nothing in that place. See [Kit.On] for faults and results of single attempts.
+// With it a workflow whose FuncTx steps take the program's own transaction, such as pgx.Tx, runs on a kit in memory without being
+// generic over the transaction: give a [squidmesh.Func] of the same input and output for each [squidmesh.FuncTx]. Test the stubbed
+// functions on the database; see [NewOn].
+//
+// Stub fails the test if a step does not exist, or has nothing in that place. [Kit.On] injects faults and results of single
+// attempts.
 func Stub(t testing.TB, workflow squidmesh.Workflow, stubs Stubs) squidmesh.Workflow {
 	t.Helper()
 	s := stubbing{do: maps.Clone(stubs.Do), undo: maps.Clone(stubs.Undo)}
