@@ -18,7 +18,7 @@ func agrees(out, in Type) bool {
 	return Disagreement("", out, in) == ""
 }
 
-// Disagreement says what stands in the way of agrees; empty for nothing. Path is the place within the value.
+// Disagreement says why what is written as out cannot be read as in. It is empty if it can. Path is the place within the value.
 func Disagreement(path string, out, in Type) string {
 	switch {
 	case in.Kind == Any, in.Kind == None, out.Kind == None: // of which the last are problems by themselves

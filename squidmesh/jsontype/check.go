@@ -45,7 +45,7 @@ func (c *checker) value(t *Type, v Value) {
 	}
 }
 
-// TypeKind is the kind of type that the value has.
+// TypeKind returns the kind of type that the value has.
 func (v Value) TypeKind() string {
 	switch v.Kind() {
 	case '{':

@@ -6,11 +6,11 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/text"
 )
 
-// DecodeCheck tells why a payload, or a part of one, does not decode.
+// DecodeCheck returns why a payload, or a part of one, does not decode.
 type DecodeCheck func(payload []byte) error
 
-// Undecodable lists the parts of a payload that do not decode, given the error of the whole. The error of a type that reads itself does
-// not say where it was, so parts are decoded apart.
+// Undecodable lists the parts of a payload that do not decode, given the error of the whole. The error of a type that reads itself
+// does not say where it was, so each part is decoded by itself.
 func Undecodable(t *Type, doc Value, decodes DecodeCheck, err error) []FieldProblem {
 	s := decodeSearch{decodes: decodes}
 	s.within(t, doc, err, "", "")

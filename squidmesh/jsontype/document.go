@@ -67,12 +67,12 @@ func (v Value) raw() string { return v.doc.slice(v.node().at) }
 // text is a text as it is meant.
 func (v Value) text() string { return unquote(v.raw()) }
 
-// Key is the key of a member.
+// Key returns the key of a member.
 func (v Value) Key() string { return unquote(v.doc.slice(v.node().key)) }
 
 func (d *jsonDoc) slice(s span) string { return d.text[s.start:s.end] }
 
-// Parts are the members of an object or the elements of an array, numbered.
+// Parts returns the members of an object or the elements of an array, numbered.
 func (v Value) Parts() iter.Seq2[int, Value] {
 	return func(yield func(int, Value) bool) {
 		end := v.at + int(v.node().size)
@@ -96,7 +96,7 @@ func unquote(raw string) string {
 	return s
 }
 
-// Parse parses one value and lists what no JSON that we store may have.
+// Parse parses one value and lists what JSON that we store must not have.
 func Parse(data []byte) (Value, []FieldProblem) {
 	if len(data) > MaxSize {
 		return Value{}, []FieldProblem{{"", "too_large", strconv.Itoa(len(data)) + " bytes are more than " + strconv.Itoa(MaxSize)}}
@@ -115,7 +115,7 @@ func Parse(data []byte) (Value, []FieldProblem) {
 	return Walk(value)
 }
 
-// Walk is Parse for one value whose size and syntax have been checked.
+// Walk is Parse for a value whose size and syntax have been checked.
 func Walk(value []byte) (Value, []FieldProblem) {
 	p := jsonParser{doc: &jsonDoc{text: string(value)}}
 	p.value(span{})
@@ -284,14 +284,15 @@ func hexRune(hex string) rune {
 	return rune(n)
 }
 
-// Canonical writes the value with sorted keys and no white space. Numbers stay as they were written.
+// Canonical returns the value with sorted keys and no white space. Numbers stay as they were written.
 func (v Value) Canonical() []byte {
 	w := jsonWriter{text: func(s string) string { return s }}
 	w.value(v)
 	return w.b.Bytes()
 }
 
-// Mended is canonical with the texts as [text.Clean] writes them. Of several members with one key it has the last, as most readers do.
+// Mended is Canonical with the texts as [text.Clean] writes them. If several members have one key, the last one stays, as with most
+// readers.
 func (v Value) Mended() []byte {
 	w := jsonWriter{text: func(s string) string { return text.Clean(s, MaxSize) }}
 	w.value(v)

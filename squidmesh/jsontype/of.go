@@ -21,8 +21,8 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// AsWritten describes what encoding/json writes of values of a Go type, and AsRead what it reads into them, which differ where a type
-// has methods for one of the two only. What these leave open is any: interfaces, custom marshalers, and a type within itself. What
+// AsWritten describes what encoding/json writes of values of a Go type, and AsRead what it reads into them. They differ if a type
+// has methods for one of the two only. What they cannot see is any: interfaces, custom marshalers, and a type within itself. What
 // encoding/json cannot write, or cannot read again, is none.
 func AsWritten(t reflect.Type) Type { return typing{written: true}.of(t) }
 

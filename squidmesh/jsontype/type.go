@@ -4,7 +4,7 @@ import (
 	"slices"
 )
 
-// ValueType is the type of the values of an opaque object.
+// ValueType returns the type of the values of an opaque object.
 func (t *Type) ValueType() Type {
 	if t.Elem != nil {
 		return *t.Elem
@@ -12,7 +12,7 @@ func (t *Type) ValueType() Type {
 	return Type{Kind: Any, Nullable: true}
 }
 
-// Reads is a key as the input reads it. What is opaque reads anything, and does without it.
+// Reads returns how the input reads a key. An opaque type reads any key, and does without it.
 func (t *Type) Reads(key string) Field {
 	if f, ok := t.Field(key); ok {
 		return f
@@ -20,23 +20,23 @@ func (t *Type) Reads(key string) Field {
 	return Field{Name: key, Type: t.ValueType()}
 }
 
-// Type describes a JSON value as far as Go types tell. It is what the data-flow proof compares and what payloads are checked
-// against.
+// Type describes a JSON value as far as Go types tell. The data-flow proof compares types, and payloads are checked against them.
 type Type struct {
 	// Kind is object, array, string, number, integer, boolean, or any for opaque values.
 	Kind string `json:"kind"`
-	// Nullable says that null is accepted (a pointer, slice or map).
+	// Nullable says that null is accepted, as by a pointer, slice or map.
 	Nullable bool `json:"nullable,omitempty"`
-	// Fields of an object, in declaration order. An object without Fields and with Open takes any key (a map).
+	// Fields are the fields of an object, in declaration order. An object without Fields and with Open takes any key, as a map
+	// does.
 	Fields []Field `json:"fields,omitempty"`
 	Open   bool    `json:"open,omitempty"`
-	// Keys of an open object: the kind or format of integers that its keys must be, empty for any text.
+	// Keys is the kind or format of integers that the keys of an open object must be. Empty means any text.
 	Keys string `json:"keys,omitempty"`
-	// Elem of an array, or of the values of an open object.
+	// Elem is the type of an array's elements, or of the values of an open object.
 	Elem *Type `json:"elem,omitempty"`
-	// Format narrows a kind. Of strings: "date-time" for time.Time, "byte" for base64, and the kind or format of values that a
-	// ",string" tag puts in quotes. Of integers: the width, such as "int32", where it is not that of int64. Of numbers: "float32", and
-	// "decimal" for json.Number, which has as many digits as it likes. Empty otherwise.
+	// Format narrows a kind. A string has "date-time" for time.Time, "byte" for base64, or the kind or format of values that a
+	// ",string" tag puts in quotes. An integer has its width, such as "int32", unless that is int64's. A number has "float32", or
+	// "decimal" for json.Number, which has as many digits as it likes. Otherwise it is empty.
 	Format string `json:"format,omitempty"`
 
 	problem, why string // of None: the code of the problem, and what stands in the way
@@ -45,12 +45,12 @@ type Type struct {
 // Field is one key of an object.
 type Field struct {
 	Name string `json:"name"`
-	// Required: as input, the key must be there; as output, it is certain to be.
+	// Required means that the key must be there in an input, and is certain to be there in an output.
 	Required bool `json:"required,omitempty"`
 	Type     Type `json:"type"`
 }
 
-// The kinds of types. A None value has no JSON form; Compile accepts no such type.
+// The kinds of types. A value of kind None has no JSON form. Compile accepts no such type.
 const (
 	Object  = "object"
 	Array   = "array"
@@ -80,13 +80,13 @@ func (t *Type) Field(name string) (Field, bool) {
 	return Field{}, false
 }
 
-// Problem is the code of what keeps a type of kind [None] from having a JSON form; empty for all others.
+// Problem returns the code of the reason why a type of kind [None] has no JSON form. It is empty for all other kinds.
 func (t *Type) Problem() string { return t.problem }
 
 // Why says what that is.
 func (t *Type) Why() string { return t.why }
 
-// Names are the names of the fields.
+// Names returns the names of the fields.
 func (t *Type) Names() []string {
 	names := make([]string, len(t.Fields))
 	for i, f := range t.Fields {
@@ -95,7 +95,7 @@ func (t *Type) Names() []string {
 	return names
 }
 
-// Unfit finds a part of the type that cannot be written or read; nil if there is none.
+// Unfit finds a part of the type that cannot be written or read. It returns nil if there is none.
 func (t *Type) Unfit() (path string, part *Type) {
 	if t.Kind == None {
 		return "", t
@@ -126,13 +126,13 @@ func (t *Type) Opaque() bool {
 	return t.Kind == Any || t.Kind == Object && t.Open
 }
 
-// LeavesOpen reports whether any part of the type is opaque as a whole.
+// LeavesOpen reports whether the type or a part of it is opaque as a whole.
 func (t *Type) LeavesOpen() bool {
 	return t.Kind == Any || t.Elem != nil && t.Elem.LeavesOpen() ||
 		slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Type.LeavesOpen() })
 }
 
-// String is the type in a problem's words.
+// String returns the type in the words of a problem.
 func (t Type) String() string {
 	switch {
 	case t.Kind == Array && t.Elem != nil:
