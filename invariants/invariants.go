@@ -1,10 +1,10 @@
-// Package invariants checks that what squidmesh has written is what squidmesh can have written. The rules are SQL, one named query
-// each with its reason, in postgres.sql and sqlite.sql; tests and the soak hold the runtime to them, and an operator who
-// mistrusts a database can do the same.
+// Package invariants checks that a database holds only what squidmesh can have written. The rules are SQL, one named query each
+// with its reason, in postgres.sql and sqlite.sql. Tests and the soak hold the runtime to them. An operator who mistrusts a
+// database can check it too.
 //
 //	violations, err := invariants.CheckPostgres(ctx, pool, nil)
 //
-// A check only reads. It reads whole tables, so on a large database it takes its time.
+// A check only reads. It reads whole tables, so it takes its time on a large database.
 package invariants
 
 import (
@@ -31,16 +31,16 @@ var sqliteSQL string
 type Invariant struct {
 	Name string
 
-	// Rule says what holds, Why says what for.
+	// Rule says what holds. Why says what for.
 	Rule, Why string
 
-	// Timed rules hold while a process runs, and after a grace.
+	// Timed rules hold only while a process runs, and only after a grace.
 	Timed bool
 
-	// Optional rules hold only of databases that are run that way, so they are checked only if [Options] ask for them.
+	// Optional rules hold only for databases that are run that way. They are checked only if [Options] ask for them.
 	Optional bool
 
-	// SQL selects what breaks the rule: columns run and what.
+	// SQL selects what breaks the rule, in the columns run and what.
 	SQL string
 }
 
@@ -65,28 +65,28 @@ const (
 
 // Options change a check. The zero Options are the defaults.
 type Options struct {
-	// Schema holds the tables in PostgreSQL. Empty leaves it to the connection's search_path.
+	// Schema is the schema of the tables in PostgreSQL. Empty leaves it to the connection's search_path.
 	Schema string
 
-	// Grace is how long a timed rule may be broken, in whole seconds. Zero means [DefaultGrace]; negative leaves the timed rules
-	// out, as it should be where no process runs or queues are paused.
+	// Grace is how long a timed rule may be broken, in whole seconds. Zero means [DefaultGrace]. Negative leaves the timed rules
+	// out: do so if no process runs, or if queues are paused.
 	Grace time.Duration
 
 	// Limit caps the violations of one rule. Zero means [DefaultLimit].
 	Limit int
 
-	// Sealed asks for the rule values_are_sealed too: that nothing stands in the clear that a codec seals, as it should be once
+	// Sealed asks for the rule values_are_sealed too: nothing stands in the clear that a codec seals. That should be so once
 	// [squidmesh.Runtime.SealRuns] finds nothing more.
 	Sealed bool
 
-	// Only names the rules to check, among them optional ones. Empty means all that are not optional.
+	// Only names the rules to check; optional ones may be among them. Empty means all rules that are not optional.
 	Only []string
 }
 
-// Postgres lists the rules for PostgreSQL, as [CheckPostgres] runs them. Bad options are a [*squidmesh.InputError].
+// Postgres lists the rules for PostgreSQL, as [CheckPostgres] runs them. If options are bad, the error is a [*squidmesh.InputError].
 func Postgres(options *Options) ([]Invariant, error) { return parse(postgresSQL, options) }
 
-// SQLite lists the rules for SQLite, as [CheckSQLite] runs them. Bad options are a [*squidmesh.InputError].
+// SQLite lists the rules for SQLite, as [CheckSQLite] runs them. If options are bad, the error is a [*squidmesh.InputError].
 func SQLite(options *Options) ([]Invariant, error) { return parse(sqliteSQL, options) }
 
 // limited is the statement that a check runs.

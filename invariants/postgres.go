@@ -12,7 +12,7 @@ type PostgresDB interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// CheckPostgres runs all rules on one snapshot of the database, and returns what breaks them. On a pgx.Tx it sees what that
+// CheckPostgres runs all rules on one snapshot of the database and returns what breaks them. On a pgx.Tx it sees what that
 // transaction sees. Options may be nil.
 func CheckPostgres(ctx context.Context, db PostgresDB, options *Options) ([]Violation, error) {
 	rules, err := Postgres(options)

@@ -11,7 +11,7 @@ type SQLiteDB interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// CheckSQLite runs all rules on one snapshot of the database, and returns what breaks them. On a *sql.Tx it sees what that
+// CheckSQLite runs all rules on one snapshot of the database and returns what breaks them. On a *sql.Tx it sees what that
 // transaction sees. Options may be nil.
 func CheckSQLite(ctx context.Context, db SQLiteDB, options *Options) ([]Violation, error) {
 	rules, err := SQLite(options)
