@@ -1,8 +1,7 @@
 // Package migrations makes and changes the tables of squidmesh, in PostgreSQL and in SQLite.
 //
-// Migrations are numbered SQL files, embedded, with a way up and a way down each. Applied ones stand in the table
-// squidmesh_migration, into which each file writes itself; so they can as well be printed with [Migrator.SQL] and run by any
-// other tool.
+// Migrations are numbered SQL files, embedded, each with a way up and a way down. The table squidmesh_migration lists those that
+// were applied. Each file writes itself into it, so any other tool can run the text that [Migrator.SQL] returns.
 //
 //	if _, err := migrations.Postgres(pool, nil).Migrate(ctx, migrations.Up, nil); err != nil { ... }
 //
@@ -25,7 +24,7 @@ import (
 //go:embed postgres sqlite
 var files embed.FS
 
-// Direction is the way a migration goes.
+// Direction is the way that a migration goes.
 type Direction string
 
 // The two directions.
@@ -36,8 +35,8 @@ const (
 
 // Options say where the tables are. The zero Options are the defaults.
 type Options struct {
-	// Schema holds the tables in PostgreSQL; it must exist. Empty is the first one on the connection's search_path. It must be 1
-	// to 46 lower-case letters, digits and underscores, and not one of PostgreSQL's own. SQLite has none.
+	// Schema is the schema of the tables in PostgreSQL; it must exist. Empty means the first one on the connection's search_path.
+	// It has 1 to 46 lower-case letters, digits and underscores, and is not one of PostgreSQL's own. SQLite has no schema.
 	Schema string
 
 	// Logger is told of every migration that is applied. Nil is silent.

@@ -12,8 +12,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// Migrator applies migrations to one database. It is safe for concurrent use, by several processes too: each version is applied
-// in a transaction of its own under a lock, after a look at what is there.
+// Migrator applies migrations to one database. Several goroutines and several processes may use migrators at once: each version is
+// applied in a transaction of its own, under a lock, after a look at what is there.
 type Migrator struct {
 	database database
 	versions []Version
@@ -55,11 +55,11 @@ func newMigrator(dialect string, db database, options *Options) *Migrator {
 
 // MigrateOptions say how far to go. The zero MigrateOptions go up to the newest version, or one version down.
 type MigrateOptions struct {
-	// TargetVersion is the last version applied on the way up, and the last one that stays on the way down. Zero is the
-	// newest, respectively the one before the present one; -1 on the way down removes everything.
+	// TargetVersion is the last version to apply on the way up, and the last one to keep on the way down. Zero is the newest
+	// version on the way up, and the one before the present one on the way down. On the way down -1 removes everything.
 	TargetVersion int
 
-	// DryRun changes nothing and tells what would be done.
+	// DryRun changes nothing and returns what would be done.
 	DryRun bool
 }
 
@@ -77,8 +77,8 @@ type Applied struct {
 	Duration time.Duration
 }
 
-// Migrate applies what is missing, or takes versions back. When it fails, the versions before stay applied, and the failed one
-// left nothing behind; the result says how far it came.
+// Migrate applies what is missing, or takes versions back. If it fails, the versions before stay applied, and the failed one leaves
+// nothing behind. The result says how far it came.
 func (m *Migrator) Migrate(ctx context.Context, direction Direction, options *MigrateOptions) (*Result, error) {
 	result := &Result{Direction: direction}
 	if options == nil {
@@ -186,8 +186,8 @@ type ValidateResult struct {
 	Messages []string // what is missing or unknown, each a sentence
 }
 
-// Validate compares the database with this package. A newer database, as an older process sees during a deploy, is not OK
-// either; the messages tell the two apart.
+// Validate compares the database with this package. A newer database is not OK either; an old process sees one during a deploy. The
+// messages tell the two cases apart.
 func (m *Migrator) Validate(ctx context.Context) (*ValidateResult, error) {
 	listed, err := m.List(ctx)
 	if err != nil {
@@ -237,7 +237,7 @@ func (m *Migrator) List(ctx context.Context) ([]Listed, error) {
 // Versions returns the migrations of this package in order.
 func (m *Migrator) Versions() []Version { return slices.Clone(m.versions) }
 
-// SQL is the text of one migration, for other tools. It records itself in squidmesh_migration.
+// SQL returns the text of one migration, for other tools. The text records itself in squidmesh_migration.
 func (m *Migrator) SQL(version int, direction Direction) (string, error) {
 	if err := m.check(direction, &MigrateOptions{}); err != nil {
 		return "", err

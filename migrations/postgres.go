@@ -21,8 +21,8 @@ func Postgres(pool *pgxpool.Pool, options *Options) *Migrator {
 	return newMigrator("postgres", postgres{pool}, options)
 }
 
-// UpAllPostgres brings River's tables and squidmesh's to their newest versions, in the same schema. It is the one call to make
-// before a program starts. One connection is enough, and is not kept while another process migrates.
+// UpAllPostgres brings River's and squidmesh's tables to their newest versions, in the same schema. A program needs this one call
+// before it starts. One connection is enough, and the call does not keep it while another process migrates.
 func UpAllPostgres(ctx context.Context, pool *pgxpool.Pool, options *Options) error {
 	m := Postgres(pool, options)
 	if m.err != nil {

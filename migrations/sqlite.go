@@ -15,7 +15,7 @@ func SQLite(db *sql.DB, options *Options) *Migrator {
 	return newMigrator("sqlite", sqlite{db}, options)
 }
 
-// UpAllSQLite brings River's tables and squidmesh's to their newest versions. It is the one call to make before a program starts.
+// UpAllSQLite brings River's and squidmesh's tables to their newest versions. A program needs this one call before it starts.
 func UpAllSQLite(ctx context.Context, db *sql.DB, options *Options) error {
 	m := SQLite(db, options)
 	if m.err != nil {
