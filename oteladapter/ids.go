@@ -12,8 +12,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh"
 )
 
-// SpanContext is that of a run's root span, in whichever process: for links to a run, as from the span of a caller that started it
-// with StartRunTx.
+// SpanContext returns the context of a run's root span, in any process. Use it for links to a run, for example from the span of a
+// caller that started the run with StartRunTx.
 func SpanContext(run squidmesh.RunID) trace.SpanContext {
 	h := fnv.New64a()
 	_, _ = h.Write(run[:])
@@ -24,7 +24,7 @@ func SpanContext(run squidmesh.RunID) trace.SpanContext {
 	})
 }
 
-// Ratio samples a share of all runs, from 0 to 1. The answer depends on nothing but the run's id.
+// Ratio samples a share of all runs, from 0 to 1. The answer depends on the run's id only.
 func Ratio(share float64) func(run squidmesh.RunID) bool {
 	return func(run squidmesh.RunID) bool {
 		random := binary.BigEndian.Uint64(run[8:]) << 8 >> 8 // 56 bits of an id that has more
@@ -32,13 +32,13 @@ func Ratio(share float64) func(run squidmesh.RunID) bool {
 	}
 }
 
-// IDs is an IDGenerator for OpenTelemetry's SDK: random ids, except for the root spans of runs, which get those that their other
+// IDs is an IDGenerator for OpenTelemetry's SDK. Its ids are random, except that root spans of runs get the id that their other
 // spans name as their parent.
 type IDs struct{}
 
 type rootKey struct{}
 
-// NewIDs gives the ids of the first span of a trace.
+// NewIDs returns the ids of the first span of a trace.
 func (IDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	var id trace.TraceID
 	binary.BigEndian.PutUint64(id[:8], rand.Uint64())
@@ -46,7 +46,7 @@ func (IDs) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	return id, IDs{}.NewSpanID(ctx, id)
 }
 
-// NewSpanID gives the id of a span within a trace.
+// NewSpanID returns the id of a span within a trace.
 func (IDs) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	if run, ok := ctx.Value(rootKey{}).(squidmesh.RunID); ok {
 		return SpanContext(run).SpanID()

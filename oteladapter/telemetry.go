@@ -15,7 +15,7 @@ import (
 // scope names the instrumentation.
 const scope = "github.com/squidmesh/squidmesh-go/oteladapter"
 
-// Config says where to tell. All fields are optional.
+// Config says whom to tell. All fields are optional.
 type Config struct {
 	// TracerProvider defaults to the global one.
 	TracerProvider trace.TracerProvider
@@ -23,7 +23,8 @@ type Config struct {
 	// MeterProvider defaults to the global one.
 	MeterProvider metric.MeterProvider
 
-	// Sample decides which runs are traced. It must give the same answer in all processes; [Ratio] does. Defaults to all.
+	// Sample decides which runs are traced. It must give the same answer in all processes, as [Ratio] does. By default all runs are
+	// traced.
 	Sample func(run squidmesh.RunID) bool
 }
 
@@ -41,7 +42,7 @@ var (
 	_ squidmesh.FireObserver     = (*Telemetry)(nil)
 )
 
-// New makes the instruments. Config may be nil. The error is that of an instrument.
+// New makes the instruments. Config may be nil. Its error comes from an instrument.
 func New(config *Config) (*Telemetry, error) {
 	var c Config
 	if config != nil {

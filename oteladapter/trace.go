@@ -29,7 +29,7 @@ const (
 	replayedKey = attribute.Key("squidmesh.replayed_from")
 )
 
-// Intercept is for [squidmesh.Config].Intercept: it puts a span around a step's function, and into its context.
+// Intercept is for [squidmesh.Config].Intercept. It puts a span around a step's function, and into the function's context.
 func (t *Telemetry) Intercept(ctx context.Context, next func(ctx context.Context) error) error {
 	info, ok := squidmesh.Info(ctx)
 	if !ok || !t.sample(info.RunID) {
