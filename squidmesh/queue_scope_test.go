@@ -107,11 +107,13 @@ func walk[TTx any](b *cronBench[TTx], fn func(rt *squidmesh.Runtime[TTx], d driv
 	rt := b.process(queue, saga())
 	b.at("2026-03-02T07:00:00Z")
 	require.NoError(b, rt.TickCron(b.Context()))
-	for _, kind := range []driver.DeliveryKind{driver.DeliverCron, driver.DeliverStep, driver.DeliverCompensation} {
+	met := map[driver.DeliveryKind]bool{}
+	for !met[driver.DeliverCompensation] { // the second step has a delivery of its own if the first took the run's slice of time
 		d := queue.take(b)
-		require.Equal(b, kind, d.Kind)
+		met[d.Kind] = true
 		require.Equal(b, flow.OutcomeDone, b.deliver(rt, fn(rt, d)).Kind)
 	}
+	require.Len(b, met, 3)
 	runs := b.runs(rt)
 	require.Len(b, runs, 1)
 	require.Equal(b, squidmesh.RunFailed, runs[0].Status)
