@@ -1,16 +1,34 @@
 package squidmesh
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// writeOne writes one member in a transaction that does more than that: a body's, a fire's, a caller's. It waits for the run's lock. If the
+// event is refused the error is the member's, and the transaction may go on: nothing of the event was written. Whoever commits has what was
+// written settled, but for a caller's transaction, whose COMMIT nobody here sees.
+func (cm *committer[TTx]) writeOne(ctx context.Context, tx TTx, m *member, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
+	m.ctx = ctx
+	if m.asked.IsZero() {
+		m.asked = time.Now()
+	}
+	w, err := cm.write(ctx, tx, []*member{m}, true, dispatch)
+	if err == nil {
+		err = m.err
+	}
+	return w, err
+}
 
 // writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
 func (cm *committer[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
 	m.joined = true
-	if _, err := cm.write(ctx, tx, []*member{m}, true, cm.enqueue); err != nil {
-		err = cm.argument(m, err)
-		return committed{}, cm.joinError(err)
-	}
-	if m.err != nil {
+	_, err := cm.writeOne(ctx, tx, m, cm.enqueue)
+	switch {
+	case m.err != nil:
 		return committed{}, m.err
+	case err != nil:
+		return committed{}, cm.joinError(cm.argument(m, err))
 	}
 	for _, job := range m.c.jobs {
 		cm.queue.waker.wakeAfterCallersCommit(job.Queue)

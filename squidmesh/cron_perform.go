@@ -202,13 +202,12 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delive
 		return rt.fireFromElsewhere(ctx, tx, trigger, name, s, now)
 	}
 	m := s.member()
-	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.committer.write(ctx, tx, []*member{m}, true, rt.committer.enqueue)
+	w, err := rt.committer.writeOne(ctx, tx, m, rt.committer.enqueue)
 	switch {
-	case err != nil:
-		return performed{}, err
 	case m.err != nil:
 		return performed{outcome: refused(m.err)}, nil
+	case err != nil:
+		return performed{}, err
 	}
 	return performed{outcome: flow.Outcome{Kind: flow.OutcomeDone}, w: w}, nil
 }
@@ -293,13 +292,12 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, pol
 		}
 	}
 	m := s.member()
-	m.ctx, m.asked = ctx, time.Now()
-	w, err := rt.committer.write(ctx, tx, []*member{m}, true, rt.committer.enqueue)
+	w, err := rt.committer.writeOne(ctx, tx, m, rt.committer.enqueue)
 	switch {
-	case err != nil:
-		return f, nil, err
 	case m.err != nil:
 		return refuse(m.err)
+	case err != nil:
+		return f, nil, err
 	}
 	f.State, f.Reason, f.RunID, f.LookAt = flow.FireStarted, "", m.c.started().ID, time.Time{}
 	return f, w, nil

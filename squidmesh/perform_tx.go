@@ -132,15 +132,13 @@ func (rt *Runtime[TTx]) writeBody(ctx context.Context, tx TTx, b *bodyTx, t *bod
 		dispatch = rt.committer.enqueueLater
 	}
 	m := b.member(t.event)
-	m.ctx, m.asked = ctx, t.asked
+	m.asked = t.asked
 	var err error
-	t.w, err = rt.committer.write(ctx, tx, []*member{m}, true, dispatch)
+	t.w, err = rt.committer.writeOne(ctx, tx, m, dispatch)
 	t.c = m.c
 	switch {
 	case err != nil:
 		return err
-	case m.err != nil:
-		return m.err
 	case t.c.Empty():
 		return errStale
 	}
