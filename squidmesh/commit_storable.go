@@ -10,24 +10,25 @@ import (
 // storable is the end of an attempt without what the database does not take of it, such as characters that its encoding lacks. What that
 // was is not told, since errors about values quote them: a result becomes a failure, a failure loses its texts.
 func storable(end flow.Event) flow.Event {
-	switch e := end.(type) {
-	case flow.Succeeded:
+	if e, ok := end.(flow.Succeeded); ok {
 		return flow.Failed{Attempted: e.Attempted, Final: true, Error: StepError{
 			Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that it does not take",
 		}}
-	case flow.Failed:
-		code := CodeError
-		if isASCII(e.Error.Code) {
-			code = e.Error.Code
-		}
-		e.Error = StepError{Code: code, Message: "(the database cannot store what the failure says)"}
-		return e
-	case flow.Released:
-		e.Reason = "(the database cannot store why)"
-		return e
-	default:
-		return end
 	}
+	return flow.Reword(end, func(field flow.TextField, text string) string {
+		switch {
+		case field == flow.TextCode && isASCII(text):
+			return text
+		case field == flow.TextCode:
+			return CodeError
+		case field == flow.TextMessage:
+			return "(the database cannot store what the failure says)"
+		case field == flow.TextComment:
+			return "(the database cannot store why)"
+		default:
+			return ""
+		}
+	})
 }
 
 func isASCII(s string) bool {

@@ -26,36 +26,36 @@ func (r redactor) text(field, text string) (redacted string) {
 	return r(field, text)
 }
 
+// reword is the rewording of what is recorded or told of a run. A code stays, as programs branch on it; details stay JSON.
+func (r redactor) reword(field flow.TextField, text string) string {
+	redacted := text
+	if field != flow.TextCode {
+		redacted = r.text(string(field), text)
+	}
+	if field == flow.TextDetails && text != "" {
+		details := json.RawMessage(redacted)
+		if !json.Valid(details) || envelope.Is(details) && !envelope.Is(json.RawMessage(text)) {
+			return `{"omitted":"redacted"}`
+		}
+	}
+	return redacted
+}
+
 // failure redacts what an error tells; nil stays nil.
 func (r redactor) failure(e *StepError) *StepError {
 	if r == nil || e == nil {
 		return e
 	}
-	redacted := *e
-	redacted.Message = r.text("message", e.Message)
-	redacted.Stack = r.text("stack", e.Stack)
-	redacted.Causes = nil
-	for _, cause := range e.Causes {
-		redacted.Causes = append(redacted.Causes, r.text("cause", cause))
-	}
-	if redacted.Details = json.RawMessage(r.text("details", string(e.Details))); len(e.Details) > 0 && (!json.Valid(redacted.Details) || envelope.Is(redacted.Details) && !envelope.Is(e.Details)) {
-		redacted.Details = json.RawMessage(`{"omitted":"redacted"}`)
-	}
+	redacted := e.Reword(r.reword)
 	return &redacted
 }
 
 // event redacts what the end of an attempt records.
 func (r redactor) event(e flow.Event) flow.Event {
-	switch e := e.(type) {
-	case flow.Failed:
-		e.Error = *r.failure(&e.Error)
-		return e
-	case flow.Released:
-		e.Reason = r.text("comment", e.Reason)
-		return e
-	default:
+	if r == nil {
 		return e
 	}
+	return flow.Reword(e, r.reword)
 }
 
 // redactedError says what may be said of an error, and is that error still.

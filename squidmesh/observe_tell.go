@@ -36,8 +36,7 @@ func (t *teller) observe(m *member) {
 // tell shows the observer what it may see.
 func (t *teller) tell(ctx context.Context, o Observation) {
 	o.Run.Payload, o.Entry.Data, o.Entry.Output, o.Data.Metadata = nil, nil, nil, nil
-	o.Run.Reason, o.Data.Error = t.redact.failure(o.Run.Reason), t.redact.failure(o.Data.Error)
-	o.Data.Comment = t.redact.text("comment", o.Data.Comment)
+	o.Run.Reason, o.Data = t.redact.failure(o.Run.Reason), o.Data.Reword(t.redact.reword)
 	defer t.observerPanicked()
 	t.observer.Observe(context.WithoutCancel(ctx), o)
 }

@@ -9,6 +9,7 @@ type shellMutant struct {
 
 const (
 	inCore    = "./squidmesh"
+	inLaw     = "./squidmesh/flow"
 	inShell   = "./internal/e2e"
 	inRuntime = "./squidmesh"
 	inPG      = "./squidmesh/pgstore"
@@ -518,4 +519,16 @@ var shellMutants = []shellMutant{
 		"set pruned_to = greatest(t.pruned_to, l.at)",
 		"set pruned_to = t.pruned_to",
 	}, inPG, "TestStore/Prune_RemembersTheWindows"},
+
+	// Free texts.
+	{mutant{
+		"an event forgets its free text", "squidmesh/flow/event_traits.go",
+		"Stage: StageRelease, Attempted: e.Attempted, Ends: true, Shared: true, Reworded: e.reworded}",
+		"Stage: StageRelease, Attempted: e.Attempted, Ends: true, Shared: true}",
+	}, inLaw, "TestReword_ReachesEveryFreeTextOfEveryEvent"},
+	{mutant{
+		"observers get comments as they are", "squidmesh/flow/rewording.go",
+		"d.Comment = say(TextComment, d.Comment)",
+		"_ = d.Comment",
+	}, inRuntime, "TestObserver_GetsNoFreeTextAsItIs"},
 }

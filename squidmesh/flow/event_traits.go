@@ -24,6 +24,9 @@ type Traits struct {
 	// Size is how many bytes of a result the event brings. All else that events bring is small, but for a start's payload.
 	Size int
 
+	// Reworded is the event with other free texts. Nil is for events that bring none, but for those of Decision.
+	Reworded func(Rewording) Event
+
 	// Command says that an operator asks for the event, and Decision who and why. The other events have none.
 	Command  bool
 	Decision Decision
@@ -74,11 +77,11 @@ func (e Succeeded) traits() Traits {
 }
 
 func (e Failed) traits() Traits {
-	return Traits{Stage: endStage(e.Phase), Attempted: e.Attempted, Ends: true, Shared: true}
+	return Traits{Stage: endStage(e.Phase), Attempted: e.Attempted, Ends: true, Shared: true, Reworded: e.reworded}
 }
 
 func (e Released) traits() Traits {
-	return Traits{Stage: StageRelease, Attempted: e.Attempted, Ends: true, Shared: true}
+	return Traits{Stage: StageRelease, Attempted: e.Attempted, Ends: true, Shared: true, Reworded: e.reworded}
 }
 
 func (e Lost) traits() Traits { return Traits{Stage: StageTakeover, Ends: true, Swept: true} }
