@@ -31,7 +31,7 @@ func (cm *committer[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (commi
 		return committed{}, cm.joinError(cm.argument(m, err))
 	}
 	for _, job := range m.c.jobs {
-		cm.queue.waker.wakeAfterCallersCommit(job.Queue)
+		cm.queue.waker.AfterCallersCommit(job.Queue)
 	}
 	cm.queue.paced(m.id, m.c.jobs)
 	return m.c, nil

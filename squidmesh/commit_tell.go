@@ -25,7 +25,7 @@ func (cm *committer[TTx]) told(m *member) {
 	}
 	for _, job := range c.jobs {
 		if job.Delay <= 0 {
-			cm.queue.waker.wake(job.Queue)
+			cm.queue.waker.Wake(job.Queue)
 		}
 	}
 	cm.queue.paced(m.id, c.jobs)

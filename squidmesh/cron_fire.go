@@ -250,7 +250,7 @@ func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do
 	if err != nil {
 		return page, fmt.Errorf("cron: %w", err)
 	}
-	rt.queue.waker.wake(rt.config.Queue)
+	rt.queue.waker.Wake(rt.config.Queue)
 	rt.teller.observeFires(ctx, page.written...)
 	return page, nil
 }

@@ -55,7 +55,7 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 	if err != nil {
 		return flow.Fire{}, err
 	}
-	rt.queue.waker.wake(rt.config.Queue)
+	rt.queue.waker.Wake(rt.config.Queue)
 	rt.teller.observeFires(ctx, f)
 	return f, nil
 }
@@ -74,7 +74,7 @@ func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, tri
 	if err != nil {
 		return flow.Fire{}, rt.joinError(err)
 	}
-	rt.queue.waker.wakeAfterCallersCommit(rt.config.Queue)
+	rt.queue.waker.AfterCallersCommit(rt.config.Queue)
 	return f, nil
 }
 

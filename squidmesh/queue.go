@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/internal/wake"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
@@ -18,16 +19,16 @@ type queue[TTx any] struct {
 	*base[TTx]
 	executor driver.Executor[TTx]
 	scope    scope
-	waker    waker
+	waker    wake.Waker
 	pacer    pacer
 }
 
 func newQueue[TTx any](b *base[TTx]) *queue[TTx] {
 	q := &queue[TTx]{base: b, executor: b.config.Executor}
 	if _, ok := q.executor.(driver.Waker); ok {
-		q.waker.notify = q.notifyQueues
+		q.waker.Notify = q.notifyQueues
 	}
-	q.pacer.later = q.waker.later
+	q.pacer.later = q.waker.Later
 	return q
 }
 

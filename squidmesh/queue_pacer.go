@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/squidmesh/squidmesh-go/internal/wake"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
@@ -95,7 +96,7 @@ func (p *pacer) run() {
 		return
 	}
 	defer func() { // even if an executor ends the goroutine
-		time.AfterFunc(wakeCooldown, p.run)
+		time.AfterFunc(wake.Cooldown, p.run)
 	}()
 	p.look(late)
 }

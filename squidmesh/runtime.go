@@ -244,4 +244,4 @@ func (rt *Runtime[TTx]) Queues() []string { return rt.queues() }
 
 // Wake tells the queue to look for work at once. Call it after the commit of a transaction that a Tx method wrote to. Without it
 // the queue finds the work a little later.
-func (rt *Runtime[TTx]) Wake() { rt.queue.waker.wake(rt.queues()...) }
+func (rt *Runtime[TTx]) Wake() { rt.queue.waker.Wake(rt.queues()...) }

@@ -273,7 +273,7 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (repor
 		return err
 	})
 	if err == nil && len(owed) > 0 {
-		rt.queue.waker.wake(rt.config.Queue)
+		rt.queue.waker.Wake(rt.config.Queue)
 		rt.teller.observeFires(ctx, owed...)
 	}
 	return report, sent, err
@@ -357,13 +357,13 @@ func (rt *Runtime[TTx]) end(svc *service) {
 	<-svc.pruned
 	svc.doubt.Stop()
 	if rt.started() == nil { // else they are the next service's
-		rt.queue.waker.hush()
+		rt.queue.waker.Hush()
 	}
 }
 
 // drain waits for what goes on for a moment after the service has ended: wake-ups on their way, and connections that are being closed.
 func (rt *Runtime[TTx]) drain(ctx context.Context) error {
-	if err := rt.queue.waker.drain(ctx); err != nil {
+	if err := rt.queue.waker.Drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
 	}
 	if d, ok := rt.config.Store.(driver.Drainer); ok {

@@ -110,7 +110,7 @@ func (rt *Runtime[TTx]) retry(ctx context.Context, rows []flow.StepState) error 
 		ids, queues = append(ids, row.JobID), append(queues, row.Queue)
 	}
 	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.queue.retryJobs(ctx, tx, ids) })
-	rt.queue.waker.wake(queues...)
+	rt.queue.waker.Wake(queues...)
 	return err
 }
 

@@ -34,6 +34,7 @@ const (
 	suites  = module + "/squidmesh/drivertest"
 	scripts = module + "/internal/scenariotest"
 	types   = module + "/squidmesh/jsontype"
+	waker   = module + "/internal/wake"
 	adapter = module + "/riveradapter"
 	tracing = module + "/oteladapter"
 )
@@ -58,6 +59,7 @@ var forbidden = []struct {
 	{law, []string{ports, core, cron}, "a rule is a function of its arguments: that makes it provable by properties, replayable from scenarios, and the same in a batch as alone"},
 	{ports, []string{core, pgx, river, modern, otel}, "who writes a store or an executor implements these and needs nothing of the runtime"},
 	{suites, []string{core, river, modern, pgx, pg, sqlite, memory, adapter}, "a suite knows the contract alone: what it took from the runtime or from one driver, another one need not keep"},
+	{waker, []string{law, ports, core}, "when to wake a queue is a matter of time alone: it knows queues by name, and nothing of what they carry"},
 	{core, []string{pgx, river, modern, otel}, "the runtime is generic over the host's transaction: with a driver or a queue of its own it could serve one host only"},
 	{pg, []string{river, modern, otel, sqlite, adapter}, "a store keeps runs, whatever delivers them, and a PostgreSQL program should not link SQLite"},
 	{sqlite, []string{river, pgx, otel, pg, adapter}, "a store keeps runs, whatever delivers them, and a SQLite program should not link pgx"},
@@ -88,12 +90,12 @@ func TestPackagesDoNotImportAcrossBorders(t *testing.T) {
 
 // The core is what everybody links and what every rule of the runtime depends on: each dependency of it is one of all its
 // users, so the list is closed. uuid makes run ids, cron parses schedules; of the module's own, those for text, JSON, checks and schedules
-// are nothing but functions; fault, lever and standin do nothing in programs as they are shipped.
+// are nothing but functions; wake knows queues by name alone; fault, lever and standin do nothing in programs as they are shipped.
 func TestCoreImportsOnlyStandardLibraryUUIDAndCron(t *testing.T) {
 	t.Parallel()
 
 	allowed := []string{core, uuid, cron + "/v3"}
-	for _, name := range []string{"check", "echo", "encode", "envelope", "fault", "lever", "nearest", "schedule", "standin", "text"} {
+	for _, name := range []string{"check", "echo", "encode", "envelope", "fault", "lever", "nearest", "schedule", "standin", "text", "wake"} {
 		allowed = append(allowed, module+"/internal/"+name)
 	}
 	for _, p := range list(t, "-deps", core) {

@@ -1,4 +1,4 @@
-package squidmesh
+package wake_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/internal/wake"
 )
 
 // Many wake-ups make one, at once, and one more for those that came meanwhile; even if an executor ends the goroutine that asks it.
@@ -21,20 +23,20 @@ func TestWaker_TellsOnceForMany(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				woken := map[time.Duration][]string{}
-				w := &waker{notify: func(queues []string) {
+				w := &wake.Waker{Notify: func(queues []string) {
 					woken[time.Since(began)] = queues
 					exit()
 				}}
-				w.wake("b", "a")
+				w.Wake("b", "a")
 				synctest.Wait()
 				for range 10 {
-					w.wake("a")
+					w.Wake("a")
 				}
 				time.Sleep(time.Second) // of the bubble's clock
-				w.wake("c")
+				w.Wake("c")
 				time.Sleep(time.Second)
 				synctest.Wait()
-				require.Equal(t, map[time.Duration][]string{0: {"a", "b"}, wakeCooldown: {"a"}, time.Second: {"c"}}, woken)
+				require.Equal(t, map[time.Duration][]string{0: {"a", "b"}, wake.Cooldown: {"a"}, time.Second: {"c"}}, woken)
 			})
 		})
 	}
@@ -47,31 +49,31 @@ func TestWaker_IsHushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
 		slow := make(chan struct{})
-		w := &waker{notify: func(queues []string) {
+		w := &wake.Waker{Notify: func(queues []string) {
 			<-slow
 			told = append(told, queues...)
 		}}
-		require.NoError(t, w.drain(t.Context()), "there is nothing to wait for")
-		before := w.later()
-		w.wakeAfterCallersCommit("commit")
-		w.wake("first")
+		require.NoError(t, w.Drain(t.Context()), "there is nothing to wait for")
+		before := w.Later()
+		w.AfterCallersCommit("commit")
+		w.Wake("first")
 		synctest.Wait()
-		w.wake("second") // while it is telling
+		w.Wake("second") // while it is telling
 
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		w.hush()
-		require.ErrorIs(t, w.drain(ended), context.Canceled)
+		w.Hush()
+		require.ErrorIs(t, w.Drain(ended), context.Canceled)
 		require.Empty(t, told)
 		close(slow)
-		require.NoError(t, w.drain(t.Context()))
+		require.NoError(t, w.Drain(t.Context()))
 		require.Equal(t, []string{"first", "second"}, told)
 		before("before")
 		time.Sleep(time.Minute)
 		require.Len(t, told, 2)
 
-		w.later()("after")
-		require.NoError(t, w.drain(t.Context()))
+		w.Later()("after")
+		require.NoError(t, w.Drain(t.Context()))
 		require.Equal(t, []string{"first", "second", "after"}, told, "it may be needed again")
 	})
 }
