@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,35 @@ func worker(t *testing.T, pool *pgxpool.Pool, workflows ...squidmesh.Workflow) (
 	require.NoError(t, rt.Start(ctx))
 	require.NoError(t, client.Start(ctx))
 	return rt, func() { require.NoError(t, riveradapter.Stop(ctx, client, rt)) }
+}
+
+// What MaxConns needs besides FuncTx steps is the sum of the rows that say how many.
+func TestProduction_CountsConnections(t *testing.T) {
+	t.Parallel()
+	page := read(t, "production.md")
+	sum := 0
+	for _, row := range []string{
+		`commits of all other steps \| a quarter of the pool, (\d) at most`, `steps whose runs somebody holds \| (\d) for all of them`,
+		`River's listener \| (\d)`, `River's fetch, completion and leader \| (\d)`,
+	} {
+		found := regexp.MustCompile(`\n\| ` + row + ` \|`).FindStringSubmatch(page)
+		require.NotNil(t, found, row)
+		n, err := strconv.Atoi(found[1])
+		require.NoError(t, err)
+		sum += n
+	}
+	require.Contains(t, page, fmt.Sprintf("plus %d, plus your own use. The %d are ", sum, sum))
+
+	config, err := pgxpool.ParseConfig("postgres://nobody@localhost/none")
+	require.NoError(t, err)
+	for connections, commits := range map[int32]int{4: 1, 8: 2, 100: 4} {
+		config.MaxConns = connections
+		pool, err := pgxpool.NewWithConfig(t.Context(), config) // connects when it is used
+		require.NoError(t, err)
+		require.Equal(t, commits, pgstore.New(pool, nil).Traits().SideBySide)
+		pool.Close()
+	}
+	require.Contains(t, page, "a quarter of the pool, 4 at most")
 }
 
 // The grants of the page are enough to work and to look, and for nothing else.

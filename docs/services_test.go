@@ -2,6 +2,7 @@ package docs
 
 import (
 	"context"
+	"regexp"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -96,4 +97,47 @@ func TestServices_StayApart(t *testing.T) {
 		seen := <-did
 		require.Contains(t, []string{"billing billing", "shipping shipping", "orders orders", "returns returns"}, seen)
 	}
+}
+
+// The statement of the page counts what still needs a workflow that is to go, and nothing once its runs have ended.
+func TestServices_CountUnfinishedRuns(t *testing.T) {
+	t.Parallel()
+	blocks := regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(read(t, "services.md"), -1)
+	require.Len(t, blocks, 1)
+	ctx := context.WithoutCancel(t.Context())
+	pool := dbtest.Postgres(t, dbtest.River)
+	type left struct {
+		Workflow, Shape string
+		Count           int
+	}
+	count := func() []left {
+		rows, err := pool.Query(ctx, blocks[0][1])
+		require.NoError(t, err)
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[left])
+		require.NoError(t, err)
+		return found
+	}
+	asks := oneStep[Order]("billing_ask", squidmesh.Step{Name: "ask", Do: squidmesh.Pause()})
+	rt, client, err := onOneSchema(pool, "billing", asks)
+	require.NoError(t, err)
+	require.NoError(t, rt.Start(ctx))
+	require.NoError(t, client.Start(ctx))
+	t.Cleanup(func() { require.NoError(t, riveradapter.Stop(ctx, client, rt)) })
+	require.Empty(t, count())
+	var ids []squidmesh.RunID
+	for range 3 {
+		run, err := rt.StartRun(ctx, squidmesh.StartParams{Workflow: "billing_ask", Payload: Order{ID: "1001"}})
+		require.NoError(t, err)
+		ids = append(ids, run.ID)
+	}
+	_, err = rt.CancelRun(ctx, ids[0], squidmesh.CancelParams{})
+	require.NoError(t, err)
+	require.Equal(t, []left{{"billing_ask", rt.Workflows()[0].Shape(), 2}}, count())
+	for _, id := range ids[1:] {
+		_, err := rt.UnblockRun(ctx, id, squidmesh.Decision{})
+		require.NoError(t, err)
+		_, err = rt.AwaitRun(ctx, id)
+		require.NoError(t, err)
+	}
+	require.Empty(t, count())
 }

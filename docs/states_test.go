@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/pgstore"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
@@ -66,12 +67,23 @@ func expires(t *testing.T) bool {
 	return run.Status() == squidmesh.RunFailed
 }
 
-func TestStates_SayTheLease(t *testing.T) {
+// How long a take-over takes is counted from the lease and the heartbeat, which is also how often a worker looks for lost ones.
+func TestStates_CountTheTakeOver(t *testing.T) {
 	t.Parallel()
-	seconds := int(pgstore.DefaultLease / time.Second)
+	require.Equal(t, time.Second, flow.DefaultHeartbeat, "the pages say once a second")
+	lease, heartbeat := int(pgstore.DefaultLease/time.Second), int(flow.DefaultHeartbeat/time.Second)
+	least, most := lease-heartbeat, lease+heartbeat
+
 	page := read(t, "states.md")
-	require.Contains(t, page, fmt.Sprintf("renew a lease of %d s once a second", seconds))
-	require.Contains(t, page, fmt.Sprintf("heartbeat, lease until %d s from now", seconds))
-	require.Contains(t, page, fmt.Sprintf("%d to %d s after the death: A's lease has run out", seconds-1, seconds))
-	require.Contains(t, page, fmt.Sprintf("%d to %d s after the death\n", seconds-1, seconds+1))
+	require.Contains(t, page, fmt.Sprintf("renew a lease of %d s once a second", lease))
+	require.Contains(t, page, fmt.Sprintf("%d s less %d s | %d s at least |", lease, heartbeat, least))
+	require.Contains(t, page, fmt.Sprintf("%d s and %d s | %d s at most |", lease, heartbeat, most))
+	require.Contains(t, page, fmt.Sprintf("heartbeat, lease until %d s from now", lease))
+	require.Contains(t, page, fmt.Sprintf("%d to %d s after the death: A's lease has run out", least, lease))
+	require.Contains(t, page, fmt.Sprintf("%d to %d s after the death\n", least, most))
+
+	words := map[int]string{3: "three", 4: "four", 5: "five", 6: "six"}
+	for _, other := range []string{"comparison.md", "from_river.md", "patterns.md", "production.md"} {
+		require.Contains(t, read(t, other), words[least]+" to "+words[most]+" seconds", other)
+	}
 }
