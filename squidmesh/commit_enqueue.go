@@ -11,11 +11,10 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// enqueueFunc hands the jobs of a transaction to the executor, and notes what it answers on the rows and members that they are
-// for.
+// enqueueFunc hands the jobs of a transaction to the executor. It notes the answers on the rows and members that the jobs are for.
 type enqueueFunc[TTx any] func(ctx context.Context, tx TTx, w *batchWrite) error
 
-// enqueueLater enqueues nothing: the rows stay without a job, which the tick finds.
+// enqueueLater enqueues nothing. The rows stay without a job, and a tick finds them (promise 5).
 func (cm *committer[TTx]) enqueueLater(_ context.Context, _ TTx, w *batchWrite) error {
 	for _, r := range w.order {
 		for _, job := range r.folded.Jobs { // what an executor that failed later had answered
@@ -42,7 +41,7 @@ type enqueued struct {
 	job    *flow.Job
 }
 
-// row is the row that a job is for.
+// row returns the row that a job is for. It is nil if the same transaction has moved that row on.
 func (e enqueued) row() *flow.StepState {
 	for i := range e.run.folded.Steps {
 		if row := &e.run.folded.Steps[i]; row.StepKey == e.job.StepKey && row.Attempt == e.job.Attempt {
@@ -52,7 +51,7 @@ func (e enqueued) row() *flow.StepState {
 	return nil
 }
 
-// note notes what the executor answered.
+// note writes the executor's answer on the row and the member.
 func (e enqueued) note(m driver.JobMetadata) {
 	if row := e.row(); row != nil {
 		row.JobID, row.Queue = m.JobID, m.Queue
@@ -62,7 +61,7 @@ func (e enqueued) note(m driver.JobMetadata) {
 	})
 }
 
-// enqueue hands over all jobs of a transaction. Its error wraps [ErrDispatch].
+// enqueue hands all jobs of a transaction to the executor, in the same transaction (promise 1). Its error wraps [ErrDispatch].
 func (cm *committer[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) error {
 	var batch driver.Batch
 	var steps, undos []enqueued
@@ -107,7 +106,8 @@ func (cm *committer[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) er
 	return nil
 }
 
-// enqueueOrLater is enqueue for transactions that hold a body's writes: a refused job must not take those back.
+// enqueueOrLater is enqueue for transactions that hold a body's writes. A refused job must not roll those back, so a tick enqueues
+// it later.
 func (cm *committer[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWrite) error {
 	if !w.hasJobs() {
 		return nil
@@ -122,7 +122,7 @@ func (cm *committer[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWr
 	return cm.enqueueLater(ctx, tx, w)
 }
 
-// scheduleOf is the job's place in its queue.
+// scheduleOf returns where and when a job is to be delivered.
 func scheduleOf(j flow.Job) driver.Schedule {
 	s := driver.Schedule{Now: j.Now, DueAt: j.DueAt, Queue: j.Queue, Priority: j.Priority}
 	if !j.DueAt.IsZero() {

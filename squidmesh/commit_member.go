@@ -8,7 +8,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// size is about how many bytes the member brings: a result or a payload, beside which all else is small.
+// size returns about how many bytes the member brings: a result or a payload. All else is small beside that.
 func (m *member) size() int {
 	if m.start != nil {
 		return m.start.payload.size
@@ -16,7 +16,7 @@ func (m *member) size() int {
 	return flow.TraitsOf(m.event).Size
 }
 
-// about says for a log line which attempt of which run a member is about, and under which job it comes.
+// about returns the attributes of a log line about a member: which attempt of which run it is about, and under which job it comes.
 func (m *member) about() []any {
 	about := []any{logRun, m.id}
 	if m.c.run.Workflow != "" {
@@ -34,6 +34,7 @@ func (m *member) about() []any {
 	return about
 }
 
+// started is the answer to a start. If the key was taken, that is the run that has the key.
 func (c committed) started() StartResult {
 	if c.existing != nil {
 		return StartResult{Run: *c.existing, Existing: true}
@@ -41,20 +42,23 @@ func (c committed) started() StartResult {
 	return StartResult{Run: c.Run}
 }
 
-// member is one event on its way into the database, alone or together with others.
+// member is one event on its way into the database, alone or together with others. One goroutine at a time has it: its caller's, or
+// the one that commits its batch. After a commit, either c, err or own says what became of it.
 type member struct {
 	id    RunID
 	event flow.Event
 	start *pendingStart // of a member that starts a run instead
 
-	// doubtful is what a start led to whose COMMIT may still take effect: the server may be at work on it.
+	// doubtful is what an earlier try of a start led to whose COMMIT may still take effect, as the server may be at work on it. It
+	// is nil if no try is in doubt.
 	doubtful *committed
 
-	// joined says that the transaction is the caller's: observers are told by a tick, if it commits.
+	// joined says that the transaction is the caller's, who may roll back. So nothing is remembered of it, and a tick tells the
+	// observers if it commits.
 	joined bool
 
-	// For the observer: the context whose values it gets, the job under which the member comes, when it was asked for, and how
-	// long the step's function took.
+	// What the observer is told: the context whose values it gets, the job under which the member comes, when it was asked for, and
+	// how long the step's function took.
 	ctx   context.Context
 	job   string
 	asked time.Time
@@ -67,7 +71,7 @@ type member struct {
 	own error // it could not go with the others, and why
 }
 
-// committed is what one event led to.
+// committed is what one event led to. It counts only after the commit.
 type committed struct {
 	flow.Transition
 	jobs     []Dispatched
@@ -76,7 +80,7 @@ type committed struct {
 	existing *Run            // of a start whose key was taken: the run that has it
 }
 
-// after is the run's row as the commit left it.
+// after returns the run's row as the commit left it.
 func (c committed) after() Run {
 	if c.Empty() {
 		return c.run

@@ -11,25 +11,26 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Limits of what is carried, so that memory stays bounded: runs, and bytes in each and in all. The largest workflow fits.
+// Limits of what is remembered: how many runs, bytes of one run, and bytes of all. They bound the process's memory. The largest
+// workflow fits.
 const (
 	maxCarried           = 10_000
 	maxCarriedBytes      = 1 << 20
 	maxCarriedAltogether = 64 << 20
 )
 
-// What a memory takes besides payload and outputs, as was measured: by itself, for each row, and for each other key of a map.
+// How many bytes a memory takes besides payload and outputs, as measured: by itself, for each row, and for each other key of a map.
 const (
 	memoryBytes = 1 << 10
 	rowBytes    = 450
 	keyBytes    = 130
 )
 
-// runMemory is what this process remembers of a run from its own last commit: if the locked row is still the one of that commit,
-// nothing needs to be loaded. The lock is always taken; it is what tells.
+// runMemory is what this process remembers of a run since its own last commit. If the locked row is still the one of that commit,
+// nothing needs to be loaded. The lock is always taken, since only the locked row tells.
 type runMemory struct {
-	// Both tell which commit the row is of. A database that lost its last commits, in a failover or since it did not wait for the
-	// disk, comes to the same version a second time, at another moment.
+	// version and lastAt say which commit the memory is of. Both must match the locked row. A database that lost its last commits,
+	// in a failover or because it did not wait for the disk, comes to the same version again, but at another time.
 	version int
 	lastAt  time.Time
 
@@ -44,7 +45,7 @@ type runMemory struct {
 	dataBytes  int             // of payload and outputs
 }
 
-// newRunMemory is what is known of a run that is just being started: everything.
+// newRunMemory is the memory of a run that is just being started: everything is known of it.
 func newRunMemory(payload json.RawMessage) *runMemory {
 	c := emptyRunMemory()
 	c.all, c.payload, c.hasPayload, c.dataBytes = true, payload, true, len(payload)
@@ -58,12 +59,12 @@ func emptyRunMemory() *runMemory {
 	}
 }
 
-// size is about how many bytes the memory takes.
+// size returns about how many bytes the memory takes.
 func (c *runMemory) size() int {
 	return memoryBytes + c.dataBytes + len(c.rows)*rowBytes + (len(c.noRows)+len(c.outputs)+len(c.noOutputs))*keyBytes
 }
 
-// missing is the part of reads that is not known yet.
+// missing returns the part of reads that is not known yet.
 func (c *runMemory) missing(reads flow.Reads) flow.Reads {
 	var m flow.Reads
 	if !c.all {
@@ -83,7 +84,7 @@ func (c *runMemory) missing(reads flow.Reads) flow.Reads {
 	return m
 }
 
-// add takes over what was loaded for reads.
+// add adds what was loaded for reads.
 func (c *runMemory) add(reads flow.Reads, loaded driver.Loaded) {
 	maps.Copy(c.rows, loaded.Steps)
 	c.all = c.all || reads.All
@@ -107,7 +108,7 @@ func (c *runMemory) add(reads flow.Reads, loaded driver.Loaded) {
 	}
 }
 
-// apply brings the memory up to a transition.
+// apply brings the memory up to date with a transition. Whoever calls it must drop the memory if the transaction does not commit.
 func (c *runMemory) apply(t flow.Transition) {
 	c.version, c.lastAt = t.Run.Version, t.Run.LastAt
 	for _, change := range t.Steps {
@@ -124,14 +125,16 @@ func (c *runMemory) apply(t flow.Transition) {
 	}
 }
 
-// runMemories keeps what is carried. Whoever takes a run's memory owns it, and puts it back only after its commit.
+// runMemories keeps the memories of runs. A run has at most one memory in it. Whoever takes a run's memory owns it, and puts it
+// back only after the commit. So a memory is never newer than the database, and after a rollback it is gone.
 type runMemories struct {
 	mu    sync.Mutex
 	runs  map[RunID]*runMemory
 	bytes int // in all of them
 }
 
-// take removes and returns what is carried of a run whose locked row is given; an empty memory if that is of another commit.
+// take removes and returns the memory of a run whose locked row is given. If the memory is of another commit, it returns an empty
+// one.
 func (c *runMemories) take(run Run) *runMemory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +146,7 @@ func (c *runMemories) take(run Run) *runMemory {
 	return memory
 }
 
-// put keeps a run's memory instead of an older one, unless the run has ended or is too large to be remembered.
+// put keeps a run's memory instead of an older one. It does not keep that of a run that has ended or is too large.
 func (c *runMemories) put(run Run, memory *runMemory) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,7 +168,7 @@ func (c *runMemories) put(run Run, memory *runMemory) {
 	c.bytes += size
 }
 
-// forget removes and returns what is carried of a run; nil for nothing.
+// forget removes and returns the memory of a run. It returns nil if there is none. The caller holds mu.
 func (c *runMemories) forget(id RunID) *runMemory {
 	memory := c.runs[id]
 	if memory != nil {

@@ -11,33 +11,38 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// Limits of one batch: members, and bytes of results and payloads in them unless one alone has more.
+// Limits of one batch: how many members, and how many bytes of results and payloads. A single member may have more bytes.
 const (
 	maxBatch      = 256
 	maxBatchBytes = 4 << 20
 )
 
-// group gathers events while commits are in flight and commits them together. There is no timer: where commits can go side by side a few
-// events do, each by itself, so that a few callers do not wait for each other; and under load a batch is as large as the commit before
-// it was slow.
+// group gathers events while commits are in flight and commits them together. There is no timer. If a slot for single commits is
+// free, an event goes at once and alone, so a few callers do not wait for each other. Under load the next batch has all that waited
+// for the commit before it, so batches grow as commits get slow.
 type group struct {
+	// The number of slots: how many commits of one event may be in flight side by side. It is at least one.
 	most int // commits of one event each
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// These belong to mu. A submission is in waiting until a batch takes it or its caller withdraws it. A run is in alone at most
+	// once.
 	waiting []*submission
 	alone   []RunID // whose commits are in flight with one event each
 	shared  bool    // a commit of several events is in flight; none begins beside it unless it stalls
 }
 
-// submission is a member that somebody waits for.
+// submission is a member that a caller waits for. done is closed once its fate is known.
 type submission struct {
 	*member
 	done chan struct{}
 }
 
-// submit commits a member together with others and returns when its fate is known: done, refused (err), or to go on its own
-// (own). Who may begin commits at once and by itself, without a goroutine between it and the database. An error says that the member's
-// context ended first, and wraps [ErrCommitUnknown] if the member was on its way by then, which goes on.
+// submit commits a member, alone or together with others, and returns when its fate is known: done, refused (err), or to go by
+// itself (own). If a slot is free, the caller's goroutine commits this event alone, without queueing.
+//
+// An error says that the member's context ended first. It wraps [ErrCommitUnknown] if the member was already on its way; that goes
+// on.
 func (cm *committer[TTx]) submit(m *member) error {
 	g, s := &cm.group, &submission{member: m, done: make(chan struct{})}
 	if g.begin(s) {
@@ -61,7 +66,8 @@ func (cm *committer[TTx]) submit(m *member) error {
 	}
 }
 
-// lead commits a batch, and has whoever may go then committed by other goroutines; even if an executor ends this one.
+// lead commits a batch. Then it takes the next batches that may go, and has other goroutines commit them. It does so even if an
+// executor ends this goroutine, and a quarter of a lease after the beginning if the commit stalls.
 func (cm *committer[TTx]) lead(batch []*submission) {
 	next := sync.OnceFunc(func() {
 		cm.group.end(batch)
@@ -77,7 +83,8 @@ func (cm *committer[TTx]) lead(batch []*submission) {
 	cm.commitBatch(batch)
 }
 
-// begin lets a submission go alone, if it may; else it waits. The events of a run go one after the other: the later one would find it locked.
+// begin takes a slot for a submission, which then goes alone. If there is none, or a commit of several events is in flight, the
+// submission waits. It also waits if its run has a slot already: it would only find the run locked.
 func (g *group) begin(s *submission) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,7 +96,7 @@ func (g *group) begin(s *submission) bool {
 	return true
 }
 
-// withdraw takes a submission back, if it still waits.
+// withdraw takes a submission out of the line. It returns false if the submission does not wait any more.
 func (g *group) withdraw(s *submission) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,7 +108,7 @@ func (g *group) withdraw(s *submission) bool {
 	return true
 }
 
-// end notes that a batch is not in flight any more.
+// end gives a batch's slot back. It is called once for each batch that began or was taken.
 func (g *group) end(batch []*submission) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,7 +120,8 @@ func (g *group) end(batch []*submission) {
 	g.alone = slices.Delete(g.alone, i, i+1)
 }
 
-// take is the next batch of those who wait; nil if none may go now, or nobody waits but for the run of a commit in flight.
+// take returns the next batch of those that wait. It returns nil if no batch may go now, or if all that wait are about runs of
+// commits in flight. Whoever gets a batch commits it and calls end.
 func (g *group) take() []*submission {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -144,8 +152,8 @@ func (g *group) take() []*submission {
 	return batch
 }
 
-// commitBatch commits a batch in one transaction. If that fails, its members go on their own: one bad member does not fail the
-// rest. Nor does one whose context ends: that ends only the commit of a member that is alone.
+// commitBatch commits a batch in one transaction. If that fails, each member goes alone, so one bad member does not fail the rest.
+// The end of a member's context ends the commit only if the member is alone. On return each submission is done, whatever happened.
 func (cm *committer[TTx]) commitBatch(batch []*submission) {
 	members := make([]*member, len(batch))
 	for i, s := range batch {
@@ -178,10 +186,12 @@ func (cm *committer[TTx]) commitBatch(batch []*submission) {
 	}
 }
 
-// errUnfinished says that a batch ended without an answer: its goroutine did, by a Goexit or a panic of the program's code.
+// errUnfinished says that a batch ended without an answer, because its goroutine ended: by a Goexit or a panic of the program's
+// code.
 var errUnfinished = errors.New("shared commit was not finished")
 
-// resolve turns a member that came back from a batch into an answer, or says that it must go on its own.
+// resolve makes an answer of a member that came back from a batch, or says that the member must go alone. If the batch's COMMIT is
+// in doubt, it first finds out whether the member's audit entry was written.
 func (cm *committer[TTx]) resolve(ctx context.Context, m *member) (alone bool) {
 	if !errors.Is(m.own, ErrCommitUnknown) {
 		return m.own != nil

@@ -15,8 +15,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// findTakers finds out of each delivery whose function this process lacks whether another one could take it. Workers are read once
-// for all of a transaction's, and not at all where there is no such delivery.
+// findTakers finds out whether another process could take a delivery whose function this process lacks. It reads the workers once
+// for all deliveries of a transaction, and not at all if there is no such delivery.
 func (cm *committer[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
 	var around *flow.Environment
 	var now time.Time
@@ -40,16 +40,17 @@ func (cm *committer[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite)
 	return nil
 }
 
-// errElsewhere says that a run of a batch is locked by somebody else, or does not exist.
+// errElsewhere says that somebody else has locked a run of a batch, or that the run does not exist.
 var errElsewhere = errors.New("run is locked elsewhere")
 
-// batchWrite is what one transaction writes.
+// batchWrite is what one transaction writes. order has each run of runs once, in the order in which members came for them.
 type batchWrite struct {
 	runs  map[RunID]*runWrite
 	order []*runWrite
 }
 
-// runWrite is one run within it, with the events that came for it in their order.
+// runWrite is one run of a transaction, with the events that came for it, in their order. run is its row as it was locked. folded
+// is one transition for all events, so the run's row is written once.
 type runWrite struct {
 	run     Run
 	pinned  *pinned
@@ -58,9 +59,12 @@ type runWrite struct {
 	folded  flow.Transition
 }
 
-// write is the heart of every commit: lock, load, decide, enqueue, apply. Unless it is to wait, members whose runs somebody else
-// holds are left out (errElsewhere): a batch must not hold up those behind it, nor a sweep the next one. What is refused is noted on its
-// member; an error that is returned concerns all of them.
+// write is the heart of every commit: lock, load, decide, enqueue, apply, in this order. The clock is read after the locks were
+// granted, and the executor writes its jobs through the same transaction (promise 1).
+//
+// If wait is false, write leaves out members whose runs somebody else holds (errElsewhere): a batch must not hold up those behind
+// it, nor a tick the next one. A refusal is noted on its member. An error that is returned concerns all members, and the caller
+// rolls back.
 func (cm *committer[TTx]) write(ctx context.Context, tx TTx, members []*member, wait bool, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
 	q := driver.LockQuery{SkipLocked: !wait}
 	for _, m := range members {
@@ -118,7 +122,7 @@ func (cm *committer[TTx]) write(ctx context.Context, tx TTx, members []*member, 
 	return w, nil
 }
 
-// admit takes a member into the transaction, if its run is there.
+// admit takes a member into the transaction if its run is there.
 func (cm *committer[TTx]) admit(ctx context.Context, tx TTx, w *batchWrite, m *member, q driver.LockQuery, locked driver.Locked) error {
 	if m.start != nil {
 		cm.admitStart(w, m, locked)
@@ -171,7 +175,7 @@ func (cm *committer[TTx]) admitStart(w *batchWrite, m *member, locked driver.Loc
 	w.order = append(w.order, r)
 }
 
-// load reads the rows that the decisions need and that are not carried.
+// load reads the rows that the decisions need and that are not remembered. It asks for all runs at once.
 func (cm *committer[TTx]) load(ctx context.Context, tx TTx, w *batchWrite) error {
 	wanted := map[RunID]flow.Reads{}
 	for _, r := range w.order {
@@ -200,7 +204,9 @@ func (cm *committer[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, w
 	return nil
 }
 
-// decide decides the events of each run one after the other, and folds them into one transition.
+// decide decides the events of each run one after the other, and folds them into one transition. Each event sees what the ones
+// before it did. A refused event changes nothing, and the others go on. Events that change nothing, such as results that the fence
+// refuses (promise 3), only give up holds.
 func (w *batchWrite) decide(locked driver.Locked) {
 	for _, r := range w.order {
 		snapshot := flow.Snapshot{Run: r.run, Steps: r.memory.rows, WorkerLost: locked.WorkerLost}
@@ -222,8 +228,8 @@ func (w *batchWrite) decide(locked driver.Locked) {
 	}
 }
 
-// insertKeyed inserts the runs whose place may be taken: that have a key, or whose start is repeated while its first COMMIT may
-// still take effect. InsertRun waits for that. If the place is taken nothing else of the start is written.
+// insertKeyed inserts the runs whose place may be taken: those with a key, and those whose start is repeated while its first COMMIT
+// may still take effect. InsertRun waits for that COMMIT. If the place is taken, nothing else of the start is written.
 func (cm *committer[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite) error {
 	for _, r := range w.order {
 		if !r.folded.NewRun || r.folded.Run.Key == "" && r.members[0].doubtful == nil {
@@ -252,7 +258,7 @@ func (cm *committer[TTx]) insertKeyed(ctx context.Context, tx TTx, w *batchWrite
 	return nil
 }
 
-// insertRun inserts the row of a new run, unless its place is taken by one that keeps it.
+// insertRun inserts the row of a new run. If its key belongs to a run that gives it up, insertRun takes the key and tries again.
 func (cm *committer[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse KeyReuse) (taken *Run, err error) {
 	for {
 		taken, err := cm.store.InsertRun(ctx, tx, run)
@@ -265,8 +271,8 @@ func (cm *committer[TTx]) insertRun(ctx context.Context, tx TTx, run Run, reuse 
 	}
 }
 
-// claimInputs puts the inputs of claimed steps together, from the payload, the outputs stored so far, and those that this very
-// transaction brings.
+// claimInputs builds the inputs of claimed steps: from the payload, the outputs stored so far, and the outputs that this
+// transaction brings. No step is claimed whose input cannot be opened.
 func (cm *committer[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite) error {
 	wanted := map[RunID]flow.Reads{}
 	for _, r := range w.order {
@@ -299,7 +305,7 @@ func (cm *committer[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite
 	return nil
 }
 
-// equip tells an event which steps of the run's shape its worker could go on with, and of which it has too many calls that do not end.
+// equip adds to an event which steps its worker has functions for, and which of them have too many calls that do not end.
 func equip(e flow.Event, p *pinned, stuck map[StepKey]bool) flow.Event {
 	switch e := e.(type) {
 	case flow.Claimed:
