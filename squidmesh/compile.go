@@ -10,7 +10,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/jsontype"
 )
 
-// The limits of a definition. Runs hold one row per step, and every commit works on the definition as a whole.
+// The limits of a definition. A run holds one row per step, and every commit works on the definition as a whole.
 const (
 	maxSteps       = 1000
 	maxTriggers    = 100
@@ -24,7 +24,7 @@ const (
 // graphBlock is the name of the block that stands for a workflow whose steps only use After.
 const graphBlock = "graph"
 
-// Compile checks a workflow and turns it into its Spec. The error is a [*DefinitionError] that lists every problem.
+// Compile checks a workflow and makes its Spec. The error is a [*DefinitionError] with every problem.
 func Compile(w Workflow) (*Spec, error) {
 	c := &compiler{workflow: w}
 	spec := c.compile()

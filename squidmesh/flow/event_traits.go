@@ -1,38 +1,38 @@
 package flow
 
-// Traits are what is said about an event besides the rule that [Decide] has for it: what it is about, who sends it, and how it is to be
-// committed.
+// Traits say more about an event than its rule in [Decide]: what it is about, who sends it, and how it is to be committed.
 type Traits struct {
 	// Stage is the kind of transaction that decides the event.
 	Stage Stage
 
-	// Attempted is the attempt that the event is about, and the worker that speaks. The worker is zero if an operator or a tick speaks,
-	// the attempt if the event is about the whole run.
+	// Attempted is the attempt that the event is about, and the worker that speaks. The worker is zero if an operator or a tick
+	// speaks. The attempt is zero if the event is about the whole run.
 	Attempted Attempted
 
-	// Claims says that an attempt begins with the event, Ends that attempts end: that has happened, whether or not it can be
-	// written now. It is tried until the service ends.
+	// Claims says that an attempt begins with the event. Ends says that attempts end: that has happened, whether or not it can be
+	// written now, so writing it is tried until the service ends.
 	Claims, Ends bool
 
-	// Swept says that the event comes from a tick, which waits for no run: whoever holds it moves it, or is a frozen process, whose
-	// transaction the server ends. The next tick finds what is left.
+	// Swept says that the event comes from a tick, which waits for no run. Whoever holds the run moves it, or is a frozen process
+	// whose transaction the server ends. The next tick finds what is left.
 	Swept bool
 
-	// Shared says that the event may share a transaction with others: it comes from deliveries, by the thousand, and waits for nobody.
+	// Shared says that the event may share a transaction with others. Such events come from deliveries, by the thousand, and wait
+	// for nobody.
 	Shared bool
 
-	// Size is how many bytes of a result the event brings. All else that events bring is small, but for a start's payload.
+	// Size is how many bytes of a result the event brings. All else that an event brings is small, except a start's payload.
 	Size int
 
 	// Reworded is the event with other free texts. Nil is for events that bring none, but for those of Decision.
 	Reworded func(Rewording) Event
 
-	// Command says that an operator asks for the event, and Decision who and why. The other events have none.
+	// Command says that an operator asks for the event, and Decision says who and why. Other events have neither.
 	Command  bool
 	Decision Decision
 
-	// Answers is the kind of step whose open decision the command ends, AnswersUndo says that it decides about an undo that failed.
-	// A command that has neither is about the whole run.
+	// Answers is the kind of step whose open decision the command ends. AnswersUndo says that the command decides about a failed
+	// undo. A command with neither is about the whole run.
 	Answers     Kind
 	AnswersUndo bool
 }
@@ -52,18 +52,18 @@ const (
 	StageDecision  Stage = "decision"
 )
 
-// TraitsOf is the row of an event in the table below. There is none for nil.
+// TraitsOf returns an event's row in the table below. Nil has none.
 func TraitsOf(e Event) Traits { return e.traits() }
 
-// MustBeKnown reports whether somebody must find out what became of the event's COMMIT, however long that takes: nobody would go on with
-// an attempt that has been claimed, or has ended, in a moment that nobody knows of.
+// MustBeKnown reports whether the runtime must find out what became of the event's COMMIT, however long that takes. An attempt that
+// was claimed or ended unknown to anybody would be gone on with by nobody.
 func (t Traits) MustBeKnown() bool { return t.Claims || t.Ends }
 
 // GoesOn reports whether the worker of an attempt that ended would go on with a successor.
 func (t Traits) GoesOn() bool { return t.Ends && t.Attempted.Runnable != nil }
 
-// The table. A type is an Event by its row here and by nothing else, so the compiler asks for the row of a new one. What a row does not
-// name is not so.
+// The table. A type is an Event only by its row here, so the compiler asks for the row of a new event. What a row does not name is
+// false or zero.
 
 // A start with a key may have to wait for whoever has taken it.
 func (e Started) traits() Traits { return Traits{Stage: StageStart, Shared: e.Key == ""} }
