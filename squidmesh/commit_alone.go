@@ -11,11 +11,12 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// commitAttempts bounds how often a transaction is run again after a transient error on behalf of a caller who waits.
+// commitAttempts is how often a transaction is tried for a caller who waits, if its errors may pass.
 const commitAttempts = 8
 
-// commitAlone writes one member in a transaction of its own. Transient errors are retried, and the fate of a COMMIT that broke
-// is read back before anything is repeated.
+// commitAlone writes one member in a transaction of its own. It tries again after errors that may pass. If a COMMIT broke, it first
+// finds out what became of it, and only then repeats anything (promise 1). If that cannot be found out, its error wraps
+// [ErrCommitUnknown].
 func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committed, err error) {
 	defer func() {
 		if err != nil && m.err == nil && m.doubtful != nil && !errors.Is(err, ErrCommitUnknown) {
@@ -57,7 +58,7 @@ func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committ
 	}
 }
 
-// tryAlone is one try. If its COMMIT broke, its error says whether that took effect, or that nobody knows.
+// tryAlone is one try. If its COMMIT broke, the error says whether it took effect, or that nobody knows.
 func (cm *committer[TTx]) tryAlone(ctx context.Context, m *member, dispatch enqueueFunc[TTx]) (w *batchWrite, err error) {
 	m.c, m.err, m.own = committed{}, nil, nil
 	event := flow.TraitsOf(m.event)
@@ -83,7 +84,7 @@ func (cm *committer[TTx]) tryAlone(ctx context.Context, m *member, dispatch enqu
 	return w, err
 }
 
-// stay is the same end of an attempt without going on.
+// stay returns the same end of an attempt, after which the worker does not go on with a successor.
 func stay(e flow.Event) flow.Event {
 	switch e := e.(type) {
 	case flow.Succeeded:
@@ -97,7 +98,7 @@ func stay(e flow.Event) flow.Event {
 	}
 }
 
-// backoff is the pause before the next try: 5 ms doubling to 1 s, spread by half.
+// backoff is the pause before the next try: 5 ms, doubling up to 1 s, spread by half.
 func backoff(try int) time.Duration {
 	d := min(5*time.Millisecond<<min(try-1, 10), time.Second)
 	return d/2 + rand.N(d)
@@ -114,10 +115,13 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// patiently says whether the transaction of a member that goes alone may wait for its run's lock with a connection in hand. An operator's
-// call may, since its caller says how long; a sweep never does. Of those that come from deliveries, by the thousand, one at a time may. The
-// others try again after a pause in which they have no connection: runs that somebody holds would else use up the pool, and everything
-// would stand still.
+// patiently says whether the transaction of a member that goes alone may wait for its run's lock with a connection in hand. Runs
+// that somebody holds must not use up the pool, or everything would stand still. So:
+//
+//   - A tick's member never waits.
+//   - An operator's member waits, since its caller says how long.
+//   - Of deliveries, which come by the thousand, one at a time waits. The others try again after a pause, in which they have no
+//     connection.
 func (cm *committer[TTx]) patiently(m *member, commit func(wait bool) error) error {
 	switch {
 	case flow.TraitsOf(m.event).Swept:
@@ -132,7 +136,7 @@ func (cm *committer[TTx]) patiently(m *member, commit func(wait bool) error) err
 	}
 }
 
-// whyNotLocked explains why a member's run was not locked: it does not exist, or somebody holds it (errElsewhere).
+// whyNotLocked says why a member's run was not locked: it does not exist, or somebody holds it (errElsewhere).
 func (cm *committer[TTx]) whyNotLocked(ctx context.Context, tx TTx, m *member) error {
 	runs, err := cm.store.Find(ctx, tx, driver.RunQuery{IDs: []RunID{m.id}})
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// course is what to do after one try of a transaction that records an event. It is found here, from the error and the facts; the loops that
-// try only obey.
+// course says what to do after one try of a transaction that records an event. The functions here find it from the error and the
+// facts, and do nothing else. The loops that try only obey.
 type course string
 
 const (
@@ -31,7 +31,7 @@ const (
 	courseTxEnded course = "tx ended" // the body ended the transaction, which is its failure
 )
 
-// memberTry is what is known of a member when a transaction of its own has ended.
+// memberTry is what is known of a member after a try of a transaction of its own.
 type memberTry struct {
 	event   flow.Traits
 	over    bool // the caller has no more time
@@ -40,7 +40,8 @@ type memberTry struct {
 	bare    bool // it brings nothing any more
 }
 
-// course says what to do about a member after such an error.
+// course says what to do about a member after a try that ended with err. The end of an attempt, which nobody else will report, is
+// tried until it is written.
 func (t memberTry) course(store driver.StoreTraits, err error) course {
 	owed := t.event.Ends && !t.event.Swept // the attempt has ended and nobody else will say so: tried until it is written
 	switch {
@@ -79,11 +80,13 @@ func (t memberTry) courseOfPassing(owed bool) course {
 	}
 }
 
-// course says what to do about a FuncTx body's attempt when its transaction has ended with such an error.
+// course says what to do about a FuncTx body's attempt after a try of its transaction that ended with err.
 //
-// Whatever takes the writes of a body back that returned well has it run again, so each such way has a bound: an executor that broke the
-// transaction is not asked again within the attempt; what may pass gives the attempt back, which Decide has wait ever longer and in the end
-// counts as a failure; and what does not pass is a failed attempt, counted by the step's Retry.
+// If a body returned well and its writes are rolled back, it runs again. Each way to that has a bound (promise 8):
+//
+//   - An executor that broke the transaction is not asked again within the attempt.
+//   - An error that may pass gives the attempt back. Decide makes it wait ever longer, and in the end counts a failure.
+//   - Any other error is a failed attempt, which the step's Retry counts.
 func (t *bodyTry) course(store driver.StoreTraits, err error) course {
 	switch {
 	case err == nil:

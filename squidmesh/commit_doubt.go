@@ -13,8 +13,9 @@ import (
 // errNotCommitted says that a COMMIT whose answer was lost did not take effect.
 var errNotCommitted = errors.New("transaction did not take effect")
 
-// readBack finds out whether a transition whose COMMIT broke was written: its audit entry then stands in the run's history. It
-// asks until it knows if it must, as a claim or an outcome must, else a few times.
+// readBack finds out whether a transition whose COMMIT broke was written: then its audit entry is in the run's history. It returns
+// nil if it was, errNotCommitted if it was not, and the unknown error if it cannot tell. If it must know, as after a claim or the
+// end of an attempt, it asks until ctx ends; otherwise a few times.
 func (cm *committer[TTx]) readBack(ctx context.Context, c committed, unknown error, must bool) error {
 	if c.Empty() {
 		return nil
@@ -51,8 +52,8 @@ func (cm *committer[TTx]) readBack(ctx context.Context, c committed, unknown err
 	}
 }
 
-// doubt notes that a start's COMMIT broke and was not found to have taken effect. A row that nobody has inserted yet cannot be locked,
-// so the server may be at work on the COMMIT still; the lock of an existing run waits for that, which leaves no doubt.
+// doubt notes that a start's COMMIT broke and was not found to have taken effect. The server may still be at work on it: nobody can
+// lock a row that nobody has inserted. For an existing run there is no doubt, since readBack's lock waited for that COMMIT.
 func (m *member) doubt() {
 	if m.start != nil {
 		c := m.c
@@ -60,7 +61,7 @@ func (m *member) doubt() {
 	}
 }
 
-// dispelDoubt finds that a start which was repeated met the run of its own first COMMIT.
+// dispelDoubt recognises the run of a repeated start's own first COMMIT. The start then has the result of that one.
 func (m *member) dispelDoubt() {
 	if m.doubtful != nil && m.c.existing != nil && m.c.existing.ID == m.id {
 		m.c = *m.doubtful

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// writeOne writes one member in a transaction that does more than that: a body's, a fire's, a caller's. It waits for the run's lock. If the
-// event is refused the error is the member's, and the transaction may go on: nothing of the event was written. Whoever commits has what was
-// written settled, but for a caller's transaction, whose COMMIT nobody here sees.
+// writeOne writes one member in a transaction that does more than that: a body's, a fire's, a caller's. It waits for the run's
+// lock.
+//
+// If the event is refused, the error is the member's, nothing of the event was written, and the transaction may go on. Whoever
+// commits the transaction calls settle afterwards. For a caller's transaction nobody does, as nobody here sees its COMMIT.
 func (cm *committer[TTx]) writeOne(ctx context.Context, tx TTx, m *member, dispatch enqueueFunc[TTx]) (*batchWrite, error) {
 	m.ctx = ctx
 	if m.asked.IsZero() {
@@ -20,7 +22,7 @@ func (cm *committer[TTx]) writeOne(ctx context.Context, tx TTx, m *member, dispa
 	return w, err
 }
 
-// writeTx writes one member within the caller's transaction. What it read is not carried: the caller may roll back.
+// writeTx writes one member within the caller's transaction. Nothing is remembered of the run, as the caller may roll back.
 func (cm *committer[TTx]) writeTx(ctx context.Context, tx TTx, m *member) (committed, error) {
 	m.joined = true
 	_, err := cm.writeOne(ctx, tx, m, cm.enqueue)

@@ -7,8 +7,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// storable is the end of an attempt without what the database does not take of it, such as characters that its encoding lacks. What that
-// was is not told, since errors about values quote them: a result becomes a failure, a failure loses its texts.
+// storable returns the end of an attempt without what the database does not take, such as characters that its encoding lacks: a
+// result becomes a failure, and a failure loses its texts. It does not say what the database refused, since errors about values
+// quote them.
 func storable(end flow.Event) flow.Event {
 	if e, ok := end.(flow.Succeeded); ok {
 		return flow.Failed{Attempted: e.Attempted, Final: true, Error: StepError{
@@ -40,7 +41,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// storeCode is the database's code for an error whose text may quote a value.
+// storeCode returns the database's code for an error whose text may quote a value.
 func storeCode(err error) string {
 	var said interface{ SQLState() string }
 	if errors.As(err, &said) {
@@ -49,7 +50,8 @@ func storeCode(err error) string {
 	return "value refused"
 }
 
-// argument makes an error of the caller's of what the database cannot store of a call. It does not quote the value.
+// argument makes an [*InputError] if the database cannot store what a caller gave. It does not quote the value. Other errors stay
+// as they are.
 func (cm *committer[TTx]) argument(m *member, err error) error {
 	if !unstorable(cm.traits, err) {
 		return err
@@ -67,7 +69,7 @@ func (cm *committer[TTx]) argument(m *member, err error) error {
 		"): it has characters, numbers or a size that the database does not take, as others than UTF8 lack characters"}
 }
 
-// unstorable reports whether an error says that the store will never take what was to be written.
+// unstorable reports whether the store will never take what was to be written.
 func unstorable(t driver.StoreTraits, err error) bool {
 	return t.Unstorable != nil && t.Unstorable(err) && !errors.Is(err, ErrDispatch)
 }

@@ -5,7 +5,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// told does what follows a commit: running steps are told to stop, queues are woken, the observer hears of it.
+// told does what follows a commit for one member: it tells running steps to stop, has queues woken, sets timers, and tells the
+// observer. Nothing of it may come before the commit.
 func (cm *committer[TTx]) told(m *member) {
 	c := m.c
 	if c.Empty() {
@@ -32,7 +33,8 @@ func (cm *committer[TTx]) told(m *member) {
 	cm.teller.observe(m)
 }
 
-// settle does what follows a commit, for each of its members.
+// settle does what follows a commit, for all its members. It keeps the memories of the runs, which only now are what the database
+// has.
 func (cm *committer[TTx]) settle(w *batchWrite) {
 	for _, r := range w.order {
 		switch {
