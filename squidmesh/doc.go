@@ -3,43 +3,43 @@
 //
 // # Authoring
 //
-// A [Workflow] is a plain struct value. Its steps form a spine of routes (Next, OnError, Routes of a [Choose]); a step with
-// Parallel runs children at once. What a step does is ordinary Go: [Func], [Effect] and, for functions that write to the
-// program's own tables, [FuncTx] and [EffectTx]; besides there are [Wait], [Log], [Pause] and [Approval]. A step reads what it
-// needs from the run's payload and from the results of the steps before it, by the JSON keys of its input type; [Compile]
-// proves that every key will be there.
+// A [Workflow] is a plain struct value. Its steps form a spine of routes: Next, OnError, and Routes of a [Choose]. A step with
+// Parallel runs children at once. What a step does is ordinary Go: [Func] and [Effect], or [FuncTx] and [EffectTx] for functions
+// that write to the program's own tables. There are also [Wait], [Log], [Pause] and [Approval]. A step reads the run's payload and
+// the results of earlier steps by the JSON keys of its input type. [Compile] proves that every key will be there.
 //
-// A step's error is retried by its [Retry] policy; [Fail] makes it final, [RetryAfter] sets the delay. A final failure takes the
-// step's OnError route; without one the run fails, and what completed is undone in reverse order by the steps' Undo.
+// If a step returns an error, its [Retry] policy says whether it is tried again. [Fail] makes an error final, [RetryAfter] sets the
+// pause. After a final failure the run takes the step's OnError route. Without one the run fails, and completed steps are undone in
+// reverse order by their Undo.
 //
 // # Running
 //
-// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), a [driver.Executor] (package riveradapter) and the workflows.
-// [Runtime.StartRun] starts runs, and [Runtime.StartRunTx] starts them beside the program's own writes. The queue hands deliveries to
-// [Runtime.Perform].
+// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), a [driver.Executor] (package riveradapter) and the
+// workflows. [Runtime.StartRun] starts runs, and [Runtime.StartRunTx] starts them beside the program's own writes. The queue hands
+// deliveries to [Runtime.Perform].
 //
 // # What holds
 //
-//  1. One transaction per step. A step's result, its successors, their jobs and the audit entry commit together or not at all;
-//     for FuncTx steps so do the function's own writes, which therefore happen exactly once.
+//  1. One transaction per step. A step's result, its successors, their jobs and the audit entry commit together or not at all. So
+//     do the writes of a FuncTx step's function, which therefore happen exactly once.
 //  2. A function runs at least once. After a crash it may run again, under the same [IdempotencyKey].
-//  3. One attempt at a time. Results of any but the current attempt of a step change nothing (the fence), however late they
-//     come and whatever the queue delivers twice.
+//  3. One attempt at a time. Only the result of a step's current attempt counts (the fence). Any other result changes nothing,
+//     however late it comes and whatever the queue delivers twice.
 //  4. Nothing runs before it is due, and nothing after its run has ended.
-//  5. An active run always has a live attempt, a delivery due or to come, or an open decision. The attempts of a process that
-//     died are taken over once its lease has run out.
+//  5. An active run always has a live attempt, a delivery due or to come, or an open decision. If a process dies, others take its
+//     attempts over once its lease has run out.
 //  6. Undos come in reverse order of completion, one at a time, and only after every attempt of the run has ended.
-//  7. The audit is append-only and numbered without gaps; its times never go back.
-//  8. Nothing repeats a function without a bound. Failures count towards Retry, and so does what the database refuses for good of a
-//     FuncTx step's end. Attempts that die with their process wait ever longer and count towards MaxLosses. Attempts that are given back (by
-//     Stop, a lost lease, a transaction that did not commit) begin again at once, then ever later, up to five minutes; from the
-//     twentieth on that is a failure. Within an attempt a FuncTx body is run again at most five times, or, where the server's time
-//     limits ended it, until the attempt's own time is up, with growing pauses. Functions that ignore the end of their contexts are
-//     abandoned, and a process with [Config.MaxAbandoned] of a step begins no more of them. [Runtime.ExplainRun] tells how often a step was
-//     repeated, and until when it waits.
+//  7. The audit is append-only and numbered without gaps. Its times never go back.
+//  8. Nothing repeats a function without a bound. Failures count towards Retry, and so does an end of a FuncTx step that the
+//     database refuses for good. Attempts that die with their process wait ever longer and count towards MaxLosses. Attempts that
+//     are given back (by Stop, a lost lease, a transaction that did not commit) begin again at once, then ever later, up to five
+//     minutes; the twentieth time is a failure. Within an attempt a FuncTx body runs again at most five times, or, if the server's
+//     time limits ended it, with growing pauses until the attempt's own time is up. Functions that ignore the end of their contexts
+//     are abandoned, and a process with [Config.MaxAbandoned] abandoned calls of a step begins no more of them.
+//     [Runtime.ExplainRun] tells how often a step was repeated, and until when it waits.
 //
-// Not promised: that the effects of Func outside the database happen once (give them the idempotency key), and that runs
-// survive what the database does not, such as a failover to a standby that had not received the last commits.
+// Two things are not promised. Effects of a Func outside the database may happen more than once: give them the idempotency key. And
+// runs do not survive what the database does not survive, such as a failover to a standby that had not received the last commits.
 //
 // # How it is built
 //
