@@ -29,9 +29,9 @@ const (
 )
 
 // cronTriggers are the rows of the registered cron triggers, with the first window of each after now.
-func (rt *Runtime[TTx]) cronTriggers(now time.Time) ([]flow.TriggerState, error) {
+func (cr *cron[TTx]) cronTriggers(now time.Time) ([]flow.TriggerState, error) {
 	var rows []flow.TriggerState
-	for _, spec := range rt.workflows() {
+	for _, spec := range cr.workflows() {
 		for _, t := range spec.Triggers() {
 			if t.Cron == "" {
 				continue
@@ -50,9 +50,9 @@ func (rt *Runtime[TTx]) cronTriggers(now time.Time) ([]flow.TriggerState, error)
 }
 
 // cronKeys name the registered cron triggers: what this process fires.
-func (rt *Runtime[TTx]) cronKeys() []flow.TriggerKey {
+func (cr *cron[TTx]) cronKeys() []flow.TriggerKey {
 	var keys []flow.TriggerKey
-	for _, spec := range rt.workflows() {
+	for _, spec := range cr.workflows() {
 		for _, t := range spec.Triggers() {
 			if t.Cron != "" {
 				keys = append(keys, flow.TriggerKey{Workflow: spec.Workflow(), Trigger: t.Name})
@@ -63,29 +63,29 @@ func (rt *Runtime[TTx]) cronKeys() []flow.TriggerKey {
 }
 
 // registerTriggers writes the registered cron triggers into their rows, and returns the fires that their former definitions owed.
-func (rt *Runtime[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.Time) ([]flow.Fire, error) {
-	rows, err := rt.cronTriggers(now)
+func (cr *cron[TTx]) registerTriggers(ctx context.Context, tx TTx, now time.Time) ([]flow.Fire, error) {
+	rows, err := cr.cronTriggers(now)
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	if _, err := rt.store.SaveCron(ctx, tx, driver.CronChange{Register: rows}); err != nil {
+	if _, err := cr.store.SaveCron(ctx, tx, driver.CronChange{Register: rows}); err != nil {
 		return nil, fmt.Errorf("register %s: %w", text.Count(len(rows), "trigger"), err)
 	}
-	owed, err := rt.redefineTriggers(ctx, tx, rows)
+	owed, err := cr.redefineTriggers(ctx, tx, rows)
 	if err != nil {
 		return nil, fmt.Errorf("change the definitions of triggers: %w", err)
 	}
-	return owed, rt.pullBack(ctx, tx, now)
+	return owed, cr.pullBack(ctx, tx, now)
 }
 
 // redefineTriggers gives the rows that others have defined differently the definitions of this process. Rows that need nothing are not
 // locked, so that a start waits for nobody who fires or operates them.
-func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []flow.TriggerState) ([]flow.Fire, error) {
+func (cr *cron[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []flow.TriggerState) ([]flow.Fire, error) {
 	byKey := map[flow.TriggerKey]flow.TriggerState{}
 	for _, row := range defined {
 		byKey[row.TriggerKey] = row
 	}
-	rows, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: rt.cronKeys()})
+	rows, err := cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: cr.cronKeys()})
 	if err != nil {
 		return nil, err
 	}
@@ -98,10 +98,10 @@ func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	if rows, err = rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, Lock: true}); err != nil {
+	if rows, err = cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, Lock: true}); err != nil {
 		return nil, err
 	}
-	now, err := rt.now(ctx, tx)
+	now, err := cr.now(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (rt *Runtime[TTx]) redefineTriggers(ctx context.Context, tx TTx, defined []
 		change.NewFires = append(change.NewFires, owed...)
 		change.Defined = append(change.Defined, row)
 	}
-	return rt.saveFires(ctx, tx, change, now)
+	return cr.saveFires(ctx, tx, change, now)
 }
 
 // defines reports whether a row says what another one does, apart from what has become of them.
@@ -153,20 +153,20 @@ func redefine(row, definition flow.TriggerState, now time.Time) (owed []flow.Fir
 
 // pullBack brings back the next windows that lie beyond the one after now, as they do once the database's clock has jumped ahead and
 // come back. What has been fired meanwhile does not fire again, by the fires' keys.
-func (rt *Runtime[TTx]) pullBack(ctx context.Context, tx TTx, now time.Time) error {
-	rows, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: rt.cronKeys()})
+func (cr *cron[TTx]) pullBack(ctx context.Context, tx TTx, now time.Time) error {
+	rows, err := cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: cr.cronKeys()})
 	if err != nil || len(beyond(rows, now)) == 0 {
 		return err
 	}
-	if rows, err = rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: rt.cronKeys(), Lock: true}); err != nil {
+	if rows, err = cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: cr.cronKeys(), Lock: true}); err != nil {
 		return err
 	}
 	rows = beyond(rows, now)
 	for _, row := range rows {
-		rt.logger.Warn("squidmesh: the database's clock came back, and the trigger with it", logWorkflow, row.Workflow, "trigger", row.Trigger,
+		cr.logger.Warn("squidmesh: the database's clock came back, and the trigger with it", logWorkflow, row.Workflow, "trigger", row.Trigger,
 			"next", row.NextAt)
 	}
-	_, err = rt.store.SaveCron(ctx, tx, driver.CronChange{Triggers: rows})
+	_, err = cr.store.SaveCron(ctx, tx, driver.CronChange{Triggers: rows})
 	return err
 }
 
@@ -187,19 +187,21 @@ func beyond(rows []flow.TriggerState, now time.Time) []flow.TriggerState {
 }
 
 // fireTriggers fires what is due.
-func (rt *Runtime[TTx]) fireTriggers(ctx context.Context, report driver.WorkerReport) tended {
+func (cr *cron[TTx]) fireTriggers(ctx context.Context, report driver.WorkerReport) tended {
 	if !report.TriggersDue {
 		return tended{}
 	}
-	return rt.eachTrigger(ctx, "fire triggers", rt.fireDue)
+	return cr.eachTrigger(ctx, "fire triggers", cr.fireDue)
 }
 
-// careForFires sends again what nobody delivers.
-func (rt *Runtime[TTx]) careForFires(ctx context.Context, report driver.WorkerReport) tended {
+// careForFires sends again what nobody delivers, for a process that began at a time.
+func (cr *cron[TTx]) careForFires(ctx context.Context, report driver.WorkerReport, began time.Time) tended {
 	if !report.FiresDue {
 		return tended{}
 	}
-	return rt.eachTrigger(ctx, "look after fires", rt.resendFires)
+	return cr.eachTrigger(ctx, "look after fires", func(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (cronPage, error) {
+		return cr.resendFires(ctx, tx, now, keys, began)
+	})
 }
 
 // cronPage is what came of a page of triggers, or of fires.
@@ -215,8 +217,8 @@ type cronWork[TTx any] func(ctx context.Context, tx TTx, now time.Time, keys []f
 
 // eachTrigger does it about all registered triggers in one transaction. If the executor refuses a job of one, or that transaction takes
 // too long, each has one of its own, so that the others do not wait for that one.
-func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) tended {
-	page, err := rt.inCronTx(ctx, rt.cronKeys(), do)
+func (cr *cron[TTx]) eachTrigger(ctx context.Context, what string, do cronWork[TTx]) tended {
+	page, err := cr.inCronTx(ctx, cr.cronKeys(), do)
 	switch {
 	case err == nil:
 		return tended{done: page.done, full: page.full}
@@ -225,7 +227,7 @@ func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWor
 	}
 	t := tended{full: page.full}
 	for _, key := range page.about {
-		page, err := rt.inCronTx(ctx, []flow.TriggerKey{key}, do)
+		page, err := cr.inCronTx(ctx, []flow.TriggerKey{key}, do)
 		if err != nil {
 			t.troubles = append(t.troubles, trouble{what, []any{logWorkflow, key.Workflow, "trigger", key.Trigger}, err})
 			continue
@@ -236,9 +238,9 @@ func (rt *Runtime[TTx]) eachTrigger(ctx context.Context, what string, do cronWor
 }
 
 // inCronTx does it in a transaction of its own, and tells the observer of the fires that it wrote first.
-func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do cronWork[TTx]) (page cronPage, err error) {
-	err = rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-		now, err := rt.now(ctx, tx)
+func (cr *cron[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do cronWork[TTx]) (page cronPage, err error) {
+	err = cr.inTx(ctx, func(ctx context.Context, tx TTx) error {
+		now, err := cr.now(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -250,15 +252,15 @@ func (rt *Runtime[TTx]) inCronTx(ctx context.Context, keys []flow.TriggerKey, do
 	if err != nil {
 		return page, fmt.Errorf("cron: %w", err)
 	}
-	rt.queue.waker.Wake(rt.config.Queue)
-	rt.teller.observeFires(ctx, page.written...)
+	cr.queue.waker.Wake(cr.config.Queue)
+	cr.teller.observeFires(ctx, page.written...)
 	return page, nil
 }
 
 // fireDue writes the fires of the windows that are due, hands them to the executor, and moves their triggers on, all or
 // nothing. A row that cannot be read, since a newer program wrote it, is left to that program.
-func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (page cronPage, err error) {
-	due, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, DueBy: now, Limit: cronLimit})
+func (cr *cron[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (page cronPage, err error) {
+	due, err := cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, DueBy: now, Limit: cronLimit})
 	if err != nil {
 		return page, err
 	}
@@ -268,7 +270,7 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys
 		page.about = append(page.about, row.TriggerKey)
 		s, err := schedule.New(row.Expression, row.TimeZone)
 		if err != nil {
-			rt.logger.Error("squidmesh: trigger cannot fire", "workflow", row.Workflow, "trigger", row.Trigger, "error", err)
+			cr.logger.Error("squidmesh: trigger cannot fire", "workflow", row.Workflow, "trigger", row.Trigger, "error", err)
 			continue
 		}
 		var fires []flow.Fire
@@ -277,17 +279,17 @@ func (rt *Runtime[TTx]) fireDue(ctx context.Context, tx TTx, now time.Time, keys
 		change.Triggers = append(change.Triggers, row)
 	}
 	page.done = len(change.Triggers)
-	page.written, err = rt.saveFires(ctx, tx, change, now)
+	page.written, err = cr.saveFires(ctx, tx, change, now)
 	return page, err
 }
 
 // saveFires writes new fires, sends those that were not there yet, and returns them.
-func (rt *Runtime[TTx]) saveFires(ctx context.Context, tx TTx, change driver.CronChange, now time.Time) ([]flow.Fire, error) {
-	inserted, err := rt.store.SaveCron(ctx, tx, change)
+func (cr *cron[TTx]) saveFires(ctx context.Context, tx TTx, change driver.CronChange, now time.Time) ([]flow.Fire, error) {
+	inserted, err := cr.store.SaveCron(ctx, tx, change)
 	if err != nil {
 		return nil, err
 	}
-	return inserted, rt.send(ctx, tx, inserted, now)
+	return inserted, cr.send(ctx, tx, inserted, now)
 }
 
 // firesDue are the fires of a trigger that is due, and its window after them.
@@ -334,7 +336,7 @@ func newFire(row flow.TriggerState, key string, w driver.Window, now time.Time) 
 }
 
 // send enqueues the deliveries of pending fires and notes their jobs.
-func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now time.Time) error {
+func (cr *cron[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now time.Time) error {
 	var batch driver.Batch
 	var sent []flow.Fire
 	for _, f := range fires {
@@ -342,7 +344,7 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 			continue
 		}
 		job := driver.CronJob{
-			Schedule: driver.Schedule{Now: now, Queue: rt.config.Queue, Priority: 1}, Workflow: f.Workflow, Trigger: f.Trigger, SignalID: f.SignalID,
+			Schedule: driver.Schedule{Now: now, Queue: cr.config.Queue, Priority: 1}, Workflow: f.Workflow, Trigger: f.Trigger, SignalID: f.SignalID,
 			IntendedWindow: &driver.Window{StartAt: f.WindowAt, EndAt: f.WindowEnd},
 		}
 		batch.Crons = append(batch.Crons, job)
@@ -351,7 +353,7 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 	if len(sent) == 0 {
 		return nil
 	}
-	answer, err := rt.queue.enqueueBatch(ctx, tx, batch)
+	answer, err := cr.queue.enqueueBatch(ctx, tx, batch)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %s: %w", ErrDispatch, text.Count(len(sent), "cron job"), err)
@@ -363,14 +365,14 @@ func (rt *Runtime[TTx]) send(ctx context.Context, tx TTx, fires []flow.Fire, now
 		sent[i].LookAt = now.Add(min(firstLook<<min(sent[i].Sent, 7), 10*time.Minute))
 		sent[i].Sent++
 	}
-	_, err = rt.store.SaveCron(ctx, tx, driver.CronChange{Fires: sent})
+	_, err = cr.store.SaveCron(ctx, tx, driver.CronChange{Fires: sent})
 	return err
 }
 
 // resendFires sends again the fires whose jobs will not come, ever more rarely where the executor cannot tell, and lets queued
 // ones go whose time has come.
-func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey) (page cronPage, err error) {
-	fires, err := rt.store.Fires(ctx, tx, driver.FireQuery{Keys: keys, LookBy: now, Limit: cronLimit})
+func (cr *cron[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, keys []flow.TriggerKey, began time.Time) (page cronPage, err error) {
+	fires, err := cr.store.Fires(ctx, tx, driver.FireQuery{Keys: keys, LookBy: now, Limit: cronLimit})
 	if err != nil {
 		return page, err
 	}
@@ -380,7 +382,7 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 			page.about = append(page.about, f.TriggerKey)
 		}
 	}
-	coming, err := rt.coming(ctx, tx, fires, now)
+	coming, err := cr.coming(ctx, tx, fires, now, began)
 	if err != nil {
 		return page, err
 	}
@@ -388,7 +390,7 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 	for _, f := range fires {
 		switch {
 		case f.State == flow.FireQueued:
-			busy, err := rt.overlapping(ctx, tx, f, f.WindowAt)
+			busy, err := cr.overlapping(ctx, tx, f, f.WindowAt)
 			if err != nil {
 				return page, err
 			}
@@ -408,17 +410,17 @@ func (rt *Runtime[TTx]) resendFires(ctx context.Context, tx TTx, now time.Time, 
 		}
 	}
 	if len(later) > 0 {
-		if _, err := rt.store.SaveCron(ctx, tx, driver.CronChange{Fires: later}); err != nil {
+		if _, err := cr.store.SaveCron(ctx, tx, driver.CronChange{Fires: later}); err != nil {
 			return page, err
 		}
 	}
 	page.done = len(again)
-	return page, rt.send(ctx, tx, again, now)
+	return page, cr.send(ctx, tx, again, now)
 }
 
 // coming asks the executor which jobs will still be delivered, and has those come that it would hold back; one that cannot tell says none.
-func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, now time.Time) (map[string]bool, error) {
-	prober, ok := rt.queue.executor.(driver.Prober[TTx])
+func (cr *cron[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, now, began time.Time) (map[string]bool, error) {
+	prober, ok := cr.queue.executor.(driver.Prober[TTx])
 	var ids []string
 	for _, f := range fires {
 		if f.JobID != "" {
@@ -428,7 +430,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 	if !ok || len(ids) == 0 {
 		return nil, nil
 	}
-	states, err := rt.queue.probeJobs(ctx, tx, prober, now, ids)
+	states, err := cr.queue.probeJobs(ctx, tx, prober, now, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -440,10 +442,10 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 		if !found {
 			continue
 		}
-		fate := state.Fate(rt.missed(state, f.FiredAt), now)
-		if state.Queue != "" && state.Queue != rt.config.Queue && !state.Paused {
+		fate := state.Fate(missed(state, f.FiredAt, began), now)
+		if state.Queue != "" && state.Queue != cr.config.Queue && !state.Paused {
 			if used == nil {
-				if used, err = rt.definitions.usedQueues(ctx, tx); err != nil {
+				if used, err = cr.definitions.usedQueues(ctx, tx); err != nil {
 					return nil, err
 				}
 			}
@@ -456,7 +458,7 @@ func (rt *Runtime[TTx]) coming(ctx context.Context, tx TTx, fires []flow.Fire, n
 			retry = append(retry, f.JobID)
 		}
 	}
-	return coming, rt.queue.retryJobs(ctx, tx, retry)
+	return coming, cr.queue.retryJobs(ctx, tx, retry)
 }
 
 // overlap is what stands in the way of a fire: an unfinished run of its trigger, or an earlier window that waits for one.
@@ -464,8 +466,8 @@ type overlap struct {
 	run, queued bool
 }
 
-func (rt *Runtime[TTx]) overlapping(ctx context.Context, tx TTx, f flow.Fire, before time.Time) (overlap, error) {
-	ahead, err := rt.store.Fires(ctx, tx, driver.FireQuery{Keys: []flow.TriggerKey{f.TriggerKey}, Ahead: before})
+func (cr *cron[TTx]) overlapping(ctx context.Context, tx TTx, f flow.Fire, before time.Time) (overlap, error) {
+	ahead, err := cr.store.Fires(ctx, tx, driver.FireQuery{Keys: []flow.TriggerKey{f.TriggerKey}, Ahead: before})
 	if err != nil {
 		return overlap{}, fmt.Errorf("look for what is ahead of window %s of %s: %w", f.Key, f.TriggerKey, err)
 	}

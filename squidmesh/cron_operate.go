@@ -48,8 +48,8 @@ func (rt *Runtime[TTx]) FireTrigger(ctx context.Context, workflow, trigger strin
 		return flow.Fire{}, err
 	}
 	var f flow.Fire
-	err = rt.operateTrigger(ctx, func(ctx context.Context, tx TTx) (err error) {
-		f, err = rt.fireNow(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, id, params)
+	err = rt.cron.operateTrigger(ctx, func(ctx context.Context, tx TTx) (err error) {
+		f, err = rt.cron.fireNow(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, id, params)
 		return err
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func (rt *Runtime[TTx]) FireTriggerTx(ctx context.Context, tx TTx, workflow, tri
 	if err != nil {
 		return flow.Fire{}, err
 	}
-	f, err := rt.fireNow(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, id, params)
+	f, err := rt.cron.fireNow(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, id, params)
 	if err != nil {
 		return flow.Fire{}, rt.joinError(err)
 	}
@@ -88,8 +88,8 @@ func newFireID() (string, error) {
 }
 
 // fireNow writes the fire that has the id, unless that has been written: then it returns it as it is.
-func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key flow.TriggerKey, id string, params TriggerParams) (flow.Fire, error) {
-	row, now, err := rt.lockTrigger(ctx, tx, key)
+func (cr *cron[TTx]) fireNow(ctx context.Context, tx TTx, key flow.TriggerKey, id string, params TriggerParams) (flow.Fire, error) {
+	row, now, err := cr.lockTrigger(ctx, tx, key)
 	if err != nil {
 		return flow.Fire{}, fmt.Errorf("fire: %w", err)
 	}
@@ -99,9 +99,9 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key flow.TriggerKey
 	}
 	f := newFire(row, id, windowAt(s, now), now)
 	f.SignalID, f.Actor, f.Comment = id, params.Actor, params.Comment
-	written, err := rt.saveFires(ctx, tx, driver.CronChange{NewFires: []flow.Fire{f}}, now)
+	written, err := cr.saveFires(ctx, tx, driver.CronChange{NewFires: []flow.Fire{f}}, now)
 	if err == nil && len(written) == 0 {
-		f, _, err = rt.fireOf(ctx, tx, key, []string{id})
+		f, _, err = cr.fireOf(ctx, tx, key, []string{id})
 	}
 	if err != nil {
 		return flow.Fire{}, fmt.Errorf("fire %s: %w", key, err)
@@ -116,51 +116,51 @@ func (rt *Runtime[TTx]) fireNow(ctx context.Context, tx TTx, key flow.TriggerKey
 // Errors: [ErrUnknownTrigger], [*InputError], [ErrInsideTransaction], [ErrSeal], [ErrCommitUnknown]. After the last one the call
 // can be repeated.
 func (rt *Runtime[TTx]) PauseTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
-	return rt.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
+	return rt.cron.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
 }
 
 // PauseTriggerTx is PauseTrigger within the caller's transaction. Errors as for PauseTrigger, but with [ErrTxUnusable] instead of
 // [ErrCommitUnknown].
 func (rt *Runtime[TTx]) PauseTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
-	return rt.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
+	return rt.cron.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, true, params)
 }
 
 // ResumeTrigger ends a trigger's pause. The next window is the first one from now on. The trigger's row now keeps who resumed it,
 // when and why, instead of the pause. Resuming a trigger that is not paused changes nothing. Errors as for PauseTrigger.
 func (rt *Runtime[TTx]) ResumeTrigger(ctx context.Context, workflow, trigger string, params TriggerParams) error {
-	return rt.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
+	return rt.cron.pauseTrigger(ctx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
 }
 
 // ResumeTriggerTx is ResumeTrigger within the caller's transaction. Errors as for PauseTrigger, but with [ErrTxUnusable] instead of
 // [ErrCommitUnknown].
 func (rt *Runtime[TTx]) ResumeTriggerTx(ctx context.Context, tx TTx, workflow, trigger string, params TriggerParams) error {
-	return rt.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
+	return rt.cron.joinPauseTrigger(ctx, tx, flow.TriggerKey{Workflow: workflow, Trigger: trigger}, false, params)
 }
 
 // pauseTrigger pauses or resumes a trigger in a transaction of its own.
-func (rt *Runtime[TTx]) pauseTrigger(ctx context.Context, key flow.TriggerKey, paused bool, params TriggerParams) error {
+func (cr *cron[TTx]) pauseTrigger(ctx context.Context, key flow.TriggerKey, paused bool, params TriggerParams) error {
 	if err := cmp.Or(checkCall(ctx), params.check()); err != nil {
 		return err
 	}
-	return rt.operateTrigger(ctx, func(ctx context.Context, tx TTx) error { return rt.setPaused(ctx, tx, key, paused, params) })
+	return cr.operateTrigger(ctx, func(ctx context.Context, tx TTx) error { return cr.setPaused(ctx, tx, key, paused, params) })
 }
 
 // operateTrigger runs fn, which must do no harm twice, in a transaction of its own until its fate is known, as an operator's commit about a
 // run is.
-func (rt *Runtime[TTx]) operateTrigger(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
-	return rt.insist(ctx, rt.store.InTx, rt.writeMayPass, fn)
+func (cr *cron[TTx]) operateTrigger(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error {
+	return cr.insist(ctx, cr.store.InTx, cr.writeMayPass, fn)
 }
 
 // joinPauseTrigger pauses or resumes a trigger within the caller's transaction.
-func (rt *Runtime[TTx]) joinPauseTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, paused bool, params TriggerParams) error {
+func (cr *cron[TTx]) joinPauseTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, paused bool, params TriggerParams) error {
 	if err := cmp.Or(checkJoin(ctx, tx), params.check()); err != nil {
 		return err
 	}
-	return rt.joinError(rt.setPaused(ctx, tx, key, paused, params))
+	return cr.joinError(cr.setPaused(ctx, tx, key, paused, params))
 }
 
-func (rt *Runtime[TTx]) setPaused(ctx context.Context, tx TTx, key flow.TriggerKey, paused bool, params TriggerParams) error {
-	row, now, err := rt.lockTrigger(ctx, tx, key)
+func (cr *cron[TTx]) setPaused(ctx context.Context, tx TTx, key flow.TriggerKey, paused bool, params TriggerParams) error {
+	row, now, err := cr.lockTrigger(ctx, tx, key)
 	if err != nil || row.Paused == paused {
 		return err
 	}
@@ -172,34 +172,34 @@ func (rt *Runtime[TTx]) setPaused(ctx context.Context, tx TTx, key flow.TriggerK
 		row.NextAt = s.Next(now)
 	}
 	row.Paused, row.ChangedAt, row.Actor, row.Comment = paused, now, params.Actor, params.Comment
-	if _, err = rt.store.SaveCron(ctx, tx, driver.CronChange{Operated: []flow.TriggerState{row}}); err != nil {
+	if _, err = cr.store.SaveCron(ctx, tx, driver.CronChange{Operated: []flow.TriggerState{row}}); err != nil {
 		return fmt.Errorf("change trigger %s: %w", key, err)
 	}
 	return nil
 }
 
 // lockTrigger locks a trigger's row, and then reads the clock.
-func (rt *Runtime[TTx]) lockTrigger(ctx context.Context, tx TTx, key flow.TriggerKey) (flow.TriggerState, time.Time, error) {
+func (cr *cron[TTx]) lockTrigger(ctx context.Context, tx TTx, key flow.TriggerKey) (flow.TriggerState, time.Time, error) {
 	if !text.ValidName(key.Workflow) || !text.ValidName(key.Trigger) {
-		return flow.TriggerState{}, time.Time{}, rt.unknownTrigger(key)
+		return flow.TriggerState{}, time.Time{}, cr.unknownTrigger(key)
 	}
-	rows, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: []flow.TriggerKey{key}, Lock: true})
+	rows, err := cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: []flow.TriggerKey{key}, Lock: true})
 	if err != nil {
 		return flow.TriggerState{}, time.Time{}, fmt.Errorf("lock trigger %s: %w", key, err)
 	}
 	if len(rows) == 0 {
-		return flow.TriggerState{}, time.Time{}, rt.unknownTrigger(key)
+		return flow.TriggerState{}, time.Time{}, cr.unknownTrigger(key)
 	}
-	now, err := rt.now(ctx, tx)
+	now, err := cr.now(ctx, tx)
 	return rows[0], now, err
 }
 
 // unknownTrigger says of a cron trigger that has no row what was probably meant, as far as this program knows.
-func (rt *Runtime[TTx]) unknownTrigger(key flow.TriggerKey) error {
+func (cr *cron[TTx]) unknownTrigger(key flow.TriggerKey) error {
 	unknown := fmt.Errorf("%w %s", ErrUnknownTrigger, echo.Quote(key.String()))
 	hint := ""
-	if spec := rt.registry.specs[key.Workflow]; spec == nil {
-		hint = nearest.Hint(key.Workflow, slices.Sorted(maps.Keys(rt.registry.specs)))
+	if spec := cr.registry.specs[key.Workflow]; spec == nil {
+		hint = nearest.Hint(key.Workflow, slices.Sorted(maps.Keys(cr.registry.specs)))
 	} else {
 		var names []string
 		for _, t := range spec.Triggers() {
@@ -271,7 +271,7 @@ func (rt *Runtime[TTx]) ListTriggers(ctx context.Context, params ListTriggersPar
 			keys[i], place[row.TriggerKey] = row.TriggerKey, i
 			list = append(list, TriggerInspection{TriggerState: row, Next: nextWindows(row, params.Next)})
 		}
-		for _, key := range rt.cronKeys() {
+		for _, key := range rt.cron.cronKeys() {
 			if i, ok := place[key]; ok {
 				list[i].Registered = true
 			}

@@ -16,11 +16,11 @@ import (
 
 // awaitTrigger says that a cron delivery which this process does not know the trigger of comes again: soon while a living worker knows
 // it, by the shapes that its row names, else ever after a pause until it has waited long enough. Any other outcome means that it does not.
-func (rt *Runtime[TTx]) awaitTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, refusal error, since time.Time) (flow.Outcome, error) {
+func (cr *cron[TTx]) awaitTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, refusal error, since time.Time) (flow.Outcome, error) {
 	if !errors.Is(refusal, ErrUnknownWorkflow) && !errors.Is(refusal, ErrUnknownTrigger) {
 		return flow.Outcome{}, nil
 	}
-	around, now, err := rt.definitions.around(ctx, tx)
+	around, now, err := cr.definitions.around(ctx, tx)
 	pause := unknownPause
 	switch {
 	case err != nil:
@@ -48,10 +48,10 @@ const (
 
 // performCron starts the run that a cron delivery asks for: at most one, whatever is delivered how often. One whose signal or window is
 // that of a fire decides that fire; others, from a scheduler of the program's own, start a run by the same policies.
-func (rt *Runtime[TTx]) performCron(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
+func (cr *cron[TTx]) performCron(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	names := cronNames(d)
-	s, refusal := rt.prepareCron(d, names)
-	return rt.performWindow(ctx, d, names, s, refusal)
+	s, refusal := cr.prepareCron(d, names)
+	return cr.performWindow(ctx, d, names, s, refusal)
 }
 
 // cronNames are the names under which the run of a cron delivery may be known; the last one is that of its key. What has neither signal nor
@@ -87,10 +87,10 @@ func cronSignals(d driver.Delivery) []string {
 }
 
 // prepareCron checks whether this process could start the run.
-func (rt *Runtime[TTx]) prepareCron(d driver.Delivery, names []string) (pendingStart, error) {
+func (cr *cron[TTx]) prepareCron(d driver.Delivery, names []string) (pendingStart, error) {
 	params := StartParams{Workflow: d.Workflow, Trigger: d.Trigger, Actor: "cron", Key: flow.CronKey(d.Trigger, names[len(names)-1])}
 	window := cmp.Or(d.IntendedWindow, &driver.Window{})
-	s, err := rt.prepareKeyed(params)
+	s, err := cr.registry.prepareKeyed(params)
 	if err != nil {
 		return s, err
 	}
@@ -112,17 +112,17 @@ type performed struct {
 }
 
 // performWindow starts the run of a signal, window or job, if that has had none, and decides its fire in the same transaction.
-func (rt *Runtime[TTx]) performWindow(ctx context.Context, d driver.Delivery, names []string, s pendingStart, refusal error) (flow.Outcome, error) {
+func (cr *cron[TTx]) performWindow(ctx context.Context, d driver.Delivery, names []string, s pendingStart, refusal error) (flow.Outcome, error) {
 	if refusal == nil {
-		if err := rt.definitions.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
+		if err := cr.definitions.saveSpecs(ctx, shapeUsedEvery, s.spec); err != nil {
 			return flow.Outcome{}, err
 		}
 	}
 	var p performed
-	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
+	err := cr.inTx(ctx, func(ctx context.Context, tx TTx) error {
 		// The trigger's row comes first: it makes one of deliveries for different windows wait for the other, and for a prune.
 		key := flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}
-		triggers, err := rt.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: []flow.TriggerKey{key}, Lock: true})
+		triggers, err := cr.store.Triggers(ctx, tx, driver.TriggerQuery{Keys: []flow.TriggerKey{key}, Lock: true})
 		if err != nil {
 			return fmt.Errorf("lock trigger %s: %w", key, err)
 		}
@@ -130,14 +130,14 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d driver.Delivery, na
 		if len(triggers) == 1 {
 			trigger = triggers[0]
 		}
-		f, found, err := rt.fireOf(ctx, tx, key, names)
+		f, found, err := cr.fireOf(ctx, tx, key, names)
 		switch {
 		case err != nil:
 			return err
 		case found:
-			p, err = rt.performFire(ctx, tx, f, trigger.Overlap, s, refusal)
+			p, err = cr.performFire(ctx, tx, f, trigger.Overlap, s, refusal)
 		default:
-			p, err = rt.startWindow(ctx, tx, d, trigger, names[len(names)-1], s, refusal)
+			p, err = cr.startWindow(ctx, tx, d, trigger, names[len(names)-1], s, refusal)
 		}
 		return err
 	})
@@ -150,21 +150,21 @@ func (rt *Runtime[TTx]) performWindow(ctx context.Context, d driver.Delivery, na
 	switch {
 	case p.outcome.Kind != flow.OutcomeDrop:
 	case len(p.decided) == 0:
-		return rt.drop(d, p.outcome.Reason, errors.New(p.outcome.Detail)), nil
+		return drop(cr.logger, d, p.outcome.Reason, errors.New(p.outcome.Detail)), nil
 	default:
-		rt.logger.Warn("squidmesh: fire refused", append(aboutDelivery(d), "reason", p.outcome.Detail)...)
+		cr.logger.Warn("squidmesh: fire refused", append(aboutDelivery(d), "reason", p.outcome.Detail)...)
 	}
 	if p.w != nil {
-		rt.committer.settle(p.w)
+		cr.committer.settle(p.w)
 	}
-	rt.teller.observeFires(ctx, p.decided...)
+	cr.teller.observeFires(ctx, p.decided...)
 	return p.outcome, nil
 }
 
 // fireOf finds and locks the fire that has one of the signals.
-func (rt *Runtime[TTx]) fireOf(ctx context.Context, tx TTx, key flow.TriggerKey, signals []string) (flow.Fire, bool, error) {
+func (cr *cron[TTx]) fireOf(ctx context.Context, tx TTx, key flow.TriggerKey, signals []string) (flow.Fire, bool, error) {
 	for _, signal := range signals {
-		fires, err := rt.store.Fires(ctx, tx, driver.FireQuery{Keys: []flow.TriggerKey{key}, SignalID: signal})
+		fires, err := cr.store.Fires(ctx, tx, driver.FireQuery{Keys: []flow.TriggerKey{key}, SignalID: signal})
 		if err != nil {
 			return flow.Fire{}, false, fmt.Errorf("find the fire of signal %s: %w", signal, err)
 		}
@@ -178,12 +178,12 @@ func (rt *Runtime[TTx]) fireOf(ctx context.Context, tx TTx, key flow.TriggerKey,
 // startWindow starts the run of a window that has no fire. If what was known of the window has been deleted it starts nothing, as
 // nobody can tell any more whether it has had its run; nor if the window has not come, which would then be taken for one that had its
 // run. Where runs may not overlap the delivery becomes a fire, which is decided as the trigger's own are.
-func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delivery, trigger flow.TriggerState, name string, s pendingStart, refusal error) (performed, error) {
+func (cr *cron[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delivery, trigger flow.TriggerState, name string, s pendingStart, refusal error) (performed, error) {
 	window := d.IntendedWindow
 	if window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo) {
 		return performed{outcome: flow.Outcome{Kind: flow.OutcomeDrop, Reason: flow.DeliveryWindowPruned, Detail: fmt.Sprintf("windows up to %s have been pruned", trigger.PrunedTo.Format(time.RFC3339))}}, nil
 	}
-	now, err := rt.now(ctx, tx)
+	now, err := cr.now(ctx, tx)
 	if err != nil {
 		return performed{}, err
 	}
@@ -192,17 +192,17 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delive
 			"the window begins at %s, and it is %s", window.StartAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}}, nil
 	}
 	if refusal != nil {
-		again, err := rt.awaitTrigger(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, refusal, d.DueAt)
+		again, err := cr.awaitTrigger(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, refusal, d.DueAt)
 		if err != nil || again.Kind == flow.OutcomeAgain {
 			return performed{outcome: again}, err
 		}
 		return performed{outcome: refused(refusal)}, nil
 	}
 	if trigger.Overlap != OverlapAllow {
-		return rt.fireFromElsewhere(ctx, tx, trigger, name, s, now)
+		return cr.fireFromElsewhere(ctx, tx, trigger, name, s, now)
 	}
 	m := s.member()
-	w, err := rt.committer.writeOne(ctx, tx, m, rt.committer.enqueue)
+	w, err := cr.committer.writeOne(ctx, tx, m, cr.committer.enqueue)
 	switch {
 	case m.err != nil:
 		return performed{outcome: refused(m.err)}, nil
@@ -214,18 +214,18 @@ func (rt *Runtime[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delive
 
 // fireFromElsewhere decides a delivery that no fire of the trigger's own stands behind, and records it as one. Whatever its window is, all
 // that is unfinished or queued is ahead of it. If it has no window it is for the moment at which it came, as a fire by hand is.
-func (rt *Runtime[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger flow.TriggerState, name string, s pendingStart, now time.Time) (performed, error) {
+func (cr *cron[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger flow.TriggerState, name string, s pendingStart, now time.Time) (performed, error) {
 	f := newFire(trigger, "from elsewhere:"+name, driver.Window{StartAt: s.event.WindowAt, EndAt: s.event.WindowEnd}, now)
 	f.SignalID = name
 	if f.WindowAt.IsZero() {
 		f.WindowAt = now
 	}
 	s.event.WindowAt = f.WindowAt
-	f, w, err := rt.decideFire(ctx, tx, f, trigger.Overlap, now.Add(2*windowAhead), s, nil, now)
+	f, w, err := cr.decideFire(ctx, tx, f, trigger.Overlap, now.Add(2*windowAhead), s, nil, now)
 	if err != nil {
 		return performed{}, err
 	}
-	_, err = rt.store.SaveCron(ctx, tx, driver.CronChange{NewFires: []flow.Fire{f}})
+	_, err = cr.store.SaveCron(ctx, tx, driver.CronChange{NewFires: []flow.Fire{f}})
 	return decided(f, w), err
 }
 
@@ -243,39 +243,39 @@ func refused(why error) flow.Outcome {
 }
 
 // performFire decides a fire that a delivery is for.
-func (rt *Runtime[TTx]) performFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, s pendingStart, refusal error) (performed, error) {
+func (cr *cron[TTx]) performFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, s pendingStart, refusal error) (performed, error) {
 	if !f.State.Open() {
 		return performed{outcome: flow.Outcome{Kind: flow.OutcomeDone, Reason: flow.DeliveryFirePrefix + string(f.State)}}, nil
 	}
-	now, err := rt.now(ctx, tx)
+	now, err := cr.now(ctx, tx)
 	if err != nil {
 		return performed{}, err
 	}
-	if again, err := rt.awaitTrigger(ctx, tx, f.TriggerKey, refusal, f.FiredAt); err != nil || again.Kind == flow.OutcomeAgain {
+	if again, err := cr.awaitTrigger(ctx, tx, f.TriggerKey, refusal, f.FiredAt); err != nil || again.Kind == flow.OutcomeAgain {
 		return performed{outcome: again}, err
 	}
 	s.event.Key, s.event.WindowAt, s.event.WindowEnd = flow.CronKey(f.Trigger, f.SignalID), f.WindowAt, f.WindowEnd
 	s.event.Actor = cmp.Or(f.Actor, s.event.Actor)
-	f, w, err := rt.decideFire(ctx, tx, f, policy, f.WindowAt, s, refusal, now)
+	f, w, err := cr.decideFire(ctx, tx, f, policy, f.WindowAt, s, refusal, now)
 	if err != nil {
 		return performed{}, err
 	}
 	p := decided(f, w)
-	_, err = rt.store.SaveCron(ctx, tx, driver.CronChange{Fires: p.decided})
+	_, err = cr.store.SaveCron(ctx, tx, driver.CronChange{Fires: p.decided})
 	return p, err
 }
 
 // decideFire says what becomes of an open fire that has to wait for the windows before ahead. If that is a run, it is written.
-func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, ahead time.Time, s pendingStart, refusal error, now time.Time) (flow.Fire, *batchWrite, error) {
+func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, ahead time.Time, s pendingStart, refusal error, now time.Time) (flow.Fire, *batchWrite, error) {
 	refuse := func(err error) (flow.Fire, *batchWrite, error) {
-		f.State, f.Reason, f.LookAt = flow.FireRefused, rt.redact.short(err.Error()), time.Time{}
+		f.State, f.Reason, f.LookAt = flow.FireRefused, cr.redact.short(err.Error()), time.Time{}
 		return f, nil, nil
 	}
 	if refusal != nil {
 		return refuse(refusal)
 	}
 	if policy != OverlapAllow {
-		busy, err := rt.overlapping(ctx, tx, f, ahead)
+		busy, err := cr.overlapping(ctx, tx, f, ahead)
 		if err != nil {
 			return f, nil, err
 		}
@@ -292,7 +292,7 @@ func (rt *Runtime[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, pol
 		}
 	}
 	m := s.member()
-	w, err := rt.committer.writeOne(ctx, tx, m, rt.committer.enqueue)
+	w, err := cr.committer.writeOne(ctx, tx, m, cr.committer.enqueue)
 	switch {
 	case m.err != nil:
 		return refuse(m.err)

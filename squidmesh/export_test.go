@@ -12,13 +12,17 @@ import (
 func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 	var report driver.WorkerReport
 	err := rt.store.InTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		report, err = rt.store.Workers(ctx, tx, driver.WorkerTick{Lease: rt.traits.Lease, Triggers: rt.cronKeys(), Limit: 1})
+		report, err = rt.store.Workers(ctx, tx, driver.WorkerTick{Lease: rt.traits.Lease, Triggers: rt.cron.cronKeys(), Limit: 1})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return joinTroubles(slices.Concat(rt.fireTriggers(ctx, report).troubles, rt.careForFires(ctx, report).troubles))
+	var began time.Time
+	if svc := rt.started(); svc != nil {
+		began = svc.began
+	}
+	return joinTroubles(slices.Concat(rt.cron.fireTriggers(ctx, report).troubles, rt.cron.careForFires(ctx, report, began).troubles))
 }
 
 // Restore does at once what a runtime does every half an hour.

@@ -3,6 +3,7 @@ package squidmesh
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,7 +48,7 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Ou
 // perform is Perform for a service that waits for it; nil for none.
 func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Delivery) (flow.Outcome, error) {
 	if err := d.Validate(); err != nil {
-		return rt.drop(d, flow.DeliveryBad, err), nil
+		return drop(rt.logger, d, flow.DeliveryBad, err), nil
 	}
 	if svc == nil {
 		return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Second, Reason: flow.DeliveryNotStarted}, nil
@@ -59,7 +60,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 		return rt.sendBack(d), nil
 	}
 	if d.Kind == driver.DeliverCron {
-		return rt.performCron(ctx, d)
+		return rt.cron.performCron(ctx, d)
 	}
 	id, key := uuid.MustParse(d.RunID), driver.DeliveredStep(d)
 	worker, ok := svc.holder()
@@ -76,7 +77,7 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 	c, err := rt.committer.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return rt.drop(d, flow.DeliveryUnknownRun, err), nil
+		return drop(rt.logger, d, flow.DeliveryUnknownRun, err), nil
 	case errors.Is(err, ErrUnreadable):
 		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(aboutDelivery(d), "error", err)...)
 		return flow.Outcome{Kind: flow.OutcomeAgain, After: 30 * time.Second, Reason: flow.DeliveryPayloadUnreadable}, nil
@@ -101,7 +102,8 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 	return outcome, nil
 }
 
-func (rt *Runtime[TTx]) drop(d driver.Delivery, reason string, err error) flow.Outcome {
-	rt.logger.Warn("squidmesh: delivery dropped", append(aboutDelivery(d), "reason", reason, "error", err)...)
+// drop gives a delivery up, and says so.
+func drop(logger *slog.Logger, d driver.Delivery, reason string, err error) flow.Outcome {
+	logger.Warn("squidmesh: delivery dropped", append(aboutDelivery(d), "reason", reason, "error", err)...)
 	return flow.Outcome{Kind: flow.OutcomeDrop, Reason: reason, Detail: err.Error()}
 }

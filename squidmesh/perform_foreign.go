@@ -51,7 +51,7 @@ func (rt *Runtime[TTx]) sentStep(ctx context.Context, d driver.Delivery) (job st
 // sentFire is the job of the fire that a cron delivery is for; empty if there is none here.
 func (rt *Runtime[TTx]) sentFire(ctx context.Context, d driver.Delivery) (job string, err error) {
 	err = rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-		f, _, err := rt.fireOf(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, cronSignals(d))
+		f, _, err := rt.cron.fireOf(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, cronSignals(d))
 		job = f.JobID
 		return err
 	})

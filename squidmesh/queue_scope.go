@@ -85,3 +85,12 @@ func (s *scope) others() int {
 	s.logged, s.since = time.Now(), 0
 	return since
 }
+
+// missed is since when a process has missed what was due at a time, if its job came to a program of another store: no longer than it is
+// there itself, which began at a time.
+func missed(job flow.JobState, due, began time.Time) time.Time {
+	if job.BackFor == flow.DeliveryForeign && began.After(due) {
+		return began
+	}
+	return due
+}

@@ -118,6 +118,6 @@ func (rt *Runtime[TTx]) replayable(run Run) error {
 	if envelope.Is(run.Payload) {
 		return ErrUnreadable
 	}
-	_, err := rt.prepareStart(StartParams{Workflow: run.Workflow, Trigger: run.Trigger, Payload: run.Payload})
+	_, err := rt.registry.prepareStart(StartParams{Workflow: run.Workflow, Trigger: run.Trigger, Payload: run.Payload})
 	return err
 }

@@ -211,7 +211,7 @@ func (rt *Runtime[TTx]) prepareReplay(ctx context.Context, tx TTx, id RunID, par
 	if _, err := flow.Decide(p.spec, flow.Snapshot{Run: source, Steps: loaded.Steps}, event, source.LastAt); err != nil {
 		return pendingStart{}, err
 	}
-	s, err := rt.prepareStart(StartParams{
+	s, err := rt.registry.prepareStart(StartParams{
 		Workflow: source.Workflow, Trigger: source.Trigger, Payload: source.Payload, Key: params.Key, Actor: params.Actor,
 	})
 	if err != nil {

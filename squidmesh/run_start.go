@@ -87,7 +87,7 @@ func (rt *Runtime[TTx]) StartRun(ctx context.Context, params StartParams) (Start
 	if err := checkCall(ctx); err != nil {
 		return StartResult{}, err
 	}
-	s, err := rt.prepareStart(params)
+	s, err := rt.registry.prepareStart(params)
 	if err != nil {
 		return StartResult{}, err
 	}
@@ -105,7 +105,7 @@ func (rt *Runtime[TTx]) StartRunTx(ctx context.Context, tx TTx, params StartPara
 	if err := checkJoin(ctx, tx); err != nil {
 		return StartResult{}, err
 	}
-	s, err := rt.prepareStart(params)
+	s, err := rt.registry.prepareStart(params)
 	if err != nil {
 		return StartResult{}, err
 	}
@@ -122,19 +122,19 @@ type pendingStart struct {
 	event   flow.Started
 }
 
-func (rt *Runtime[TTx]) prepareStart(params StartParams) (pendingStart, error) {
+func (r *registry) prepareStart(params StartParams) (pendingStart, error) {
 	if err := check.Line("Key", params.Key, maxKey); err != nil {
 		return pendingStart{}, err
 	}
-	return rt.prepareKeyed(params)
+	return r.prepareKeyed(params)
 }
 
 // prepareKeyed prepares a start whose key is a caller's that has been checked, or one that callers cannot have.
-func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
-	spec := rt.registry.specs[params.Workflow]
+func (r *registry) prepareKeyed(params StartParams) (pendingStart, error) {
+	spec := r.specs[params.Workflow]
 	if spec == nil {
 		return pendingStart{}, fmt.Errorf("%w %s%s", ErrUnknownWorkflow, echo.Quote(params.Workflow),
-			nearest.Hint(params.Workflow, slices.Sorted(maps.Keys(rt.registry.specs))))
+			nearest.Hint(params.Workflow, slices.Sorted(maps.Keys(r.specs))))
 	}
 	trigger, ok := spec.Trigger(params.Trigger)
 	if !ok {
@@ -152,7 +152,7 @@ func (rt *Runtime[TTx]) prepareKeyed(params StartParams) (pendingStart, error) {
 	if err != nil {
 		return pendingStart{}, err
 	}
-	accepted, err := acceptPayload(trigger, payload, rt.registry.payloads[flow.TriggerKey{Workflow: spec.Workflow(), Trigger: trigger.Name}])
+	accepted, err := acceptPayload(trigger, payload, r.payloads[flow.TriggerKey{Workflow: spec.Workflow(), Trigger: trigger.Name}])
 	if err != nil {
 		return pendingStart{}, err
 	}

@@ -123,6 +123,7 @@ type Runtime[TTx any] struct {
 	queue       *queue[TTx]
 	teller      *teller
 	committer   *committer[TTx]
+	cron        *cron[TTx]
 	live        *liveSet
 	abandoned   *abandonedSet
 
@@ -230,6 +231,7 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		live: &liveSet{}, abandoned: &abandonedSet{most: c.MaxAbandoned, logger: b.logger}, changing: make(chan struct{}, 1),
 	}
 	rt.committer = newCommitter(rt.definitions, rt.queue, rt.teller, rt.live, rt.abandoned)
+	rt.cron = &cron[TTx]{b, rt.definitions, rt.queue, rt.teller, rt.committer}
 	if _, ok := c.Executor.(driver.Prober[TTx]); ok && !c.ManualTick {
 		rt.queue.pacer.look = rt.redeliverLate
 	}

@@ -142,9 +142,9 @@ func (rt *Runtime[TTx]) careFor(ctx context.Context, svc *service, l lane, repor
 	case laneLate:
 		return rt.expire(ctx, report.Late, report.Held)
 	case laneTriggers:
-		return rt.fireTriggers(ctx, report)
+		return rt.cron.fireTriggers(ctx, report)
 	case laneFires:
-		return rt.careForFires(ctx, report)
+		return rt.cron.careForFires(ctx, report, svc.began)
 	case laneUntold:
 		return tended{troubles: rt.tellUntold(ctx, report)}
 	default:
@@ -173,7 +173,7 @@ func (rt *Runtime[TTx]) restore(ctx context.Context, age time.Duration) error {
 		if err != nil {
 			return err
 		}
-		rows, err := rt.cronTriggers(now)
+		rows, err := rt.cron.cronTriggers(now)
 		if err != nil || len(rows) == 0 {
 			return err
 		}

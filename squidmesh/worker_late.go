@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -22,7 +23,7 @@ func (rt *Runtime[TTx]) redeliverLate(late []flow.StepState) {
 	}
 	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
 	defer cancel()
-	found, err := rt.missing(ctx, late)
+	found, err := rt.missing(ctx, late, svc.began)
 	t := rt.sendAgain(ctx, found.lost)
 	rt.retryAll(ctx, found.retry, &t)
 	if err != nil {
@@ -34,9 +35,9 @@ func (rt *Runtime[TTx]) redeliverLate(late []flow.StepState) {
 }
 
 // missing picks the late deliveries that are still waited for and whose jobs will not come.
-func (rt *Runtime[TTx]) missing(ctx context.Context, late []flow.StepState) (found fates, err error) {
+func (rt *Runtime[TTx]) missing(ctx context.Context, late []flow.StepState, began time.Time) (found fates, err error) {
 	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
-		suspects, err := rt.fates(ctx, tx, late)
+		suspects, err := rt.fates(ctx, tx, late, began)
 		if err != nil || len(suspects.lost)+len(suspects.retry) == 0 {
 			return err
 		}

@@ -269,7 +269,7 @@ func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (repor
 		if err := rt.queue.findScope(ctx, tx); err != nil {
 			return err
 		}
-		owed, err = rt.registerTriggers(ctx, tx, report.Now)
+		owed, err = rt.cron.registerTriggers(ctx, tx, report.Now)
 		return err
 	})
 	if err == nil && len(owed) > 0 {
@@ -505,7 +505,7 @@ func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx], free []lane) (dri
 	defer cancel()
 	tick := driver.WorkerTick{
 		Only: driver.TickLook, Heartbeat: flow.WorkerID(svc.worker.Load()), Lease: rt.traits.Lease, DueWithin: flow.JobHorizon, Limit: sweepLimit,
-		Blocks: rt.live.blocks(), Triggers: rt.cronKeys(),
+		Blocks: rt.live.blocks(), Triggers: rt.cron.cronKeys(),
 	}
 	svc.ask(&tick, free)
 	var report driver.WorkerReport
@@ -521,7 +521,7 @@ func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx], free []lane) (dri
 	}
 	rt.noteSkew(svc, sent, report.Now)
 	if svc.cameBack(report.Now) {
-		err = inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.pullBack(ctx, tx, report.Now) })
+		err = inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.cron.pullBack(ctx, tx, report.Now) })
 	}
 	if err != nil {
 		rt.logTroubles("squidmesh: tick", []trouble{{what: "pull triggers back", err: err}}) // the next tick tries again

@@ -81,7 +81,7 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report driver.W
 	}
 	var found fates
 	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
-		found, err = rt.fates(ctx, tx, report.Overdue)
+		found, err = rt.fates(ctx, tx, report.Overdue, svc.began)
 		return err
 	})
 	t := rt.sendPatiently(ctx, &svc.lost, report.Now, found.lost)
@@ -134,8 +134,8 @@ type fates struct {
 	lost  []flow.StepState // they need others
 }
 
-// fates judges the jobs of rows. The executor must be a [driver.Prober].
-func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState) (fates, error) {
+// fates judges the jobs of rows, for a process that began at a time. The executor must be a [driver.Prober].
+func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState, began time.Time) (fates, error) {
 	var found fates
 	now, err := rt.now(ctx, tx)
 	if err != nil {
@@ -151,7 +151,7 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState
 	}
 	var coming []flow.StepState
 	for _, row := range rows {
-		switch job := jobs[row.JobID]; job.Fate(rt.missed(job, row.DueAt), now) {
+		switch job := jobs[row.JobID]; job.Fate(missed(job, row.DueAt, began), now) {
 		case flow.FateComes:
 			if !job.Paused {
 				coming = append(coming, row)
@@ -227,13 +227,4 @@ func (rt *Runtime[TTx]) sendPatiently(ctx context.Context, failed *round, now ti
 		}
 	}
 	return t
-}
-
-// missed is since when this process has missed what was due at a time, if its job came to a program of another store: no longer than it is
-// there itself.
-func (rt *Runtime[TTx]) missed(job flow.JobState, due time.Time) time.Time {
-	if svc := rt.started(); svc != nil && job.BackFor == flow.DeliveryForeign && svc.began.After(due) {
-		return svc.began
-	}
-	return due
 }
