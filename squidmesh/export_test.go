@@ -19,14 +19,14 @@ func (rt *Runtime[TTx]) TickCron(ctx context.Context) error {
 		return err
 	}
 	var began time.Time
-	if svc := rt.started(); svc != nil {
+	if svc := rt.worker.started(); svc != nil {
 		began = svc.began
 	}
 	return joinTroubles(slices.Concat(rt.cron.fireTriggers(ctx, report).troubles, rt.cron.careForFires(ctx, report, began).troubles))
 }
 
 // Restore does at once what a runtime does every half an hour.
-func (rt *Runtime[TTx]) Restore(ctx context.Context) error { return rt.restore(ctx, 0) }
+func (rt *Runtime[TTx]) Restore(ctx context.Context) error { return rt.worker.restore(ctx, 0) }
 
 // Sealed is a store with a codec before it, as a runtime uses it.
 func Sealed[TTx any](store driver.Store[TTx], codec Codec) driver.Store[TTx] {
@@ -46,7 +46,7 @@ func (rt *Runtime[TTx]) Waiting() int {
 }
 
 // Started reports whether the runtime takes deliveries.
-func (rt *Runtime[TTx]) Started() bool { return rt.started() != nil }
+func (rt *Runtime[TTx]) Started() bool { return rt.worker.started() != nil }
 
 // AgeNotes makes it longer ago that the database was told which definitions are in use.
 func (rt *Runtime[TTx]) AgeNotes(by time.Duration) {

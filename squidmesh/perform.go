@@ -12,6 +12,19 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
+// performer answers deliveries: it has steps claimed, calls their functions and records how they end. It owns the two sets of calls that go on
+// in this process, of attempts at work and of calls that were abandoned, each with a lock of its own; the committer and the worker tell what is in
+// the first to stop. Runtime calls it with each delivery, in the goroutine of the queue; functions run in goroutines of their own.
+type performer[TTx any] struct {
+	*base[TTx]
+	definitions *definitions[TTx]
+	queue       *queue[TTx]
+	committer   *committer[TTx]
+	cron        *cron[TTx]
+	live        *liveSet
+	abandoned   *abandonedSet
+}
+
 const (
 	// soonest is the longest of these pauses. After them queues are woken.
 	soonest = 500 * time.Millisecond
@@ -30,12 +43,12 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Ou
 	if err := outsideTx(ctx); err != nil {
 		return flow.Outcome{}, err
 	}
-	svc := rt.join()
+	svc := rt.worker.join()
 	if svc != nil {
 		defer svc.leave()
 	}
 	began := time.Now()
-	outcome, err := rt.perform(ctx, svc, d)
+	outcome, err := rt.performer.perform(ctx, svc, d)
 	// What leaves here goes to observers, and into the queue's rows: no text of the database's or the executor's goes along unseen.
 	outcome.Detail, err = rt.redact.short(outcome.Detail), rt.redact.delivery(err)
 	if outcome.Kind == flow.OutcomeAgain && (outcome.After <= soonest || outcome.Reason == flow.DeliveryForeign) {
@@ -46,21 +59,21 @@ func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Ou
 }
 
 // perform is Perform for a service that waits for it; nil for none.
-func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Delivery) (flow.Outcome, error) {
+func (pf *performer[TTx]) perform(ctx context.Context, svc *service, d driver.Delivery) (flow.Outcome, error) {
 	if err := d.Validate(); err != nil {
-		return drop(rt.logger, d, flow.DeliveryBad, err), nil
+		return drop(pf.logger, d, flow.DeliveryBad, err), nil
 	}
 	if svc == nil {
 		return flow.Outcome{Kind: flow.OutcomeAgain, After: time.Second, Reason: flow.DeliveryNotStarted}, nil
 	}
-	switch foreign, err := rt.foreign(ctx, d); {
+	switch foreign, err := pf.foreign(ctx, d); {
 	case err != nil:
 		return flow.Outcome{}, err
 	case foreign:
-		return rt.sendBack(d), nil
+		return pf.sendBack(d), nil
 	}
 	if d.Kind == driver.DeliverCron {
-		return rt.cron.performCron(ctx, d)
+		return pf.cron.performCron(ctx, d)
 	}
 	id, key := uuid.MustParse(d.RunID), driver.DeliveredStep(d)
 	worker, ok := svc.holder()
@@ -74,12 +87,12 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 	if d.Step != "" {
 		event = flow.Claimed{Attempted: flow.Attempted{StepKey: key, Attempt: d.Attempt, Worker: worker, Hold: key}, Job: d.Job, Queue: d.Queue}
 	}
-	c, err := rt.committer.commitMember(work, &member{id: id, event: event, job: d.Job})
+	c, err := pf.committer.commitMember(work, &member{id: id, event: event, job: d.Job})
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return drop(rt.logger, d, flow.DeliveryUnknownRun, err), nil
+		return drop(pf.logger, d, flow.DeliveryUnknownRun, err), nil
 	case errors.Is(err, ErrUnreadable):
-		rt.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(aboutDelivery(d), "error", err)...)
+		pf.logger.Warn("squidmesh: sealed data cannot be opened, the step waits", append(aboutDelivery(d), "error", err)...)
 		return flow.Outcome{Kind: flow.OutcomeAgain, After: 30 * time.Second, Reason: flow.DeliveryPayloadUnreadable}, nil
 	case errors.Is(err, ErrUnknownShape):
 		return flow.Outcome{Kind: flow.OutcomeAgain, After: 30 * time.Second, Reason: flow.DeliveryDefinitionUnknown}, nil
@@ -88,14 +101,14 @@ func (rt *Runtime[TTx]) perform(ctx context.Context, svc *service, d driver.Deli
 	}
 	outcome := c.Outcome
 	if claimed, ok := event.(flow.Claimed); ok && outcome.Reason == flow.DeliveryFunctionStuck {
-		rt.abandoned.refused(functionKey{c.run.Workflow, claimed.StepKey})
+		pf.abandoned.refused(functionKey{c.run.Workflow, claimed.StepKey})
 	}
-	until := time.Now().Add(rt.config.TimeSlice)
+	until := time.Now().Add(pf.config.TimeSlice)
 	goOn := func() bool {
-		return !rt.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(until) && svc.left(worker) == nil
+		return !pf.config.DisableContinuation && ctx.Err() == nil && time.Now().Before(until) && svc.left(worker) == nil
 	}
 	for c.Claim != nil {
-		if c, err = rt.attempt(ctx, work, svc, d.Job, c, goOn); err != nil {
+		if c, err = pf.attempt(ctx, work, svc, d.Job, c, goOn); err != nil {
 			return flow.Outcome{}, err
 		}
 	}

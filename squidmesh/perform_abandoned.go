@@ -25,7 +25,7 @@ type AbandonedCalls struct {
 // Abandoned tells which functions ignored the end of their contexts and still run in this process, by workflow, step and phase. It is
 // empty where all is well: a number above zero is a goroutine, and whatever that holds, which nobody can end. At
 // [Config.MaxAbandoned] calls this process claims a step no more, until one of them returns. It touches no database.
-func (rt *Runtime[TTx]) Abandoned() []AbandonedCalls { return rt.abandoned.list() }
+func (rt *Runtime[TTx]) Abandoned() []AbandonedCalls { return rt.performer.abandoned.list() }
 
 // functionKey names a function of a process.
 type functionKey struct {

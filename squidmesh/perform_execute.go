@@ -39,22 +39,22 @@ type execution struct {
 
 // attempt executes a claimed attempt and commits its end, which may claim the next one. The end of delivery only tells the step
 // to stop; work is the context in which the end is recorded.
-func (rt *Runtime[TTx]) attempt(delivery, work context.Context, svc *service, job string, c committed, goOn func() bool) (committed, error) {
-	p, err := rt.definitions.pinnedOf(c.Claim.Shape)
+func (pf *performer[TTx]) attempt(delivery, work context.Context, svc *service, job string, c committed, goOn func() bool) (committed, error) {
+	p, err := pf.definitions.pinnedOf(c.Claim.Shape)
 	if err != nil {
 		return committed{}, err
 	}
 	x := &execution{
-		claim: c.Claim, step: p.spec.Find(c.Claim.Name), fn: rt.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
-		job: job, redact: rt.redact, input: c.input, limit: rt.config.MaxOutput, runnable: p.runnable, goOn: goOn,
+		claim: c.Claim, step: p.spec.Find(c.Claim.Name), fn: pf.registry.functions[c.Claim.Workflow][c.Claim.StepKey],
+		job: job, redact: pf.redact, input: c.input, limit: pf.config.MaxOutput, runnable: p.runnable, goOn: goOn,
 	}
-	defer rt.begin(delivery, svc, x, c.Run)()
+	defer pf.begin(delivery, svc, x, c.Run)()
 
 	var next committed
 	if x.fn.kind == flow.KindFuncTx {
-		next, err = rt.attemptTx(work, x)
+		next, err = pf.attemptTx(work, x)
 	} else {
-		next, err = rt.committer.commitMember(work, x.member(x.event(rt.execute(x, nil))))
+		next, err = pf.committer.commitMember(work, x.member(x.event(pf.execute(x, nil))))
 	}
 	if err != nil {
 		return committed{}, fmt.Errorf("record step %s of run %s: %w", x.claim.Name, x.claim.Run, err)
@@ -64,30 +64,30 @@ func (rt *Runtime[TTx]) attempt(delivery, work context.Context, svc *service, jo
 
 // begin gives the execution its context: the step's own deadline, the caller's values, and only the cause of the caller's end. It
 // returns what to call when the attempt is over.
-func (rt *Runtime[TTx]) begin(parent context.Context, svc *service, x *execution, run Run) (end func()) {
+func (pf *performer[TTx]) begin(parent context.Context, svc *service, x *execution, run Run) (end func()) {
 	info := StepInfo{
 		RunID: x.claim.Run, Workflow: x.claim.Workflow, Trigger: run.Trigger, Step: x.claim.Name, Phase: x.claim.Phase,
 		Attempt: x.claim.Attempt, Job: x.job, Deadline: x.claim.DeadlineAt, WindowAt: run.WindowAt, WindowEnd: run.WindowEnd,
 		ReceivedAt: run.ReceivedAt, SignalID: run.SignalID, IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,
-		failure: x.claim.Cause, logger: sync.OnceValue(func() *slog.Logger { return rt.logger.With(x.about()...) }),
+		failure: x.claim.Cause, logger: sync.OnceValue(func() *slog.Logger { return pf.logger.With(x.about()...) }),
 	}
 	if x.claim.Phase == PhaseUndo {
 		info.IdempotencyKey += "-undo"
 	}
 	timeout := x.claim.DeadlineAt.Sub(x.claim.Now)
-	if x.fn.kind == flow.KindFuncTx && rt.traits.TxTimeout > 0 && timeout == DefaultTimeout {
-		timeout = rt.traits.TxTimeout
+	if x.fn.kind == flow.KindFuncTx && pf.traits.TxTimeout > 0 && timeout == DefaultTimeout {
+		timeout = pf.traits.TxTimeout
 	}
 	ctx := context.WithValue(context.WithoutCancel(parent), stepInfoKey{}, info)
 	x.timeout = timeout
 	x.ctx, x.cancel = context.WithCancelCause(ctx)
 	stopWatch := context.AfterFunc(parent, func() { x.cancel(ErrReleased) })
-	rt.live.add(x)
+	pf.live.add(x)
 	if cause := svc.left(x.claim.Worker); cause != nil { // while the claim was being committed: who told all that is live did not tell this one
 		x.cancel(cause)
 	}
 	return func() {
-		rt.live.remove(x)
+		pf.live.remove(x)
 		stopWatch()
 		x.cancel(nil)
 	}
@@ -103,14 +103,14 @@ type stepResult struct {
 
 // execute runs the function in a goroutine of its own, so that whatever it does (panic, Goexit, ignore its context) becomes a
 // recorded outcome. A function that goes on for AbandonAfter past its end is abandoned.
-func (rt *Runtime[TTx]) execute(x *execution, tx any) stepResult {
+func (pf *performer[TTx]) execute(x *execution, tx any) stepResult {
 	ctx, stop := context.WithTimeoutCause(x.ctx, x.timeout, errTimeout)
 	x.ctx = ctx // the end of it says what became of the attempt, also after it
 	defer stop()
 	began := time.Now()
 	defer func() { x.took = time.Since(began) }()
 	done := make(chan stepResult, 1)
-	running := rt.abandoned.invocation(functionKey{x.claim.Workflow, x.claim.StepKey})
+	running := pf.abandoned.invocation(functionKey{x.claim.Workflow, x.claim.StepKey})
 	go func() {
 		result := stepResult{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
 		defer func() {
@@ -125,7 +125,7 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) stepResult {
 			ctx = context.WithValue(ctx, insideTxKey{}, true)
 		}
 		fault.Hit("execute.begin")
-		rt.intercepted(ctx, x, tx, &result)
+		pf.intercepted(ctx, x, tx, &result)
 		fault.Hit("execute.end")
 	}()
 	select {
@@ -149,8 +149,8 @@ func (rt *Runtime[TTx]) execute(x *execution, tx any) stepResult {
 
 // intercepted calls the function, around it the interceptor, and says what became of it in result. What the function did is not the
 // interceptor's to hide, nor to lose by a panic or a Goexit of its own afterwards; an error of its own fails the attempt.
-func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any, result *stepResult) {
-	if rt.config.Intercept == nil {
+func (pf *performer[TTx]) intercepted(ctx context.Context, x *execution, tx any, result *stepResult) {
+	if pf.config.Intercept == nil {
 		*result = x.call(ctx, tx)
 		return
 	}
@@ -164,7 +164,7 @@ func (rt *Runtime[TTx]) intercepted(ctx context.Context, x *execution, tx any, r
 				"panic", text.Print(r), "stack", string(debug.Stack()))
 		}
 	}()
-	err := rt.config.Intercept(ctx, func(ctx context.Context) error {
+	err := pf.config.Intercept(ctx, func(ctx context.Context) error {
 		*result = x.call(ctx, tx)
 		over = true
 		return x.redact.err(result.err)

@@ -17,16 +17,16 @@ var foreignPause = Retry{Base: 200 * time.Millisecond, Max: 30 * time.Second, Ji
 
 // foreign reports whether a delivery belongs to another store. What names one may be this store's all the same, since schemas are renamed
 // and databases restored under other names: then its row is here, and was sent by the very job that the delivery came by.
-func (rt *Runtime[TTx]) foreign(ctx context.Context, d driver.Delivery) (bool, error) {
-	switch own := rt.queue.scope.name.Load(); {
+func (pf *performer[TTx]) foreign(ctx context.Context, d driver.Delivery) (bool, error) {
+	switch own := pf.queue.scope.name.Load(); {
 	case d.Scope == "", own != nil && d.Scope == *own:
 		return false, nil
 	case d.Job == "":
 		return true, nil
 	}
-	sent := rt.sentStep
+	sent := pf.sentStep
 	if d.Kind == driver.DeliverCron {
-		sent = rt.sentFire
+		sent = pf.sentFire
 	}
 	job, err := sent(ctx, d)
 	if err != nil {
@@ -36,10 +36,10 @@ func (rt *Runtime[TTx]) foreign(ctx context.Context, d driver.Delivery) (bool, e
 }
 
 // sentStep is the job of the attempt that a delivery of a step or undo is for; empty if there is none here.
-func (rt *Runtime[TTx]) sentStep(ctx context.Context, d driver.Delivery) (job string, err error) {
+func (pf *performer[TTx]) sentStep(ctx context.Context, d driver.Delivery) (job string, err error) {
 	id, key := uuid.MustParse(d.RunID), driver.DeliveredStep(d)
-	err = rt.view(ctx, func(ctx context.Context, tx TTx) error {
-		loaded, err := rt.loadRun(ctx, tx, id, flow.Reads{Steps: []StepKey{key}})
+	err = pf.view(ctx, func(ctx context.Context, tx TTx) error {
+		loaded, err := pf.loadRun(ctx, tx, id, flow.Reads{Steps: []StepKey{key}})
 		if row := loaded.Steps[key]; row.Attempt == d.Attempt {
 			job = row.JobID
 		}
@@ -49,9 +49,9 @@ func (rt *Runtime[TTx]) sentStep(ctx context.Context, d driver.Delivery) (job st
 }
 
 // sentFire is the job of the fire that a cron delivery is for; empty if there is none here.
-func (rt *Runtime[TTx]) sentFire(ctx context.Context, d driver.Delivery) (job string, err error) {
-	err = rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-		f, _, err := rt.cron.fireOf(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, cronSignals(d))
+func (pf *performer[TTx]) sentFire(ctx context.Context, d driver.Delivery) (job string, err error) {
+	err = pf.inTx(ctx, func(ctx context.Context, tx TTx) error {
+		f, _, err := pf.cron.fireOf(ctx, tx, flow.TriggerKey{Workflow: d.Workflow, Trigger: d.Trigger}, cronSignals(d))
 		job = f.JobID
 		return err
 	})
@@ -59,9 +59,9 @@ func (rt *Runtime[TTx]) sentFire(ctx context.Context, d driver.Delivery) (job st
 }
 
 // sendBack answers a delivery of another store: it comes again, to whoever fetches it then, and is never given up.
-func (rt *Runtime[TTx]) sendBack(d driver.Delivery) flow.Outcome {
-	if others := rt.queue.scope.others(); others > 0 {
-		rt.logger.Warn("squidmesh: deliveries of another store come to this program and are sent back: "+flow.KeepApart, append(aboutDelivery(d), "queue", d.Queue, "theirs", d.Scope, "ours", *rt.queue.scope.name.Load(), "deliveries", others)...)
+func (pf *performer[TTx]) sendBack(d driver.Delivery) flow.Outcome {
+	if others := pf.queue.scope.others(); others > 0 {
+		pf.logger.Warn("squidmesh: deliveries of another store come to this program and are sent back: "+flow.KeepApart, append(aboutDelivery(d), "queue", d.Queue, "theirs", d.Scope, "ours", *pf.queue.scope.name.Load(), "deliveries", others)...)
 	}
 	return flow.Outcome{Kind: flow.OutcomeAgain, After: foreignPause.Delay(min(d.SentBack, 30)+1, d.RunID, d.SignalID, d.Job), Reason: flow.DeliveryForeign}
 }

@@ -47,16 +47,16 @@ type bodyTry struct {
 
 // attemptTx executes a FuncTx step: its writes, its checkpoint and its successors' jobs commit together. The body runs under no lock
 // of ours; the run is locked after it, so that locks are taken in the order application rows, then runs.
-func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
+func (pf *performer[TTx]) attemptTx(ctx context.Context, x *execution) (committed, error) {
 	b := &bodyTx{execution: x, started: x.ctx}
 	for try := 1; ; try++ {
 		t := &bodyTry{asked: time.Now(), undispatched: b.undispatched}
-		err := rt.tryBody(ctx, b, t)
+		err := pf.tryBody(ctx, b, t)
 		t.over, t.stopped = ctx.Err() != nil, b.started.Err() != nil
-		switch c := t.course(rt.traits, err); c {
+		switch c := t.course(pf.traits, err); c {
 		case courseDone:
 			fault.Hit("functx.after_commit")
-			rt.committer.settle(t.w)
+			pf.committer.settle(t.w)
 			return t.c, nil
 		case courseStale:
 			return committed{}, nil
@@ -73,7 +73,7 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the sweeper", "error", err)
 			b.undispatched = true
 		default:
-			return rt.committer.commitMember(ctx, x.member(rt.endWithout(x, t, c, err)))
+			return pf.committer.commitMember(ctx, x.member(pf.endWithout(x, t, c, err)))
 		}
 		if err := pause(ctx, backoff(try)); err != nil {
 			return committed{}, err
@@ -82,12 +82,12 @@ func (rt *Runtime[TTx]) attemptTx(ctx context.Context, x *execution) (committed,
 }
 
 // tryBody is one try. If its COMMIT broke, its error says whether that took effect.
-func (rt *Runtime[TTx]) tryBody(ctx context.Context, b *bodyTx, t *bodyTry) error {
-	tried, watch := rt.watch(ctx)
-	err := rt.store.InTx(tried, func(ctx context.Context, tx TTx) error {
+func (pf *performer[TTx]) tryBody(ctx context.Context, b *bodyTx, t *bodyTry) error {
+	tried, watch := pf.watch(ctx)
+	err := pf.store.InTx(tried, func(ctx context.Context, tx TTx) error {
 		t.begun = true
-		err := rt.runBody(ctx, tx, watch, b, t)
-		if b.started.Err() == nil && rt.mayRepeat(err, b.repeats, b.timeout) {
+		err := pf.runBody(ctx, tx, watch, b, t)
+		if b.started.Err() == nil && pf.mayRepeat(err, b.repeats, b.timeout) {
 			return fmt.Errorf("%w: %w", errRepeat, err)
 		}
 		t.event = b.event(t.result)
@@ -95,23 +95,23 @@ func (rt *Runtime[TTx]) tryBody(ctx context.Context, b *bodyTx, t *bodyTry) erro
 		if err != nil && (t.result.abandoned || errors.Is(err, ErrTxUnusable) || errors.Is(err, ErrTransactionEnded)) {
 			return err
 		}
-		return rt.writeBody(ctx, tx, b, t)
+		return pf.writeBody(ctx, tx, b, t)
 	})
 	err = watch.end(err)
 	if errors.Is(err, ErrCommitUnknown) {
-		err = rt.committer.readBack(ctx, t.c, err, true)
+		err = pf.committer.readBack(ctx, t.c, err, true)
 	}
 	return err
 }
 
 // runBody runs the body in a transaction within the transaction, whose error it returns.
-func (rt *Runtime[TTx]) runBody(ctx context.Context, tx TTx, watch *watch, b *bodyTx, t *bodyTry) error {
+func (pf *performer[TTx]) runBody(ctx context.Context, tx TTx, watch *watch, b *bodyTx, t *bodyTry) error {
 	b.ctx = b.started
 	began := time.Now()
 	defer func() { b.timeout -= time.Since(began) }()
-	err := rt.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
+	err := pf.store.Nested(ctx, tx, func(_ context.Context, tx TTx) error {
 		watch.pause() // the body has the step's time
-		t.result = rt.execute(b.execution, tx)
+		t.result = pf.execute(b.execution, tx)
 		watch.resume()
 		t.ran, t.failed = true, t.result.err != nil
 		if t.result.abandoned {
@@ -126,15 +126,15 @@ func (rt *Runtime[TTx]) runBody(ctx context.Context, tx TTx, watch *watch, b *bo
 }
 
 // writeBody writes the end of the attempt beside what the body wrote.
-func (rt *Runtime[TTx]) writeBody(ctx context.Context, tx TTx, b *bodyTx, t *bodyTry) error {
-	dispatch := rt.committer.enqueueOrLater
+func (pf *performer[TTx]) writeBody(ctx context.Context, tx TTx, b *bodyTx, t *bodyTry) error {
+	dispatch := pf.committer.enqueueOrLater
 	if b.undispatched {
-		dispatch = rt.committer.enqueueLater
+		dispatch = pf.committer.enqueueLater
 	}
 	m := b.member(t.event)
 	m.asked = t.asked
 	var err error
-	t.w, err = rt.committer.writeOne(ctx, tx, m, dispatch)
+	t.w, err = pf.committer.writeOne(ctx, tx, m, dispatch)
 	t.c = m.c
 	switch {
 	case err != nil:
@@ -157,7 +157,7 @@ func (b *bodyTx) waitToRepeat(err error) {
 }
 
 // endWithout is the end of an attempt whose body's writes were taken back. It is recorded without them, under the same fence.
-func (rt *Runtime[TTx]) endWithout(x *execution, t *bodyTry, c course, err error) flow.Event {
+func (pf *performer[TTx]) endWithout(x *execution, t *bodyTry, c course, err error) flow.Event {
 	switch c {
 	case courseRelease:
 		why := "could not commit"
@@ -171,20 +171,20 @@ func (rt *Runtime[TTx]) endWithout(x *execution, t *bodyTry, c course, err error
 	case courseAlone:
 		return t.event
 	default:
-		return rt.refused(x, err, t.wrote)
+		return pf.refused(x, err, t.wrote)
 	}
 }
 
 // refused is the failure of an attempt whose body returned well, while the database refused for good what was to be written. At the commit
 // that is the body's own doing, as with a deferred constraint; before, it is the runtime's own write.
-func (rt *Runtime[TTx]) refused(x *execution, err error, atCommit bool) flow.Failed {
-	if !unstorable(rt.traits, err) || atCommit {
+func (pf *performer[TTx]) refused(x *execution, err error, atCommit bool) flow.Failed {
+	if !unstorable(pf.traits, err) || atCommit {
 		Logger(x.ctx).Error("squidmesh: database refuses the end of step", "error", err)
 	}
 	switch {
 	case atCommit:
 		return failedWith(x.attempted(), err)
-	case unstorable(rt.traits, err):
+	case unstorable(pf.traits, err):
 		return storable(flow.Succeeded{Attempted: x.attempted()}).(flow.Failed)
 	default:
 		return failedWith(x.attempted(), WithCode(CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
@@ -194,16 +194,16 @@ func (rt *Runtime[TTx]) refused(x *execution, err error, atCommit bool) flow.Fai
 // mayRepeat reports whether a body, which has been repeated so often, failed only because the database gave up its transaction. One that
 // ended at a time limit of the server's is repeated as long as the attempt has time, others a few times. A broken connection may as well be
 // another one's than the transaction's, to something that must not hear of the step again.
-func (rt *Runtime[TTx]) mayRepeat(err error, repeats int, left time.Duration) bool {
+func (pf *performer[TTx]) mayRepeat(err error, repeats int, left time.Duration) bool {
 	var (
 		connection net.Error
 		final      *finalError
 		after      *retryAfterError
 	)
 	switch {
-	case err == nil, errors.As(err, &final), errors.As(err, &after), !rt.traits.Transient(err), left <= repeatAfter(repeats):
+	case err == nil, errors.As(err, &final), errors.As(err, &after), !pf.traits.Transient(err), left <= repeatAfter(repeats):
 		return false
-	case timedOut(rt.traits, err):
+	case timedOut(pf.traits, err):
 		return true
 	case repeats >= bodyRepeats:
 		return false

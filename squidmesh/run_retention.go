@@ -43,6 +43,10 @@ const (
 	pruneIdle = time.Minute
 )
 
+// pruner deletes what has ended, as a [Retention] says. It owns no state and no lock: rows are taken with SKIP LOCKED. Whoever calls PruneRuns
+// calls it, and the loop that a started worker has for it.
+type pruner[TTx any] struct{ *base[TTx] }
+
 // PruneRuns deletes what is older than the retention allows, batch after batch, and returns what it deleted. Each batch has a
 // transaction of its own. Any number of processes may prune at once; they share the work. An error or a crash leaves whole batches
 // deleted: the count says how far it came, and the next call goes on.
@@ -57,7 +61,7 @@ func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, err
 		return all, err
 	}
 	for shapes := false; ; {
-		pruned, more, err := rt.pruneBatch(ctx, r, shapes)
+		pruned, more, err := rt.pruner.pruneBatch(ctx, r, shapes)
 		if err != nil {
 			return all, err
 		}
@@ -97,15 +101,15 @@ func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, 
 
 // pruneBatch deletes one batch, and with it the definitions that nothing needs any more, if asked to. It tells whether there may
 // be more.
-func (rt *Runtime[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) (pruned Pruned, more bool, err error) {
+func (p *pruner[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) (pruned Pruned, more bool, err error) {
 	var q driver.PruneQuery
-	err = rt.insist(ctx, rt.store.InTx, rt.traits.Transient, func(ctx context.Context, tx TTx) error {
-		now, err := rt.now(ctx, tx)
+	err = p.insist(ctx, p.store.InTx, p.traits.Transient, func(ctx context.Context, tx TTx) error {
+		now, err := p.now(ctx, tx)
 		if err != nil {
 			return err
 		}
 		q = r.query(now, shapes)
-		pruned, err = rt.store.Prune(ctx, tx, q)
+		pruned, err = p.store.Prune(ctx, tx, q)
 		fault.Hit("prune.before_commit")
 		return err
 	})
@@ -161,18 +165,18 @@ func (r Retention) check() error {
 }
 
 // pruneSome is pruneBatch for the loop, which no silent connection may end.
-func (rt *Runtime[TTx]) pruneSome(ctx context.Context, r Retention, shapes bool) (more bool, err error) {
+func (p *pruner[TTx]) pruneSome(ctx context.Context, r Retention, shapes bool) (more bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, pruneLimit, errSilent)
 	defer cancel()
-	_, more, err = rt.pruneBatch(ctx, r, shapes)
+	_, more, err = p.pruneBatch(ctx, r, shapes)
 	return more, err
 }
 
 // pruneLoop prunes by the configured retention until the service ends: a batch a second while there is work, else a look a minute. It
 // is apart from the tick, which must not wait for a long delete.
-func (rt *Runtime[TTx]) pruneLoop(svc *service) {
+func (p *pruner[TTx]) pruneLoop(svc *service) {
 	defer close(svc.pruned)
-	r := rt.config.Retention
+	r := p.config.Retention
 	if !r.prunesRuns() && r.Fires == 0 {
 		return
 	}
@@ -183,11 +187,11 @@ func (rt *Runtime[TTx]) pruneLoop(svc *service) {
 			return
 		}
 		shapes := time.Since(shapesAt) > shapeUsedEvery
-		more, err := rt.pruneSome(svc.ctx, r, shapes)
+		more, err := p.pruneSome(svc.ctx, r, shapes)
 		wait = pruneIdle
 		switch {
 		case err != nil && !errors.Is(err, context.Canceled):
-			rt.logger.Warn("squidmesh: prune", "error", err)
+			p.logger.Warn("squidmesh: prune", "error", err)
 		case more:
 			wait = pruneBusy
 		case shapes:

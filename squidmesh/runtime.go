@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/check"
@@ -124,11 +123,9 @@ type Runtime[TTx any] struct {
 	teller      *teller
 	committer   *committer[TTx]
 	cron        *cron[TTx]
-	live        *liveSet
-	abandoned   *abandonedSet
-
-	service  atomic.Pointer[service] // while started
-	changing chan struct{}           // holds something while Start or Stop is at it
+	performer   *performer[TTx]
+	pruner      *pruner[TTx]
+	worker      *worker[TTx]
 }
 
 // check lists everything that is wrong with the fields themselves.
@@ -226,16 +223,20 @@ func New[TTx any](config *Config[TTx]) (*Runtime[TTx], error) {
 		return nil, &ConfigError{Problems: problems}
 	}
 	b := &base[TTx]{database: newDatabase(&c), config: c, registry: reg, redact: c.Redact, logger: redactor(c.Redact).logger(c.Logger)}
-	rt := &Runtime[TTx]{
-		base: b, definitions: &definitions[TTx]{base: b}, queue: newQueue(b), teller: &teller{c.Observer, b.redact, b.logger},
-		live: &liveSet{}, abandoned: &abandonedSet{most: c.MaxAbandoned, logger: b.logger}, changing: make(chan struct{}, 1),
+	// Each part is given those below it. None of them knows the Runtime.
+	df, q, t := &definitions[TTx]{base: b}, newQueue(b), &teller{c.Observer, b.redact, b.logger}
+	live, abandoned := &liveSet{}, &abandonedSet{most: c.MaxAbandoned, logger: b.logger}
+	cm := newCommitter(df, q, t, live, abandoned)
+	cr := &cron[TTx]{b, df, q, t, cm}
+	pf := &performer[TTx]{b, df, q, cm, cr, live, abandoned}
+	p := &pruner[TTx]{b}
+	wk := &worker[TTx]{
+		base: b, definitions: df, queue: q, teller: t, committer: cm, cron: cr, pruner: p, live: live, changing: make(chan struct{}, 1),
 	}
-	rt.committer = newCommitter(rt.definitions, rt.queue, rt.teller, rt.live, rt.abandoned)
-	rt.cron = &cron[TTx]{b, rt.definitions, rt.queue, rt.teller, rt.committer}
 	if _, ok := c.Executor.(driver.Prober[TTx]); ok && !c.ManualTick {
-		rt.queue.pacer.look = rt.redeliverLate
+		q.pacer.look = wk.redeliverLate
 	}
-	return rt, nil
+	return &Runtime[TTx]{b, df, q, t, cm, cr, pf, p, wk}, nil
 }
 
 // Workflows returns the specs of the registered workflows, by name.

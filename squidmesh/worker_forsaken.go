@@ -12,13 +12,13 @@ import (
 
 // forsaken picks the rows whose jobs stand in a queue that no living worker uses any more, as after a deploy with another
 // [Config.Queue], and that this process would send through another one. A queue that somebody has paused is left as it is.
-func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepState) ([]flow.StepState, error) {
-	own := rt.queues()
+func (wk *worker[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepState) ([]flow.StepState, error) {
+	own := wk.queues()
 	rows = slices.DeleteFunc(slices.Clone(rows), func(row flow.StepState) bool { return slices.Contains(own, row.Queue) })
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	used, err := rt.definitions.usedQueues(ctx, tx)
+	used, err := wk.definitions.usedQueues(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -32,16 +32,16 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
+	runs, err := wk.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", text.Count(len(ids), "run"), err)
 	}
 	moved := map[RunID]*Spec{}
 	for _, run := range runs {
-		if rt.registry.specs[run.Workflow] == nil {
+		if wk.registry.specs[run.Workflow] == nil {
 			continue // which queue it has today, only a process that has the workflow knows
 		}
-		p, err := rt.definitions.pin(ctx, tx, run)
+		p, err := wk.definitions.pin(ctx, tx, run)
 		if err != nil {
 			return nil, err
 		}
@@ -49,14 +49,14 @@ func (rt *Runtime[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSt
 	}
 	return slices.DeleteFunc(rows, func(row flow.StepState) bool {
 		spec := moved[row.Run]
-		return spec == nil || rt.queueOf(spec, row.StepKey) == row.Queue
+		return spec == nil || wk.queueOf(spec, row.StepKey) == row.Queue
 	}), nil
 }
 
 // queueOf is the queue that a step or undo is sent through by this process.
-func (rt *Runtime[TTx]) queueOf(spec *Spec, key StepKey) string {
+func (wk *worker[TTx]) queueOf(spec *Spec, key StepKey) string {
 	if queue := spec.Find(key.Name).PolicyOf(key.Phase).Queue; queue != "" {
 		return queue
 	}
-	return rt.config.Queue
+	return wk.config.Queue
 }

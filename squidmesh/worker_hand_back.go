@@ -26,11 +26,11 @@ func handBackTimer(ctx context.Context) (<-chan time.Time, func() bool) {
 
 // handBack gives back the attempts whose functions do not return. They may go on here, with nothing that they could write any more, while
 // others execute the next attempt: as after a take-over, but at once, and without a loss that counts.
-func (rt *Runtime[TTx]) handBack(ctx context.Context) error {
-	for _, x := range rt.live.all() {
+func (wk *worker[TTx]) handBack(ctx context.Context) error {
+	for _, x := range wk.live.all() {
 		attempted := flow.Attempted{StepKey: x.claim.StepKey, Attempt: x.claim.Attempt, Worker: x.claim.Worker, Hold: x.claim.Hold}
 		m := &member{id: x.claim.Run, event: flow.Released{Attempted: attempted, Reason: ErrReleased.Error()}, job: x.job}
-		if _, err := rt.committer.commitMember(ctx, m); err != nil {
+		if _, err := wk.committer.commitMember(ctx, m); err != nil {
 			return trouble{what: "stop runtime: hand back", about: m.about(), err: err}
 		}
 	}

@@ -120,45 +120,45 @@ func placeBehind(rows []flow.StepState) driver.StepPosition {
 
 // care looks after what was found for a lane. There is more if the list was full and something could be done about it: what nothing can be
 // done about, as thousands of steps that are late in a busy queue, is passed through at the pace of the ticks.
-func (rt *Runtime[TTx]) care(svc *service, l lane, report driver.WorkerReport) (more bool, troubles []trouble) {
+func (wk *worker[TTx]) care(svc *service, l lane, report driver.WorkerReport) (more bool, troubles []trouble) {
 	ctx, cancel := context.WithTimeout(svc.ctx, maxPatience)
 	defer cancel()
 	var t tended
 	defer func() { more = (svc.goOn(l, report) || t.full) && t.done > 0 }() // the list goes on also when an executor ends this goroutine
-	t = rt.careFor(ctx, svc, l, report)
+	t = wk.careFor(ctx, svc, l, report)
 	return false, t.troubles
 }
 
-func (rt *Runtime[TTx]) careFor(ctx context.Context, svc *service, l lane, report driver.WorkerReport) tended {
+func (wk *worker[TTx]) careFor(ctx context.Context, svc *service, l lane, report driver.WorkerReport) tended {
 	switch l {
 	case laneOrphans:
-		return rt.takeOver(ctx, report.Orphans)
+		return wk.takeOver(ctx, report.Orphans)
 	case laneJobless:
-		return rt.dispatch(ctx, svc, report)
+		return wk.dispatch(ctx, svc, report)
 	case laneOverdue:
-		return rt.sweep(ctx, svc, report)
+		return wk.sweep(ctx, svc, report)
 	case laneExpired:
-		return rt.expire(ctx, report.Expired, nil)
+		return wk.expire(ctx, report.Expired, nil)
 	case laneLate:
-		return rt.expire(ctx, report.Late, report.Held)
+		return wk.expire(ctx, report.Late, report.Held)
 	case laneTriggers:
-		return rt.cron.fireTriggers(ctx, report)
+		return wk.cron.fireTriggers(ctx, report)
 	case laneFires:
-		return rt.cron.careForFires(ctx, report, svc.began)
+		return wk.cron.careForFires(ctx, report, svc.began)
 	case laneUntold:
-		return tended{troubles: rt.tellUntold(ctx, report)}
+		return tended{troubles: wk.tellUntold(ctx, report)}
 	default:
-		return tended{troubles: rt.noteSpecs(ctx)}
+		return tended{troubles: wk.noteSpecs(ctx)}
 	}
 }
 
 // noteSpecs tells the database now and then that this process goes on using its definitions, before a start in a caller's transaction would
 // have to look.
-func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
-	if !slices.ContainsFunc(rt.workflows(), func(spec *Spec) bool { return !rt.definitions.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
+func (wk *worker[TTx]) noteSpecs(ctx context.Context) []trouble {
+	if !slices.ContainsFunc(wk.workflows(), func(spec *Spec) bool { return !wk.definitions.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
 		return nil
 	}
-	if err := rt.restore(ctx, shapeUsedEvery/2); err != nil {
+	if err := wk.restore(ctx, shapeUsedEvery/2); err != nil {
 		return []trouble{{what: "note that definitions are in use", err: err}}
 	}
 	return nil
@@ -167,21 +167,21 @@ func (rt *Runtime[TTx]) noteSpecs(ctx context.Context) []trouble {
 // restore tells the database that the definitions are in use of which it was not told within that time, and puts back rows of shapes and
 // triggers that are gone, as after somebody emptied the tables. Triggers that are there stay as they are: an old and a new version of the
 // program would overwrite each other's schedules.
-func (rt *Runtime[TTx]) restore(ctx context.Context, age time.Duration) error {
-	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-		now, err := rt.now(ctx, tx)
+func (wk *worker[TTx]) restore(ctx context.Context, age time.Duration) error {
+	err := wk.inTx(ctx, func(ctx context.Context, tx TTx) error {
+		now, err := wk.now(ctx, tx)
 		if err != nil {
 			return err
 		}
-		rows, err := rt.cron.cronTriggers(now)
+		rows, err := wk.cron.cronTriggers(now)
 		if err != nil || len(rows) == 0 {
 			return err
 		}
-		_, err = rt.store.SaveCron(ctx, tx, driver.CronChange{Register: rows})
+		_, err = wk.store.SaveCron(ctx, tx, driver.CronChange{Register: rows})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("put back triggers: %w", err)
 	}
-	return rt.definitions.saveSpecs(ctx, age, rt.workflows()...) // last, as this is what the next time is counted from
+	return wk.definitions.saveSpecs(ctx, age, wk.workflows()...) // last, as this is what the next time is counted from
 }

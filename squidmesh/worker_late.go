@@ -12,8 +12,8 @@ import (
 
 // redeliverLate sends late deliveries again whose jobs will not come. Those that are only held up, in a queue that is paused or has much to do,
 // are left alone, and so are those that another process has claimed, or that were not committed.
-func (rt *Runtime[TTx]) redeliverLate(late []flow.StepState) {
-	svc := rt.join()
+func (wk *worker[TTx]) redeliverLate(late []flow.StepState) {
+	svc := wk.join()
 	if svc == nil {
 		return
 	}
@@ -21,23 +21,23 @@ func (rt *Runtime[TTx]) redeliverLate(late []flow.StepState) {
 	if _, ok := svc.holder(); !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
+	ctx, cancel := context.WithTimeout(svc.ctx, wk.traits.Lease/2)
 	defer cancel()
-	found, err := rt.missing(ctx, late, svc.began)
-	t := rt.sendAgain(ctx, found.lost)
-	rt.retryAll(ctx, found.retry, &t)
+	found, err := wk.missing(ctx, late, svc.began)
+	t := wk.sendAgain(ctx, found.lost)
+	wk.retryAll(ctx, found.retry, &t)
 	if err != nil {
 		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}
 	if svc.ctx.Err() == nil {
-		rt.logTroubles("squidmesh: look after late deliveries", t.troubles)
+		wk.logTroubles("squidmesh: look after late deliveries", t.troubles)
 	}
 }
 
 // missing picks the late deliveries that are still waited for and whose jobs will not come.
-func (rt *Runtime[TTx]) missing(ctx context.Context, late []flow.StepState, began time.Time) (found fates, err error) {
-	err = rt.store.View(ctx, func(ctx context.Context, tx TTx) error {
-		suspects, err := rt.fates(ctx, tx, late, began)
+func (wk *worker[TTx]) missing(ctx context.Context, late []flow.StepState, began time.Time) (found fates, err error) {
+	err = wk.store.View(ctx, func(ctx context.Context, tx TTx) error {
+		suspects, err := wk.fates(ctx, tx, late, began)
 		if err != nil || len(suspects.lost)+len(suspects.retry) == 0 {
 			return err
 		}
@@ -45,7 +45,7 @@ func (rt *Runtime[TTx]) missing(ctx context.Context, late []flow.StepState, bega
 		for _, row := range slices.Concat(suspects.lost, suspects.retry) {
 			reads[row.Run] = reads[row.Run].Union(flow.Reads{Steps: []StepKey{row.StepKey}})
 		}
-		loaded, err := rt.store.Load(ctx, tx, reads)
+		loaded, err := wk.store.Load(ctx, tx, reads)
 		if err != nil {
 			return fmt.Errorf("load %s: %w", text.Count(len(reads), "run"), err)
 		}

@@ -27,9 +27,9 @@ type line[TTx any] struct {
 // inTxFunc is InTx of a [driver.Store].
 type inTxFunc[TTx any] func(ctx context.Context, fn func(ctx context.Context, tx TTx) error) error
 
-func (rt *Runtime[TTx]) newLine() *line[TTx] {
-	l := &line[TTx]{pool: rt.store.InTx, patience: rt.traits.Lease / 4, logger: rt.logger}
-	if d, ok := rt.config.Store.(driver.ConnectionReserver[TTx]); ok && !rt.config.ManualTick { // not rt.store, which seals and has only the methods of a Store
+func (wk *worker[TTx]) newLine() *line[TTx] {
+	l := &line[TTx]{pool: wk.store.InTx, patience: wk.traits.Lease / 4, logger: wk.logger}
+	if d, ok := wk.config.Store.(driver.ConnectionReserver[TTx]); ok && !wk.config.ManualTick { // not rt.store, which seals and has only the methods of a Store
 		l.own = d.ReserveConnection()
 	}
 	return l

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/squidmesh/squidmesh-go/internal/fault"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
@@ -94,41 +93,6 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 	}
 }
 
-// started is the running service; nil when there is none.
-func (rt *Runtime[TTx]) started() *service { return rt.service.Load() }
-
-// join is the running service, whose end waits until the caller leaves it; nil when there is none.
-func (rt *Runtime[TTx]) join() *service {
-	svc := rt.started()
-	if svc == nil {
-		return nil
-	}
-	svc.mu.Lock()
-	defer svc.mu.Unlock()
-	if svc.ended {
-		return nil
-	}
-	svc.busy.Add(1)
-	return svc
-}
-
-// change makes the caller the only one that starts or stops the runtime, until it calls done. An ended context does not keep a caller
-// from it who need not wait: Stop has things to do then, too.
-func (rt *Runtime[TTx]) change(ctx context.Context) (done func(), err error) {
-	done = func() { <-rt.changing }
-	select {
-	case rt.changing <- struct{}{}:
-		return done, nil
-	default:
-	}
-	select {
-	case rt.changing <- struct{}{}:
-		return done, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
 // Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
 // background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
 // and are fired by the processes that know them. Where it sees that programs of other stores use its queues, it logs a warning. Start before
@@ -142,139 +106,144 @@ func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if err := checkCall(ctx); err != nil {
 		return err
 	}
-	done, err := rt.change(ctx)
+	return rt.worker.start(ctx)
+}
+
+// start is [Runtime.Start] of a call that may be made.
+func (wk *worker[TTx]) start(ctx context.Context) error {
+	done, err := wk.change(ctx)
 	if err != nil {
 		return fmt.Errorf("start runtime: another call is at it: %w", err)
 	}
 	defer done()
-	if rt.started() != nil {
+	if wk.started() != nil {
 		return ErrStarted
 	}
-	svc, line := rt.newService(ctx), rt.newLine()
-	if err := rt.enter(ctx, svc, line); err != nil {
+	svc, line := wk.newService(ctx), wk.newLine()
+	if err := wk.enter(ctx, svc, line); err != nil {
 		svc.doubt.Stop()
 		svc.cancel()
 		line.close()
 		return fmt.Errorf("start runtime: %w", err)
 	}
-	rt.service.Store(svc)
-	rt.serve(svc, line)
+	wk.service.Store(svc)
+	wk.serve(svc, line)
 	return nil
 }
 
 // newService is a service that has no worker yet. It ends with Stop, not with the context of Start.
-func (rt *Runtime[TTx]) newService(ctx context.Context) *service {
+func (wk *worker[TTx]) newService(ctx context.Context) *service {
 	svc := &service{ticked: make(chan struct{}), pruned: make(chan struct{}), more: make(chan lane, lanes)}
 	svc.ctx, svc.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	svc.doubt = time.AfterFunc(rt.traits.Lease, func() {
-		rt.logger.Warn("squidmesh: lease cannot be proven, steps are told to stop")
-		rt.live.cancelAll(ErrLeaseLost)
+	svc.doubt = time.AfterFunc(wk.traits.Lease, func() {
+		wk.logger.Warn("squidmesh: lease cannot be proven, steps are told to stop")
+		wk.live.cancelAll(ErrLeaseLost)
 	})
 	svc.doubt.Stop() // until the lease has a beginning
 	return svc
 }
 
 // enter makes this process known to the database: its definitions, its worker and its triggers. It takes over what dead workers left.
-func (rt *Runtime[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]) error {
-	if err := rt.definitions.saveSpecs(ctx, 0, rt.workflows()...); err != nil {
+func (wk *worker[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]) error {
+	if err := wk.definitions.saveSpecs(ctx, 0, wk.workflows()...); err != nil {
 		return err
 	}
-	if w, ok := rt.config.Store.(driver.Warner); ok {
-		rt.warn(ctx, w)
+	if w, ok := wk.config.Store.(driver.Warner); ok {
+		wk.warn(ctx, w)
 	}
-	scopes, err := rt.queue.scopesInQueues(ctx)
+	scopes, err := wk.queue.scopesInQueues(ctx)
 	if err != nil {
 		return fmt.Errorf("look at its queues: %w", err)
 	}
-	report, sent, err := rt.register(ctx, line.InTx)
+	report, sent, err := wk.register(ctx, line.InTx)
 	if err != nil {
 		return fmt.Errorf("register on the heartbeat's connection: %w", err)
 	}
-	rt.prove(svc, sent)
+	wk.prove(svc, sent)
 	svc.began = report.Now
 	svc.worker.Store(int64(report.Registered))
-	err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
+	err = joinTroubles(wk.takeOver(ctx, report.Orphans).troubles)
 	for silent(err) && ctx.Err() == nil {
-		err = joinTroubles(rt.takeOver(ctx, report.Orphans).troubles)
+		err = joinTroubles(wk.takeOver(ctx, report.Orphans).troubles)
 	}
 	if err != nil {
 		return err
 	}
-	rt.queue.warnOfOthers(scopes)
+	wk.queue.warnOfOthers(scopes)
 	return nil
 }
 
 // serve begins what a service does by itself, unless the program ticks.
-func (rt *Runtime[TTx]) serve(svc *service, line *line[TTx]) {
-	if rt.config.ManualTick {
+func (wk *worker[TTx]) serve(svc *service, line *line[TTx]) {
+	if wk.config.ManualTick {
 		close(svc.ticked)
 		close(svc.pruned)
 		return
 	}
-	go rt.tickLoop(svc, line)
-	go rt.pruneLoop(svc)
+	go wk.tickLoop(svc, line)
+	go wk.pruner.pruneLoop(svc)
 }
 
 // prove notes that the database accepted a heartbeat which was sent at that time. The lease counts from there by this process's own
 // clock, which goes on while it is frozen, so it never ends later than the database's.
-func (rt *Runtime[TTx]) prove(svc *service, sent time.Time) {
-	if rt.config.ManualTick {
+func (wk *worker[TTx]) prove(svc *service, sent time.Time) {
+	if wk.config.ManualTick {
 		return // its time is the store's
 	}
 	svc.mu.Lock()
 	defer svc.mu.Unlock()
-	svc.proven = sent.Add(rt.traits.Lease)
+	svc.proven = sent.Add(wk.traits.Lease)
 	svc.doubt.Reset(time.Until(svc.proven))
 }
 
-// worker is this process's worker row.
-func (rt *Runtime[TTx]) worker() *flow.Worker {
-	worker := &flow.Worker{Name: rt.config.Name, Queues: rt.queues()}
-	for _, workflow := range slices.Sorted(maps.Keys(rt.registry.functions)) {
-		for key := range rt.registry.functions[workflow] {
+// row is this process's row among the workers.
+func (wk *worker[TTx]) row() *flow.Worker {
+	worker := &flow.Worker{Name: wk.config.Name, Queues: wk.queues()}
+	for _, workflow := range slices.Sorted(maps.Keys(wk.registry.functions)) {
+		for key := range wk.registry.functions[workflow] {
 			if key.Phase == PhaseDo {
 				worker.Functions = append(worker.Functions, workflow+"/"+key.Name)
 			}
 		}
 	}
-	for _, spec := range rt.workflows() {
+	for _, spec := range wk.workflows() {
 		worker.Shapes = append(worker.Shapes, spec.Shape())
 	}
 	return worker
 }
 
 // warn logs what the store has to say. Nobody waits for that on a connection which does not answer.
-func (rt *Runtime[TTx]) warn(ctx context.Context, w driver.Warner) {
-	ctx, cancel := context.WithTimeout(ctx, rt.patience())
+func (wk *worker[TTx]) warn(ctx context.Context, w driver.Warner) {
+	ctx, cancel := context.WithTimeout(ctx, wk.patience())
 	defer cancel()
 	for _, warning := range w.Warnings(ctx) {
-		rt.logger.Warn("squidmesh: " + warning)
+		wk.logger.Warn("squidmesh: " + warning)
 	}
 }
 
 // register writes this process's worker row, and the rows of its triggers. It returns when that was sent. A try that may have taken effect
 // without an answer is taken back by the next one, whose worker is another.
-func (rt *Runtime[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (report driver.WorkerReport, sent time.Time, err error) {
+func (wk *worker[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (report driver.WorkerReport, sent time.Time, err error) {
 	var owed []flow.Fire
 	var former flow.WorkerID
-	err = rt.insist(ctx, inTx, rt.writeMayPass, func(ctx context.Context, tx TTx) (err error) {
+	err = wk.insist(ctx, inTx, wk.writeMayPass, func(ctx context.Context, tx TTx) (err error) {
 		sent = time.Now()
-		report, err = rt.store.Workers(ctx, tx, driver.WorkerTick{
-			Register: rt.worker(), Resign: former, Lease: rt.traits.Lease, LoseOthers: rt.traits.Exclusive, Limit: 1000,
+		report, err = wk.store.Workers(ctx, tx, driver.WorkerTick{
+			Register: wk.row(), Resign: former, Lease: wk.traits.Lease, LoseOthers: wk.traits.Exclusive, Limit: 1000,
 		})
 		if err != nil {
 			return err
 		}
 		former = report.Registered
-		if err := rt.queue.findScope(ctx, tx); err != nil {
+		if err := wk.queue.findScope(ctx, tx); err != nil {
 			return err
 		}
-		owed, err = rt.cron.registerTriggers(ctx, tx, report.Now)
+		owed, err = wk.cron.registerTriggers(ctx, tx, report.Now)
 		return err
 	})
 	if err == nil && len(owed) > 0 {
-		rt.queue.waker.Wake(rt.config.Queue)
-		rt.teller.observeFires(ctx, owed...)
+		wk.queue.waker.Wake(wk.config.Queue)
+		wk.teller.observeFires(ctx, owed...)
 	}
 	return report, sent, err
 }
@@ -291,31 +260,36 @@ func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := outsideTx(ctx); err != nil {
 		return err
 	}
-	done, err := rt.change(ctx)
+	return rt.worker.stop(ctx)
+}
+
+// stop is [Runtime.Stop] of a call that may be made.
+func (wk *worker[TTx]) stop(ctx context.Context) error {
+	done, err := wk.change(ctx)
 	if err != nil {
 		return fmt.Errorf("stop runtime: it is being started: %w", err)
 	}
-	svc := rt.service.Swap(nil)
+	svc := wk.service.Swap(nil)
 	done()
 	if svc == nil {
 		return nil
 	}
 	svc.refuse()
-	rt.live.cancelAll(ErrReleased)
-	err = rt.letGo(ctx, svc)
-	rt.end(svc)
+	wk.live.cancelAll(ErrReleased)
+	err = wk.letGo(ctx, svc)
+	wk.end(svc)
 	if err != nil && !errors.Is(err, errHandedBack) {
 		return err // the worker stays: what is left is taken over after its lease
 	}
 	if worker := flow.WorkerID(svc.worker.Load()); worker != 0 {
-		if resigned := rt.resign(ctx, worker); resigned != nil {
+		if resigned := wk.resign(ctx, worker); resigned != nil {
 			return errors.Join(err, fmt.Errorf("stop runtime: resign: %w", resigned))
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return rt.drain(ctx)
+	return wk.drain(ctx)
 }
 
 // refuse lets no more deliveries in.
@@ -329,7 +303,7 @@ func (s *service) refuse() {
 var errHandedBack = errors.New("stop runtime: steps that ignore the end of their contexts are still running, and were handed back")
 
 // letGo waits until the deliveries at work have ended, and hands back what does not let go in time.
-func (rt *Runtime[TTx]) letGo(ctx context.Context, svc *service) error {
+func (wk *worker[TTx]) letGo(ctx context.Context, svc *service) error {
 	idle := make(chan struct{})
 	go func() {
 		svc.busy.Wait()
@@ -341,7 +315,7 @@ func (rt *Runtime[TTx]) letGo(ctx context.Context, svc *service) error {
 	case <-idle:
 		return nil
 	case <-patience:
-		if err := rt.handBack(ctx); err != nil {
+		if err := wk.handBack(ctx); err != nil {
 			return err
 		}
 		return errHandedBack
@@ -351,22 +325,22 @@ func (rt *Runtime[TTx]) letGo(ctx context.Context, svc *service) error {
 }
 
 // end ends what a service does by itself, and waits for that.
-func (rt *Runtime[TTx]) end(svc *service) {
+func (wk *worker[TTx]) end(svc *service) {
 	svc.cancel()
 	<-svc.ticked
 	<-svc.pruned
 	svc.doubt.Stop()
-	if rt.started() == nil { // else they are the next service's
-		rt.queue.waker.Hush()
+	if wk.started() == nil { // else they are the next service's
+		wk.queue.waker.Hush()
 	}
 }
 
 // drain waits for what goes on for a moment after the service has ended: wake-ups on their way, and connections that are being closed.
-func (rt *Runtime[TTx]) drain(ctx context.Context) error {
-	if err := rt.queue.waker.Drain(ctx); err != nil {
+func (wk *worker[TTx]) drain(ctx context.Context) error {
+	if err := wk.queue.waker.Drain(ctx); err != nil {
 		return fmt.Errorf("stop runtime: queues are still being woken: %w", err)
 	}
-	if d, ok := rt.config.Store.(driver.Drainer); ok {
+	if d, ok := wk.config.Store.(driver.Drainer); ok {
 		if err := d.Drain(ctx); err != nil {
 			return fmt.Errorf("stop runtime: connections are still being closed: %w", err)
 		}
@@ -375,164 +349,14 @@ func (rt *Runtime[TTx]) drain(ctx context.Context) error {
 }
 
 // resign tells the others that a worker is no more. What they would find out by themselves is not worth more than a few tries.
-func (rt *Runtime[TTx]) resign(ctx context.Context, worker flow.WorkerID) error {
+func (wk *worker[TTx]) resign(ctx context.Context, worker flow.WorkerID) error {
 	for try := 1; ; try++ {
-		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-			_, err := rt.store.Workers(ctx, tx, driver.WorkerTick{Only: driver.TickLease, Resign: worker, Lease: rt.traits.Lease})
+		err := wk.inTx(ctx, func(ctx context.Context, tx TTx) error {
+			_, err := wk.store.Workers(ctx, tx, driver.WorkerTick{Only: driver.TickLease, Resign: worker, Lease: wk.traits.Lease})
 			return err
 		})
-		if err == nil || ctx.Err() != nil || try == resignAttempts || !errors.Is(err, errSilent) && !rt.traits.Transient(err) {
+		if err == nil || ctx.Err() != nil || try == resignAttempts || !errors.Is(err, errSilent) && !wk.traits.Transient(err) {
 			return err
 		}
 	}
-}
-
-// tickLoop ticks until the service ends. What a tick finds is looked after beside it, lane by lane, so that no commit, lock or busy pool
-// keeps the next heartbeat waiting.
-func (rt *Runtime[TTx]) tickLoop(svc *service, line *line[TTx]) {
-	defer close(svc.ticked)
-	defer line.close()
-	var care sync.WaitGroup
-	defer care.Wait()
-	ticker := time.NewTicker(rt.config.Heartbeat)
-	defer ticker.Stop()
-	for {
-		var report driver.WorkerReport
-		var free []lane
-		var troubles []trouble
-		select {
-		case <-svc.ctx.Done():
-			return
-		case <-ticker.C:
-			report, free, troubles = rt.tick(svc, line.InTx)
-		case l := <-svc.more:
-			if svc.caring[l].Load() {
-				continue // a tick was faster
-			}
-			report, free, troubles = rt.lookFor(svc, line.InTx, []lane{l})
-		}
-		if svc.ctx.Err() == nil {
-			rt.logTroubles("squidmesh: tick", troubles)
-		}
-		for _, l := range free {
-			svc.caring[l].Store(true)
-			care.Go(func() {
-				var more bool
-				defer func() { svc.leaveLane(l, more) }()
-				var troubles []trouble
-				more, troubles = rt.care(svc, l, report)
-				if svc.ctx.Err() == nil {
-					rt.logTroubles("squidmesh: tick", troubles)
-				}
-			})
-		}
-	}
-}
-
-// Tick does at once what a started runtime does every second: it renews the lease, takes over what dead workers left, sends what has no
-// job, and fires cron triggers. It is for runtimes with [Config.ManualTick], called by one goroutine at a time; it does nothing in a
-// runtime that is not started. Its error is the infrastructure's, for which the next tick makes up, or [ErrInsideTransaction].
-func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
-	if err := checkCall(ctx); err != nil {
-		return err
-	}
-	svc := rt.started()
-	if svc == nil {
-		return nil
-	}
-	if !rt.config.ManualTick {
-		return errors.New("runtime ticks by itself: set Config.ManualTick")
-	}
-	report, free, troubles := rt.tick(svc, rt.store.InTx)
-	for _, l := range free {
-		_, cared := rt.care(svc, l, report)
-		troubles = append(troubles, cared...)
-	}
-	return joinTroubles(troubles)
-}
-
-// tick renews the lease and looks for what the lanes that are free can take; of those it returns none if it fails. The lease comes first and
-// by itself, as what is looked at may be locked or slow. Each of the two is given up while the lease still has time for the next.
-func (rt *Runtime[TTx]) tick(svc *service, inTx inTxFunc[TTx]) (driver.WorkerReport, []lane, []trouble) {
-	if err := rt.beat(svc, inTx); err != nil {
-		return driver.WorkerReport{}, nil, []trouble{{what: "heartbeat", err: err}}
-	}
-	return rt.lookFor(svc, inTx, svc.free())
-}
-
-// lookFor looks for what these lanes can take, and returns none if that fails.
-func (rt *Runtime[TTx]) lookFor(svc *service, inTx inTxFunc[TTx], free []lane) (driver.WorkerReport, []lane, []trouble) {
-	report, err := rt.look(svc, inTx, free)
-	if err != nil {
-		return driver.WorkerReport{}, nil, []trouble{{what: "look for what needs care", err: err}}
-	}
-	return report, free, nil
-}
-
-// beat renews the lease, or registers anew once it has been lost.
-func (rt *Runtime[TTx]) beat(svc *service, inTx inTxFunc[TTx]) error {
-	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/4)
-	defer cancel()
-	worker, sent := flow.WorkerID(svc.worker.Load()), time.Now()
-	tick := driver.WorkerTick{Only: driver.TickLease, Heartbeat: worker, Lease: rt.traits.Lease}
-	if worker == 0 {
-		tick.Register = rt.worker()
-	}
-	var report driver.WorkerReport
-	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		report, err = rt.store.Workers(ctx, tx, tick)
-		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case worker == 0:
-		rt.prove(svc, sent)
-		svc.worker.Store(int64(report.Registered))
-	case !report.Alive:
-		rt.logger.Warn("squidmesh: worker was declared lost, registers anew", "worker", worker)
-		svc.worker.Store(0)
-		rt.live.cancelAll(ErrLeaseLost)
-	default:
-		rt.prove(svc, sent)
-	}
-	return nil
-}
-
-// look declares silent workers lost and reads what needs care in the lanes that are free.
-func (rt *Runtime[TTx]) look(svc *service, inTx inTxFunc[TTx], free []lane) (driver.WorkerReport, error) {
-	ctx, cancel := context.WithTimeout(svc.ctx, rt.traits.Lease/2)
-	defer cancel()
-	tick := driver.WorkerTick{
-		Only: driver.TickLook, Heartbeat: flow.WorkerID(svc.worker.Load()), Lease: rt.traits.Lease, DueWithin: flow.JobHorizon, Limit: sweepLimit,
-		Blocks: rt.live.blocks(), Triggers: rt.cron.cronKeys(),
-	}
-	svc.ask(&tick, free)
-	var report driver.WorkerReport
-	sent := time.Now()
-	err := inTx(ctx, func(ctx context.Context, tx TTx) (err error) {
-		report, err = rt.store.Workers(ctx, tx, tick)
-		fault.Hit("tick.before_commit")
-		return err
-	})
-	fault.Hit("tick.after_commit")
-	if err != nil {
-		return driver.WorkerReport{}, err
-	}
-	rt.noteSkew(svc, sent, report.Now)
-	if svc.cameBack(report.Now) {
-		err = inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.cron.pullBack(ctx, tx, report.Now) })
-	}
-	if err != nil {
-		rt.logTroubles("squidmesh: tick", []trouble{{what: "pull triggers back", err: err}}) // the next tick tries again
-	} else {
-		svc.saw(report.Now)
-	}
-	for _, id := range report.Verdicts {
-		rt.live.interrupt(id)
-	}
-	for _, block := range report.Failed {
-		rt.live.interruptBlock(block)
-	}
-	return report, nil
 }

@@ -27,12 +27,12 @@ func skew(sent, now, got time.Time) time.Duration {
 }
 
 // noteSkew logs a difference of clocks, once and then rarely.
-func (rt *Runtime[TTx]) noteSkew(svc *service, sent, now time.Time) {
+func (wk *worker[TTx]) noteSkew(svc *service, sent, now time.Time) {
 	got := time.Now()
 	by := skew(sent, now, got)
-	if rt.config.ManualTick || by.Abs() <= maxSkew || !svc.skewLogged.IsZero() && got.Sub(svc.skewLogged) < skewEvery {
+	if wk.config.ManualTick || by.Abs() <= maxSkew || !svc.skewLogged.IsZero() && got.Sub(svc.skewLogged) < skewEvery {
 		return
 	}
 	svc.skewLogged = got
-	rt.logger.Warn("squidmesh: this host's clock differs from the database's", "ahead", by.Round(time.Millisecond))
+	wk.logger.Warn("squidmesh: this host's clock differs from the database's", "ahead", by.Round(time.Millisecond))
 }

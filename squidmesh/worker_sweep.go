@@ -72,20 +72,20 @@ func (r *round) end(next driver.StepPosition) {
 // sweep sends again what nobody will deliver any more: its job was deleted, cancelled or discarded, or a process took it from
 // the queue and died before the step was claimed. The attempt stays the same, so whichever delivery comes first wins. A job that was
 // refused before it got to a runtime, or that lies too far ahead, comes again when the runtime thinks fit, not the queue.
-func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report driver.WorkerReport) tended {
+func (wk *worker[TTx]) sweep(ctx context.Context, svc *service, report driver.WorkerReport) tended {
 	if len(report.Overdue) == 0 {
 		return tended{}
 	}
-	if _, ok := rt.queue.executor.(driver.Prober[TTx]); !ok {
-		return rt.sendAgain(ctx, svc.repeated(report))
+	if _, ok := wk.queue.executor.(driver.Prober[TTx]); !ok {
+		return wk.sendAgain(ctx, svc.repeated(report))
 	}
 	var found fates
-	err := rt.view(ctx, func(ctx context.Context, tx TTx) (err error) {
-		found, err = rt.fates(ctx, tx, report.Overdue, svc.began)
+	err := wk.view(ctx, func(ctx context.Context, tx TTx) (err error) {
+		found, err = wk.fates(ctx, tx, report.Overdue, svc.began)
 		return err
 	})
-	t := rt.sendPatiently(ctx, &svc.lost, report.Now, found.lost)
-	rt.retryAll(ctx, found.retry, &t)
+	t := wk.sendPatiently(ctx, &svc.lost, report.Now, found.lost)
+	wk.retryAll(ctx, found.retry, &t)
 	if err != nil {
 		t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 	}
@@ -93,9 +93,9 @@ func (rt *Runtime[TTx]) sweep(ctx context.Context, svc *service, report driver.W
 }
 
 // retryAll has the jobs of rows handed out at once, which takes longer than to replace them.
-func (rt *Runtime[TTx]) retryAll(ctx context.Context, rows []flow.StepState, t *tended) {
+func (wk *worker[TTx]) retryAll(ctx context.Context, rows []flow.StepState, t *tended) {
 	for batch := range slices.Chunk(rows, maxRetryBatch) {
-		if err := rt.retry(ctx, batch); err != nil {
+		if err := wk.retry(ctx, batch); err != nil {
 			t.troubles = append(t.troubles, trouble{what: "sweep", err: err})
 			return
 		}
@@ -104,23 +104,23 @@ func (rt *Runtime[TTx]) retryAll(ctx context.Context, rows []flow.StepState, t *
 }
 
 // retry has the jobs of rows handed out at once.
-func (rt *Runtime[TTx]) retry(ctx context.Context, rows []flow.StepState) error {
+func (wk *worker[TTx]) retry(ctx context.Context, rows []flow.StepState) error {
 	var ids, queues []string
 	for _, row := range rows {
 		ids, queues = append(ids, row.JobID), append(queues, row.Queue)
 	}
-	err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error { return rt.queue.retryJobs(ctx, tx, ids) })
-	rt.queue.waker.Wake(queues...)
+	err := wk.inTx(ctx, func(ctx context.Context, tx TTx) error { return wk.queue.retryJobs(ctx, tx, ids) })
+	wk.queue.waker.Wake(queues...)
 	return err
 }
 
 // sendAgain replaces the deliveries of rows.
-func (rt *Runtime[TTx]) sendAgain(ctx context.Context, rows []flow.StepState) tended {
+func (wk *worker[TTx]) sendAgain(ctx context.Context, rows []flow.StepState) tended {
 	members := make([]*member, len(rows))
 	for i, row := range rows {
 		members[i] = redelivery(row)
 	}
-	return rt.committer.commitFound(ctx, "redeliver", members)
+	return wk.committer.commitFound(ctx, "redeliver", members)
 }
 
 // redelivery replaces the delivery of a row, unless somebody has claimed it since the row was read.
@@ -135,9 +135,9 @@ type fates struct {
 }
 
 // fates judges the jobs of rows, for a process that began at a time. The executor must be a [driver.Prober].
-func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState, began time.Time) (fates, error) {
+func (wk *worker[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState, began time.Time) (fates, error) {
 	var found fates
-	now, err := rt.now(ctx, tx)
+	now, err := wk.now(ctx, tx)
 	if err != nil {
 		return found, err
 	}
@@ -145,7 +145,7 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState
 	for i, row := range rows {
 		ids[i] = row.JobID
 	}
-	jobs, err := rt.queue.probeJobs(ctx, tx, rt.queue.executor.(driver.Prober[TTx]), now, ids)
+	jobs, err := wk.queue.probeJobs(ctx, tx, wk.queue.executor.(driver.Prober[TTx]), now, ids)
 	if err != nil {
 		return found, err
 	}
@@ -162,7 +162,7 @@ func (rt *Runtime[TTx]) fates(ctx context.Context, tx TTx, rows []flow.StepState
 			found.lost = append(found.lost, row)
 		}
 	}
-	forsaken, err := rt.forsaken(ctx, tx, coming)
+	forsaken, err := wk.forsaken(ctx, tx, coming)
 	found.lost = append(found.lost, forsaken...)
 	return found, err
 }
@@ -183,7 +183,7 @@ func (s *service) repeated(report driver.WorkerReport) []flow.StepState {
 }
 
 // takeOver gives the attempts of lost workers to others.
-func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []flow.Hold) tended {
+func (wk *worker[TTx]) takeOver(ctx context.Context, orphans []flow.Hold) tended {
 	type owner struct {
 		run    RunID
 		worker flow.WorkerID
@@ -201,16 +201,16 @@ func (rt *Runtime[TTx]) takeOver(ctx context.Context, orphans []flow.Hold) tende
 	for i, o := range order {
 		members[i] = &member{id: o.run, event: flow.Lost{Worker: o.worker, Holds: holds[o]}}
 	}
-	return rt.committer.commitFound(ctx, "take over", members)
+	return wk.committer.commitFound(ctx, "take over", members)
 }
 
 // dispatch sends what has no job: what was due too far ahead, and what the executor once refused, the latter ever more rarely.
-func (rt *Runtime[TTx]) dispatch(ctx context.Context, svc *service, report driver.WorkerReport) tended {
-	return rt.sendPatiently(ctx, &svc.later, report.Now, report.Jobless)
+func (wk *worker[TTx]) dispatch(ctx context.Context, svc *service, report driver.WorkerReport) tended {
+	return wk.sendPatiently(ctx, &svc.later, report.Now, report.Jobless)
 }
 
 // sendPatiently replaces the deliveries of rows, ever more rarely of those whose jobs the executor refuses.
-func (rt *Runtime[TTx]) sendPatiently(ctx context.Context, failed *round, now time.Time, all []flow.StepState) tended {
+func (wk *worker[TTx]) sendPatiently(ctx context.Context, failed *round, now time.Time, all []flow.StepState) tended {
 	var rows []flow.StepState
 	var members []*member
 	for _, row := range all {
@@ -220,7 +220,7 @@ func (rt *Runtime[TTx]) sendPatiently(ctx context.Context, failed *round, now ti
 		}
 		rows, members = append(rows, row), append(members, redelivery(row))
 	}
-	t := rt.committer.commitFound(ctx, "redeliver", members)
+	t := wk.committer.commitFound(ctx, "redeliver", members)
 	for i, m := range members {
 		if id := deliveryOf(rows[i]); m.err != nil {
 			failed.note(id, failed.last(id).failed(now))

@@ -25,9 +25,9 @@ func (t trouble) Error() string {
 func (t trouble) Unwrap() error { return t.err }
 
 // logTroubles logs troubles, a line for each.
-func (rt *Runtime[TTx]) logTroubles(line string, troubles []trouble) {
+func (wk *worker[TTx]) logTroubles(line string, troubles []trouble) {
 	for _, t := range troubles {
-		rt.logger.Warn(line, append([]any{"what", t.what, "error", t.err}, t.about...)...)
+		wk.logger.Warn(line, append([]any{"what", t.what, "error", t.err}, t.about...)...)
 	}
 }
 

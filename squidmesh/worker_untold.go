@@ -27,21 +27,21 @@ type untold struct {
 
 // tellUntold tells the observer what transactions of callers wrote that have committed since. Each is told by one process, once it has
 // taken the note of it: as of the runtime's own commits, one that dies between the two tells nobody.
-func (rt *Runtime[TTx]) tellUntold(ctx context.Context, report driver.WorkerReport) []trouble {
+func (wk *worker[TTx]) tellUntold(ctx context.Context, report driver.WorkerReport) []trouble {
 	var troubles []trouble
 	before := report.Now
-	if rt.config.Observer == nil {
+	if wk.config.Observer == nil {
 		before = before.Add(-untoldAtLeast)
 	}
 	for more := report.Untold; more; {
 		var found []untold
-		err := rt.inTx(ctx, func(ctx context.Context, tx TTx) error {
-			keys, err := rt.store.TakeUntold(ctx, tx, before, untoldBatch)
+		err := wk.inTx(ctx, func(ctx context.Context, tx TTx) error {
+			keys, err := wk.store.TakeUntold(ctx, tx, before, untoldBatch)
 			more = len(keys) == untoldBatch
-			if err != nil || rt.config.Observer == nil {
+			if err != nil || wk.config.Observer == nil {
 				return err
 			}
-			found, err = rt.recall(ctx, tx, keys)
+			found, err = wk.recall(ctx, tx, keys)
 			return err
 		})
 		if err != nil {
@@ -53,32 +53,32 @@ func (rt *Runtime[TTx]) tellUntold(ctx context.Context, report driver.WorkerRepo
 				troubles = append(troubles, trouble{what: "tell what callers committed", err: err})
 				continue
 			}
-			rt.teller.tell(ctx, o)
+			wk.teller.tell(ctx, o)
 		}
 	}
 	return troubles
 }
 
 // recall reads the audit behind entries. Of a run that has been deleted, or whose shape has, there is nothing to tell.
-func (rt *Runtime[TTx]) recall(ctx context.Context, tx TTx, keys []driver.EntryKey) ([]untold, error) {
+func (wk *worker[TTx]) recall(ctx context.Context, tx TTx, keys []driver.EntryKey) ([]untold, error) {
 	ids := make([]RunID, len(keys))
 	for i, key := range keys {
 		ids[i] = key.Run
 	}
-	runs, err := rt.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
+	runs, err := wk.store.Find(ctx, tx, driver.RunQuery{IDs: ids})
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", text.Count(len(ids), "run"), err)
 	}
 	specs, audits := map[RunID]*Spec{}, map[RunID][]flow.AuditEntry{}
 	for _, run := range runs {
-		p, err := rt.definitions.pin(ctx, tx, run)
+		p, err := wk.definitions.pin(ctx, tx, run)
 		if errors.Is(err, ErrUnknownShape) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		history, err := rt.store.History(ctx, tx, run.ID)
+		history, err := wk.store.History(ctx, tx, run.ID)
 		if err != nil {
 			return nil, fmt.Errorf("read history of run %s: %w", run.ID, err)
 		}

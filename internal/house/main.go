@@ -42,6 +42,7 @@ type house struct {
 	packages map[string]*room // by directory
 	wings    map[string]*room // by directory/prefix
 	methods  map[string]int   // by directory.type
+	public   map[string]int   // those of them that are exported
 	long     []string
 	arrows   map[[2]string]int // imports between packages, by how many files have them
 	calls    map[[2]string]int // uses of names between wings of one package
@@ -60,7 +61,7 @@ type source struct {
 
 func measure(root string) (*house, error) {
 	h := &house{
-		packages: map[string]*room{}, wings: map[string]*room{}, methods: map[string]int{},
+		packages: map[string]*room{}, wings: map[string]*room{}, methods: map[string]int{}, public: map[string]int{},
 		arrows: map[[2]string]int{}, calls: map[[2]string]int{},
 	}
 	set := token.NewFileSet()
@@ -123,7 +124,9 @@ func (h *house) add(set *token.FileSet, s source, text string) {
 			if d.Recv == nil {
 				exported += count(d.Name.IsExported())
 			} else {
-				h.methods[s.dir+"."+receiver(d.Recv.List[0].Type)]++
+				of := s.dir + "." + receiver(d.Recv.List[0].Type)
+				h.methods[of]++
+				h.public[of] += count(d.Name.IsExported())
 			}
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
@@ -229,12 +232,12 @@ func (h *house) print(w *os.File) {
 	}
 	printRooms(w, "wing of squidmesh", inCore)
 
-	fmt.Fprintln(w, "\nmethods of a type, the ten largest")
+	fmt.Fprintln(w, "\nmethods of a type, and how many of them are exported: the twenty largest")
 	types := slices.SortedFunc(maps.Keys(h.methods), func(a, b string) int {
 		return cmp.Or(h.methods[b]-h.methods[a], strings.Compare(a, b))
 	})
-	for _, name := range types[:min(10, len(types))] {
-		fmt.Fprintf(w, "%5d  %s\n", h.methods[name], name)
+	for _, name := range types[:min(20, len(types))] {
+		fmt.Fprintf(w, "%5d %5d  %s\n", h.methods[name], h.public[name], name)
 	}
 
 	fmt.Fprintf(w, "\nfunctions over %d lines\n", longFunction)

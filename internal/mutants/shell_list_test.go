@@ -53,7 +53,7 @@ var shellMutants = []shellMutant{
 		"svc.goOn(l, report) && t.done > 0",
 	}, inRuntime, "TestLane_GoesStraightOnWithWindows"},
 	{mutant{
-		"lanes wait for each other", "squidmesh/worker_service.go",
+		"lanes wait for each other", "squidmesh/worker_tick.go",
 		"\t\t\tcare.Go(func() {",
 		"\t\t\tfunc(f func()) { f() }(func() {",
 	}, inRuntime, "TestLane_HoldsUpNoOther"},
@@ -138,18 +138,18 @@ var shellMutants = []shellMutant{
 	}, inPG, "TestStore/Leases_ASilentOneIsLostForGood"},
 	{mutant{
 		"nobody takes over", "squidmesh/worker_lane.go",
-		"return rt.takeOver(ctx, report.Orphans)",
+		"return wk.takeOver(ctx, report.Orphans)",
 		"return tended{}",
 	}, inShell, "TestZombie_ThatWasTakenOver"},
 	{mutant{
-		"who has lost the lease goes on", "squidmesh/worker_service.go",
-		"svc.worker.Store(0)\n\t\trt.live.cancelAll(ErrLeaseLost)",
+		"who has lost the lease goes on", "squidmesh/worker_tick.go",
+		"svc.worker.Store(0)\n\t\twk.live.cancelAll(ErrLeaseLost)",
 		"svc.worker.Store(0)",
 	}, inShell, "TestZombie_ThatComesBack"},
 	{mutant{
 		"who cannot prove the lease goes on", "squidmesh/worker_service.go",
-		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")\n\t\trt.live.cancelAll(ErrLeaseLost)",
-		"rt.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
+		"wk.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")\n\t\twk.live.cancelAll(ErrLeaseLost)",
+		"wk.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
 	}, inShell, "TestLease_ThatCannotBeProven"},
 	{mutant{
 		"heartbeats wait for the pool", "squidmesh/worker_line.go",
@@ -168,7 +168,7 @@ var shellMutants = []shellMutant{
 	}, inPG, "TestInTx_ASilentOneLosesItsLocks"},
 	{mutant{
 		"Stop leaves its steps to the lease", "squidmesh/worker_service.go",
-		"rt.live.cancelAll(ErrReleased)\n",
+		"wk.live.cancelAll(ErrReleased)\n",
 		"\n",
 	}, inRuntime, "TestStopReleases"},
 
@@ -205,7 +205,7 @@ var shellMutants = []shellMutant{
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
 		"observers hear nothing of bodies", "squidmesh/perform_tx.go",
-		"fault.Hit(\"functx.after_commit\")\n\t\t\trt.committer.settle(t.w)",
+		"fault.Hit(\"functx.after_commit\")\n\t\t\tpf.committer.settle(t.w)",
 		"fault.Hit(\"functx.after_commit\")\n",
 	}, inShell, "TestScenarios_SQLite/sequence"},
 	{mutant{
