@@ -33,12 +33,13 @@ const (
 	noted = 20 * time.Millisecond
 )
 
-// Perform takes a delivery from the queue and does what it asks for. It may be called with the same delivery any number of
-// times, from any process: one call executes, the others are told that there is nothing to do.
+// Perform does what a delivery from the queue asks for. The queue may call it with the same delivery any number of times, in any
+// process. One call executes; the others return that there is nothing to do.
 //
-// The outcome is the answer to the queue: the delivery is done, comes again at a time, or is given up, with a reason. What a step
-// returns is none of the queue's business; it is recorded with the run. An error means that the infrastructure failed and that the
-// delivery should come again: nothing was claimed, or another worker will take the step over. Cancelling ctx gives an unfinished step back.
+// The outcome is the answer to the queue: the delivery is done, comes again at a time, or is given up, with a reason. The result of
+// a step is recorded with the run, and the queue does not get it. An error means that the infrastructure failed and that the
+// delivery should come again: nothing was claimed, or another worker will take the step over. If ctx is cancelled, Perform gives an
+// unfinished step back.
 func (rt *Runtime[TTx]) Perform(ctx context.Context, d driver.Delivery) (flow.Outcome, error) {
 	if err := outsideTx(ctx); err != nil {
 		return flow.Outcome{}, err

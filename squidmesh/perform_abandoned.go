@@ -15,16 +15,16 @@ const maxAbandoned = 10
 // abandonedLoggedEvery is the pause between two log lines about one step that is not claimed because of what it has abandoned.
 const abandonedLoggedEvery = 10 * time.Minute
 
-// AbandonedCalls are the calls of one step's function, or of its undo, that go on in this process although their attempts have ended.
+// AbandonedCalls are calls of one step's function, or of its undo, that go on in this process although their attempts have ended.
 type AbandonedCalls struct {
 	Workflow string `json:"workflow"`
 	StepKey
 	Calls int `json:"calls"`
 }
 
-// Abandoned tells which functions ignored the end of their contexts and still run in this process, by workflow, step and phase. It is
-// empty where all is well: a number above zero is a goroutine, and whatever that holds, which nobody can end. At
-// [Config.MaxAbandoned] calls this process claims a step no more, until one of them returns. It touches no database.
+// Abandoned returns the functions that ignored the end of their contexts and still run in this process, by workflow, step and
+// phase. It is empty if all is well. Each call is a goroutine that nobody can end, with whatever it holds. At [Config.MaxAbandoned]
+// calls of a step, this process does not claim the step until one of them returns. It touches no database.
 func (rt *Runtime[TTx]) Abandoned() []AbandonedCalls { return rt.performer.abandoned.list() }
 
 // functionKey names a function of a process.

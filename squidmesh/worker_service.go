@@ -93,15 +93,16 @@ func (s *service) work(delivery context.Context) (context.Context, context.Cance
 	}
 }
 
-// Start opens the heartbeat's connection, registers this process as a worker, takes over what dead workers left, and starts the
-// background tick. It writes the specs and the cron triggers of the registered workflows; triggers that it does not know stay as they are,
-// and are fired by the processes that know them. Where it sees that programs of other stores use its queues, it logs a warning. Start before
-// the queue's own client. It fails if the database is away or the queue's tables are missing; where connections die in silence, it tries
-// others until the context ends.
+// Start makes this process a worker. It opens the heartbeat's connection, registers the worker, takes over what dead workers left,
+// and starts the background tick. It writes the specs and the cron triggers of the registered workflows. Triggers that it does not
+// know stay as they are; the processes that know them fire them. It logs a warning if programs of other stores use its queues. Call
+// Start before you start the queue's own client.
 //
-// The context is for the call alone: when it ends, Start gives up and returns its error, and once Start has returned nil, its end stops
-// nothing. What runs in the background keeps its values. Call [Runtime.Stop] to stop. Errors: [ErrStarted], [ErrInsideTransaction], and the
-// context's.
+// Start fails if the database is away or the queue's tables are missing. If a connection dies in silence, it tries others until the
+// context ends. The context is for the call alone: when it ends, Start gives up and returns its error. Once Start has returned nil,
+// the end of the context stops nothing. What runs in the background keeps the context's values. Call [Runtime.Stop] to stop.
+//
+// Errors: [ErrStarted], [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) Start(ctx context.Context) error {
 	if err := checkCall(ctx); err != nil {
 		return err
@@ -248,14 +249,19 @@ func (wk *worker[TTx]) register(ctx context.Context, inTx inTxFunc[TTx]) (report
 	return report, sent, err
 }
 
-// Stop gives unfinished steps back so that another process continues them at once, waits until they have let go, and ends the
-// worker. Steps are told to stop by their contexts. Stop the queue's client first, or both as riveradapter.Stop does. Steps that have not
-// let go when a quarter of the time until ctx's deadline is left, two seconds at most, are given back all the same, and Stop returns an error
-// that says so. When ctx ends before that, Stop returns its error, and what is left is taken over after the lease. A COMMIT that the database is
-// at then has a few seconds more, since one that is cut off leaves everybody in doubt. When it has stopped the runtime and returned nil,
-// the runtime does nothing by itself any more: it has dropped the wake-ups for delays, and for transactions of callers that Tx methods
-// wrote to. It does nothing for a runtime that is not started, or that another call is stopping. A stopped runtime can be started
-// again. Errors: [ErrInsideTransaction], and the context's.
+// Stop ends the worker. It tells steps to stop by their contexts, waits until they have let go, and gives them back, so that
+// another process continues them at once. Stop the queue's client first, or both as riveradapter.Stop does.
+//
+// A quarter of the time until ctx's deadline before that deadline, or two seconds before it if that is later, Stop gives back the
+// steps that have not let go, and returns an error that says so. If ctx ends before that, Stop returns its error, and other
+// processes take over what is left after the lease. A COMMIT that the database is at then has a few seconds more, since a commit
+// that is cut off leaves everybody in doubt.
+//
+// Once Stop has returned nil, the runtime does nothing by itself any more. It has dropped wake-ups for delays, and those for
+// callers' transactions that Tx methods wrote to. Stop does nothing if the runtime is not started, or if another call is stopping
+// it. A stopped runtime can be started again.
+//
+// Errors: [ErrInsideTransaction], and the context's.
 func (rt *Runtime[TTx]) Stop(ctx context.Context) error {
 	if err := outsideTx(ctx); err != nil {
 		return err

@@ -53,9 +53,10 @@ func (wk *worker[TTx]) tickLoop(svc *service, line *line[TTx]) {
 	}
 }
 
-// Tick does at once what a started runtime does every second: it renews the lease, takes over what dead workers left, sends what has no
-// job, and fires cron triggers. It is for runtimes with [Config.ManualTick], called by one goroutine at a time; it does nothing in a
-// runtime that is not started. Its error is the infrastructure's, for which the next tick makes up, or [ErrInsideTransaction].
+// Tick does at once what a started runtime does every second: it renews the lease, takes over what dead workers left, enqueues
+// steps without a job, and fires cron triggers. It is for runtimes with [Config.ManualTick]. One goroutine at a time calls it. It
+// does nothing if the runtime is not started. Its error is the infrastructure's, for which the next tick makes up, or
+// [ErrInsideTransaction].
 func (rt *Runtime[TTx]) Tick(ctx context.Context) error {
 	if err := checkCall(ctx); err != nil {
 		return err
