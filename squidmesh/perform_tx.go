@@ -160,11 +160,11 @@ func (b *bodyTx) waitToRepeat(err error) {
 func (pf *performer[TTx]) endWithout(x *execution, t *bodyTry, c course, err error) flow.Event {
 	switch c {
 	case courseRelease:
-		why := "could not commit"
 		if silent(err) {
-			why = "got no answer"
+			Logger(x.ctx).Warn("squidmesh: transaction of step got no answer, and is given back", "error", err)
+		} else {
+			Logger(x.ctx).Warn("squidmesh: transaction of step could not commit, and is given back", "error", err)
 		}
-		Logger(x.ctx).Warn("squidmesh: transaction of step "+why+", and is given back", "error", err)
 		return x.released(err.Error())
 	case courseTxEnded:
 		return flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}
