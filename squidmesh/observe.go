@@ -14,7 +14,8 @@ import (
 //
 // A Tx method writes in the caller's transaction. Within about a second of the caller's commit, one of the started runtimes with an
 // observer observes that, once; it need not be the one that wrote. See [Observation.Joined]. If there is no such runtime within a
-// minute, nobody is told. A process that dies between a commit and the call observes nothing of it.
+// minute, nobody is told. A process that dies between a commit and the call observes nothing of it. Nobody is told either of the
+// cron fires of a COMMIT that took effect without an answer; [Runtime.ListTriggers] and the audits of the runs show what they did.
 //
 // An observer may implement [DeliveryObserver] and [FireObserver] too.
 type Observer interface {
