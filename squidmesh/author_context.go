@@ -81,11 +81,3 @@ func Logger(ctx context.Context) *slog.Logger {
 	}
 	return slog.Default()
 }
-
-// outsideTx refuses contexts of FuncTx bodies.
-func outsideTx(ctx context.Context) error {
-	if ctx.Value(insideTxKey{}) != nil {
-		return ErrInsideTransaction
-	}
-	return nil
-}

@@ -22,6 +22,14 @@ func checkCall(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// outsideTx refuses contexts of FuncTx bodies.
+func outsideTx(ctx context.Context) error {
+	if ctx.Value(insideTxKey{}) != nil {
+		return ErrInsideTransaction
+	}
+	return nil
+}
+
 // checkJoin refuses a call that cannot join its caller's transaction.
 func checkJoin(ctx context.Context, tx any) error {
 	if v := reflect.ValueOf(tx); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {

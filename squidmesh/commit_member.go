@@ -34,14 +34,6 @@ func (m *member) about() []any {
 	return about
 }
 
-// started is the answer to a start. If the key was taken, that is the run that has the key.
-func (c committed) started() StartResult {
-	if c.existing != nil {
-		return StartResult{Run: *c.existing, Existing: true}
-	}
-	return StartResult{Run: c.Run}
-}
-
 // member is one event on its way into the database, alone or together with others. One goroutine at a time has it: its caller's, or
 // the one that commits its batch. After a commit, either c, err or own says what became of it.
 type member struct {
@@ -78,12 +70,4 @@ type committed struct {
 	input    json.RawMessage // of the claim
 	run      Run             // the row as it was, for facts that never change
 	existing *Run            // of a start whose key was taken: the run that has it
-}
-
-// after returns the run's row as the commit left it.
-func (c committed) after() Run {
-	if c.Empty() {
-		return c.run
-	}
-	return c.Run
 }

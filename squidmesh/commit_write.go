@@ -10,6 +10,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/echo"
 	"github.com/squidmesh/squidmesh-go/internal/envelope"
+	"github.com/squidmesh/squidmesh-go/internal/fault"
 	"github.com/squidmesh/squidmesh-go/internal/text"
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
@@ -323,5 +324,16 @@ func equip(e flow.Event, p *pinned, stuck map[StepKey]bool) flow.Event {
 		return e
 	default:
 		return e
+	}
+}
+
+// faultAt is a fault point of the transaction that decides the members' events: claim.before_commit, apply.after_enqueue and so
+// on. In programs as they are shipped it is nothing; see package fault.
+func faultAt(members []*member, place string) {
+	if !fault.Enabled {
+		return
+	}
+	for _, m := range members {
+		fault.Hit(string(flow.TraitsOf(m.event).Stage) + "." + place)
 	}
 }

@@ -128,6 +128,14 @@ func (rt *Runtime[TTx]) operateTx(ctx context.Context, tx TTx, id RunID, command
 	return c.after(), nil
 }
 
+// after returns the run's row as the commit left it.
+func (c committed) after() Run {
+	if c.Empty() {
+		return c.run
+	}
+	return c.Run
+}
+
 // checkDecision checks who decides and what was said.
 func checkDecision(command flow.Event, actor bool) error {
 	d := flow.TraitsOf(command).Decision

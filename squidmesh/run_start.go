@@ -210,3 +210,11 @@ func (rt *Runtime[TTx]) startTx(ctx context.Context, tx TTx, s pendingStart) (St
 func (s *pendingStart) member() *member {
 	return &member{id: s.event.ID, event: s.event, start: s}
 }
+
+// started is the answer to a start. If the key was taken, that is the run that has the key.
+func (c committed) started() StartResult {
+	if c.existing != nil {
+		return StartResult{Run: *c.existing, Existing: true}
+	}
+	return StartResult{Run: c.Run}
+}
