@@ -140,7 +140,7 @@ func TestPinnedRun_MeetsChangedFunctions(t *testing.T) {
 			today, err := squidmesh.Compile(c.after)
 			require.NoError(t, err)
 			require.NotEqual(t, pinned.Shape(), today.Shape())
-			key := squidmesh.StepKey{Name: "pay", Phase: squidmesh.PhaseDo}
+			key := flow.StepKey{Name: "pay", Phase: flow.PhaseDo}
 			runnable, unfit := pinned.Functions(today)
 			require.Equal(t, c.fits, runnable[key])
 			require.Equal(t, !c.fits, unfit[key])

@@ -15,6 +15,7 @@ import (
 
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 	"github.com/squidmesh/squidmesh-go/squidmesh/squidmeshtest"
 )
 
@@ -228,7 +229,7 @@ func (d *Desk) Pay(_ context.Context, in struct {
 
 func (d *Desk) Close(ctx context.Context, in Order) error {
 	failure, _ := squidmesh.Failure(ctx)
-	if failure.Code == squidmesh.CodeDecisionExpired {
+	if failure.Code == flow.CodeDecisionExpired {
 		d.Closed = in.ID + " closed: nobody looked at it"
 	} else {
 		d.Closed = in.ID + " closed: " + failure.Message

@@ -63,8 +63,8 @@ func text(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-func spanName(phase squidmesh.Phase, step string) string {
-	if phase == squidmesh.PhaseUndo {
+func spanName(phase flow.Phase, step string) string {
+	if phase == flow.PhaseUndo {
 		return "undo " + step
 	}
 	return "step " + step

@@ -16,7 +16,7 @@ import (
 // Action is what a step does. [Func], [FuncTx], [Effect], [EffectTx], [Choose], [Wait], [Log], [Pause] and [Approval] make one. The
 // zero Action is nothing.
 type Action struct {
-	kind    Kind
+	kind    flow.Kind
 	in, out reflect.Type // nil where there is none
 	tx      reflect.Type // of FuncTx and EffectTx: the transaction that the function takes
 	call    callFunc
@@ -27,7 +27,7 @@ type Action struct {
 }
 
 // Kind says what the action is. [flow.StepSpec] has the same kind. It is empty for the zero Action.
-func (a Action) Kind() Kind { return a.kind }
+func (a Action) Kind() flow.Kind { return a.kind }
 
 // callFunc runs a step's function on its encoded input. Tx is nil except for KindFuncTx.
 type callFunc func(ctx context.Context, tx any, input json.RawMessage) (result, error)
@@ -154,7 +154,7 @@ func decoder[In any]() func(input json.RawMessage) (In, error) {
 			return in, nil
 		}
 		if err := unmarshal(input, &in); err != nil {
-			return in, Fail(WithCode(CodeInvalidInput, fmt.Errorf("decode input: %w", err)))
+			return in, Fail(WithCode(flow.CodeInvalidInput, fmt.Errorf("decode input: %w", err)))
 		}
 		return in, nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // A running step's context can end early with one of these causes; see context.Cause.
@@ -25,7 +27,7 @@ type StepInfo struct {
 	Workflow string
 	Trigger  string
 	Step     string
-	Phase    Phase
+	Phase    flow.Phase
 	Attempt  int
 	Job      string    // the id of the job that it runs under, which may serve several steps; empty if the executor does not say
 	Deadline time.Time // database time

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // An attempt knows which one it is and when it ends. Its idempotency key is that of all attempts of the same step, phase and run,
@@ -53,8 +54,8 @@ func TestInfo_TellsAnAttemptAboutItself(t *testing.T) {
 		first, again, second, undo, undoAgain := <-infos, <-infos, <-infos, <-infos, <-infos
 		require.Equal(t, []int{1, 2, 1, 1, 2}, []int{first.Attempt, again.Attempt, second.Attempt, undo.Attempt, undoAgain.Attempt})
 		require.Equal(t, []string{"first", "first", "second", "first", "first"}, []string{first.Step, again.Step, second.Step, undo.Step, undoAgain.Step})
-		require.Equal(t, squidmesh.PhaseUndo, undo.Phase)
-		require.Equal(t, squidmesh.PhaseUndo, undoAgain.Phase)
+		require.Equal(t, flow.PhaseUndo, undo.Phase)
+		require.Equal(t, flow.PhaseUndo, undoAgain.Phase)
 		for _, info := range []squidmesh.StepInfo{first, again, second, undo, undoAgain} {
 			require.Equal(t, run.ID, info.RunID)
 			require.Equal(t, "told", info.Workflow)

@@ -2,6 +2,8 @@ package squidmesh
 
 import (
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Fail marks an error as final: no retry follows. That holds whatever the policy is, and also if the step's context has ended
@@ -14,12 +16,12 @@ func Fail(err error) error {
 }
 
 // RetryAfter sets the pause before the next attempt to d, if the policy grants an attempt. A negative d counts as zero, and one
-// beyond [MaxRetryDelay] counts as that. RetryAfter(d, nil) is nil.
+// beyond [flow.MaxRetryDelay] counts as that. RetryAfter(d, nil) is nil.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &retryAfterError{min(max(d, 0), MaxRetryDelay), err}
+	return &retryAfterError{min(max(d, 0), flow.MaxRetryDelay), err}
 }
 
 // WithCode gives an error the stable code under which it is recorded. Without it the code is "error". WithCode(code, nil) is nil.

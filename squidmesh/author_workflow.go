@@ -122,12 +122,12 @@ type Step struct {
 	// claim plus Timeout, another tick records a timeout. Give the pool enough connections.
 	//
 	// For a [Pause] or an [Approval], Timeout is how long the decision may stay open; zero is for ever. The time counts from the
-	// opening of the decision. When it has passed, the step fails with [CodeDecisionExpired] and takes its OnError. Any process
+	// opening of the decision. When it has passed, the step fails with [flow.CodeDecisionExpired] and takes its OnError. Any process
 	// notices that within a second or two; until then a decision is still accepted.
 	Timeout time.Duration
 
 	// MaxLosses is how many processes may die while they execute the step, from 1 to 5. Then the step fails for good with
-	// [CodeWorkerLost]. Zero means five. These losses do not count towards Retry. With 1, no process executes the step again after
+	// [flow.CodeWorkerLost]. Zero means five. These losses do not count towards Retry. With 1, no process executes the step again after
 	// one died; an OnError that leads to an [Approval] then asks somebody what became of it. An undo always has five.
 	MaxLosses int
 

@@ -76,7 +76,7 @@ type benchBook struct {
 	spec     *Spec
 	snap     flow.Snapshot
 	now      time.Time
-	runnable map[StepKey]bool
+	runnable map[flow.StepKey]bool
 }
 
 func benchRun(tb testing.TB, w Workflow) *benchBook {
@@ -85,9 +85,9 @@ func benchRun(tb testing.TB, w Workflow) *benchBook {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b := &benchBook{tb: tb, spec: spec, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), runnable: map[StepKey]bool{}}
+	b := &benchBook{tb: tb, spec: spec, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), runnable: map[flow.StepKey]bool{}}
 	for _, st := range spec.Steps() {
-		b.runnable[StepKey{Name: st.Name, Phase: PhaseDo}] = true
+		b.runnable[flow.StepKey{Name: st.Name, Phase: flow.PhaseDo}] = true
 	}
 	b.does(flow.Started{ID: uuid.UUID{1}, Trigger: "manual", Payload: json.RawMessage(`{"data":"x"}`)})
 	return b
@@ -105,7 +105,7 @@ func (b *benchBook) does(e flow.Event) flow.Transition {
 
 // attempted is the first attempt of a step by the only worker, under a hold of its own.
 func (b *benchBook) attempted(step string) flow.Attempted {
-	key := StepKey{Name: step, Phase: PhaseDo}
+	key := flow.StepKey{Name: step, Phase: flow.PhaseDo}
 	return flow.Attempted{StepKey: key, Attempt: 1, Worker: 1, Hold: key, Runnable: b.runnable}
 }
 
@@ -115,7 +115,7 @@ func (b *benchBook) only(e flow.Event) flow.Snapshot {
 	if reads.All {
 		return b.snap
 	}
-	part := flow.Snapshot{Run: b.snap.Run, Steps: map[StepKey]flow.StepState{}}
+	part := flow.Snapshot{Run: b.snap.Run, Steps: map[flow.StepKey]flow.StepState{}}
 	for _, key := range reads.Steps {
 		if row, ok := b.snap.Steps[key]; ok {
 			part.Steps[key] = row

@@ -155,12 +155,12 @@ func TestFuncTx_IsRepeatedWithinBoundsWhereverItsWriteFails(t *testing.T) {
 		code   string
 	}
 	passed := ends{5, ""}
-	refused := ends{attempts, squidmesh.CodeNotRecorded}
-	failed := ends{attempts, squidmesh.CodeError}
-	handedBack := ends{given, squidmesh.CodeGivenBack}
+	refused := ends{attempts, flow.CodeNotRecorded}
+	failed := ends{attempts, flow.CodeError}
+	handedBack := ends{given, flow.CodeGivenBack}
 	for place, want := range map[string]struct{ forGood, passes, later ends }{
-		atStart:     {failed, ends{again * attempts, squidmesh.CodeError}, passed},
-		atRelease:   {failed, ends{again * attempts, squidmesh.CodeError}, passed},
+		atStart:     {failed, ends{again * attempts, flow.CodeError}, passed},
+		atRelease:   {failed, ends{again * attempts, flow.CodeError}, passed},
 		atLock:      {refused, handedBack, passed},
 		atLoad:      {refused, handedBack, passed},
 		atApply:     {refused, handedBack, passed},
@@ -180,7 +180,7 @@ func TestFuncTx_IsRepeatedWithinBoundsWhereverItsWriteFails(t *testing.T) {
 			"for a time": {errPasses, ever, want.passes},
 			"four times": {errPasses, 4, want.later},
 		} {
-			for _, phase := range []squidmesh.Phase{squidmesh.PhaseDo, squidmesh.PhaseUndo} {
+			for _, phase := range []flow.Phase{flow.PhaseDo, flow.PhaseUndo} {
 				t.Run(fmt.Sprintf("%s/%s/%s", place, kind, phase), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestFuncTx_IsRepeatedWithinBoundsWhereverItsWriteFails(t *testing.T) {
 }
 
 // playFaulty runs a workflow on the store and tells with which code its FuncTx step failed, none if it completed, and when its body ran.
-func playFaulty(t *testing.T, store *faultyStore, phase squidmesh.Phase, attempts int) (code string, at []time.Time) {
+func playFaulty(t *testing.T, store *faultyStore, phase flow.Phase, attempts int) (code string, at []time.Time) {
 	type tx = *memstore.Tx
 	var kit *squidmeshtest.Kit[tx]
 	body := squidmesh.EffectTx(func(ctx context.Context, tx tx, _ nothing) error {
@@ -226,7 +226,7 @@ func playFaulty(t *testing.T, store *faultyStore, phase squidmesh.Phase, attempt
 		{Name: "act", Do: body, Retry: squidmesh.Constant(attempts, 0), Next: "last"},
 		{Name: "last", Do: fine},
 	}}
-	if phase == squidmesh.PhaseUndo {
+	if phase == flow.PhaseUndo {
 		w.Steps[0].Undo = fine // whose job the end of the other undo brings
 		w.Steps[1].Do, w.Steps[1].Undo = fine, body
 		w.Steps[2].Do = squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(errors.New("no")) })
@@ -244,7 +244,7 @@ func playFaulty(t *testing.T, store *faultyStore, phase squidmesh.Phase, attempt
 	in, err := kit.Runtime().InspectRun(t.Context(), run.ID, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
 	row := in.Steps[1].Do
-	if phase == squidmesh.PhaseUndo {
+	if phase == flow.PhaseUndo {
 		row = in.Steps[1].Undo
 	}
 	if row.Status == flow.StepCompleted {

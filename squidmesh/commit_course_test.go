@@ -29,7 +29,7 @@ var courseTraits = driver.StoreTraits{
 
 func TestCourse_OfAMember(t *testing.T) {
 	t.Parallel()
-	goingOn := flow.Attempted{Runnable: map[StepKey]bool{}}
+	goingOn := flow.Attempted{Runnable: map[flow.StepKey]bool{}}
 	var (
 		claim     = flow.TraitsOf(flow.Claimed{})
 		success   = flow.TraitsOf(flow.Succeeded{})
@@ -94,7 +94,7 @@ func TestCourse_OfABody(t *testing.T) {
 	t.Parallel()
 	var (
 		well   = bodyTry{begun: true, ran: true, event: flow.Succeeded{}}
-		goesOn = bodyTry{begun: true, ran: true, event: flow.Succeeded{Attempted: flow.Attempted{Runnable: map[StepKey]bool{}}}}
+		goesOn = bodyTry{begun: true, ran: true, event: flow.Succeeded{Attempted: flow.Attempted{Runnable: map[flow.StepKey]bool{}}}}
 		failed = bodyTry{begun: true, ran: true, failed: true, result: stepResult{err: errBroken}, event: flow.Failed{}}
 		// The body returned well, its savepoint was not released.
 		undone = bodyTry{begun: true, ran: true, result: stepResult{err: errBroken}, event: flow.Failed{}}

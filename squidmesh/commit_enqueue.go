@@ -72,7 +72,7 @@ func (cm *committer[TTx]) enqueue(ctx context.Context, tx TTx, w *batchWrite) er
 				if job.Queue == "" {
 					job.Queue = cm.config.Queue
 				}
-				if job.Phase == PhaseUndo {
+				if job.Phase == flow.PhaseUndo {
 					undos = append(undos, enqueued{r, m, job})
 					batch.Compensations = append(batch.Compensations, driver.CompensationJob{
 						Schedule: scheduleOf(*job), RunID: job.Run, Workflow: job.Workflow, Step: job.Name, Attempt: job.Attempt,

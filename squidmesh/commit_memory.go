@@ -35,8 +35,8 @@ type runMemory struct {
 	lastAt  time.Time
 
 	all    bool // every step row is known
-	rows   map[StepKey]flow.StepState
-	noRows map[StepKey]bool // that were asked for and were not there
+	rows   map[flow.StepKey]flow.StepState
+	noRows map[flow.StepKey]bool // that were asked for and were not there
 
 	payload    json.RawMessage
 	hasPayload bool
@@ -54,7 +54,7 @@ func newRunMemory(payload json.RawMessage) *runMemory {
 
 func emptyRunMemory() *runMemory {
 	return &runMemory{
-		rows: map[StepKey]flow.StepState{}, noRows: map[StepKey]bool{},
+		rows: map[flow.StepKey]flow.StepState{}, noRows: map[flow.StepKey]bool{},
 		outputs: map[string]json.RawMessage{}, noOutputs: map[string]bool{},
 	}
 }
@@ -115,7 +115,7 @@ func (c *runMemory) apply(t flow.Transition) {
 		c.rows[change.StepKey] = change.StepState
 	}
 	for _, e := range t.Audit {
-		if e.Output == nil || e.Phase != PhaseDo {
+		if e.Output == nil || e.Phase != flow.PhaseDo {
 			continue
 		}
 		if _, twice := c.outputs[e.Name]; !twice {

@@ -57,7 +57,7 @@ func TestCarried_CountsWhatItTakes(t *testing.T) { // not in parallel: the heap 
 	for name, fill := range map[string]func(c *runMemory, n int){
 		"rows that were written": func(c *runMemory, n int) { c.apply(flow.Transition{Steps: manyRows(n)}) },
 		"rows that were loaded and written": func(c *runMemory, n int) {
-			loaded := driver.Loaded{Steps: map[StepKey]flow.StepState{}}
+			loaded := driver.Loaded{Steps: map[flow.StepKey]flow.StepState{}}
 			var reads flow.Reads
 			for _, row := range manyRows(n) {
 				loaded.Steps[row.StepKey] = row.StepState
@@ -114,7 +114,7 @@ func manyRows(n int) []flow.StepChange {
 	all := make([]flow.StepChange, n)
 	for i := range all {
 		all[i].StepState = flow.StepState{
-			StepKey: StepKey{Name: fmt.Sprintf("step_number_%d", i), Phase: Phase(strings.Clone("do"))},
+			StepKey: flow.StepKey{Name: fmt.Sprintf("step_number_%d", i), Phase: flow.Phase(strings.Clone("do"))},
 			Status:  flow.StepStatus(strings.Clone("scheduled")), JobID: fmt.Sprint(1_000_000 + i), Queue: strings.Clone("default"),
 		}
 	}
@@ -136,7 +136,7 @@ func TestCarrier_RemembersTheLargestWorkflow(t *testing.T) {
 	memory := newRunMemory(json.RawMessage("{}"))
 	written := flow.Transition{Run: run, Steps: manyRows(maxSteps)}
 	for _, row := range manyRows(maxSteps) {
-		row.Phase = PhaseUndo
+		row.Phase = flow.PhaseUndo
 		written.Steps = append(written.Steps, row)
 	}
 	memory.apply(written)

@@ -13,7 +13,7 @@ import (
 func storable(end flow.Event) flow.Event {
 	if e, ok := end.(flow.Succeeded); ok {
 		return flow.Failed{Attempted: e.Attempted, Final: true, Error: StepError{
-			Code: CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that it does not take",
+			Code: flow.CodeInvalidOutput, Message: "the database cannot store the result: it has characters, numbers or a size that it does not take",
 		}}
 	}
 	return flow.Reword(end, func(field flow.TextField, text string) string {
@@ -21,7 +21,7 @@ func storable(end flow.Event) flow.Event {
 		case field == flow.TextCode && isASCII(text):
 			return text
 		case field == flow.TextCode:
-			return CodeError
+			return flow.CodeError
 		case field == flow.TextMessage:
 			return "(the database cannot store what the failure says)"
 		case field == flow.TextComment:

@@ -307,7 +307,7 @@ func (cm *committer[TTx]) claimInputs(ctx context.Context, tx TTx, w *batchWrite
 }
 
 // equip adds to an event which steps its worker has functions for, and which of them have too many calls that do not end.
-func equip(e flow.Event, p *pinned, stuck map[StepKey]bool) flow.Event {
+func equip(e flow.Event, p *pinned, stuck map[flow.StepKey]bool) flow.Event {
 	switch e := e.(type) {
 	case flow.Claimed:
 		e.Runnable, e.Unfit, e.Stuck = p.runnable, p.unfit, stuck

@@ -51,7 +51,7 @@ type compiler struct {
 // node is a step while it is compiled. Steps are named by their index in compiler.nodes.
 type node struct {
 	Step
-	kind     Kind
+	kind     flow.Kind
 	graph    bool   // the implicit block of a workflow of After steps
 	block    int    // the block that it is a child of; -1 for none
 	children []int  // of a block

@@ -15,20 +15,20 @@ import (
 
 // binding is the function of one phase of a registered step.
 type binding struct {
-	kind Kind
+	kind flow.Kind
 	call callFunc
 }
 
 // registry holds the registered workflows: today's specs, the functions by step, and what the payloads of triggers decode into. It is immutable after New.
 type registry struct {
 	specs     map[string]*Spec // by workflow
-	functions map[string]map[StepKey]binding
+	functions map[string]map[flow.StepKey]binding
 	payloads  map[flow.TriggerKey]jsontype.DecodeCheck
 }
 
 // register compiles workflows and binds their functions. The transaction type of FuncTx steps must be tx.
 func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
-	r := &registry{specs: map[string]*Spec{}, functions: map[string]map[StepKey]binding{}, payloads: map[flow.TriggerKey]jsontype.DecodeCheck{}}
+	r := &registry{specs: map[string]*Spec{}, functions: map[string]map[flow.StepKey]binding{}, payloads: map[flow.TriggerKey]jsontype.DecodeCheck{}}
 	var problems []error
 	for _, w := range workflows {
 		spec, err := Compile(w)
@@ -42,9 +42,9 @@ func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
 			})
 			continue
 		}
-		functions := map[StepKey]binding{}
+		functions := map[flow.StepKey]binding{}
 		for _, st := range flatten(w.Steps) {
-			for phase, action := range map[Phase]Action{PhaseDo: st.Do, PhaseUndo: st.Undo} {
+			for phase, action := range map[flow.Phase]Action{flow.PhaseDo: st.Do, flow.PhaseUndo: st.Undo} {
 				if action.tx != nil && action.tx != tx {
 					problems = append(problems, &InputError{
 						Field: fmt.Sprintf("Workflows: workflow %q: step %q", w.Name, st.Name), Code: "wrong_transaction",
@@ -52,7 +52,7 @@ func register(workflows []Workflow, tx reflect.Type) (*registry, error) {
 					})
 				}
 				if action.call != nil || action.kind == flow.KindLog {
-					functions[StepKey{Name: st.Name, Phase: phase}] = binding{action.kind, action.call}
+					functions[flow.StepKey{Name: st.Name, Phase: phase}] = binding{action.kind, action.call}
 				}
 			}
 		}
@@ -91,7 +91,7 @@ func (b binding) invoke(ctx context.Context, tx any, input json.RawMessage, limi
 	}
 	output, err := encodeResult(res.output, limit)
 	if err != nil {
-		return nil, "", Fail(WithCode(CodeInvalidOutput, err))
+		return nil, "", Fail(WithCode(flow.CodeInvalidOutput, err))
 	}
 	if string(output) == "null" {
 		return nil, "", nil

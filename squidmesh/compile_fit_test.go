@@ -54,68 +54,68 @@ func takes1[In any]() func(context.Context, In) error {
 func TestFit(t *testing.T) {
 	t.Parallel()
 	const early, work, choose, read = 0, 1, 2, 3
-	do, undo := PhaseDo, PhaseUndo
+	do, undo := flow.PhaseDo, flow.PhaseUndo
 	for name, c := range map[string]struct {
 		change func(w *Workflow)
-		key    StepKey
+		key    flow.StepKey
 		known  bool
 		want   string
 	}{
-		"same":           {nil, StepKey{Name: "work", Phase: do}, true, ""},
-		"another retry":  {func(w *Workflow) { w.Steps[work].Retry = Constant(2, 0) }, StepKey{Name: "work", Phase: do}, true, ""},
-		"reads less":     {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitNone, fitX]()) }, StepKey{Name: "work", Phase: do}, true, ""},
-		"may read more":  {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitMaybe, fitX]()) }, StepKey{Name: "work", Phase: do}, true, ""},
-		"must read more": {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitMore, fitX]()) }, StepKey{Name: "work", Phase: do}, true, "of its input, B is missing"},
+		"same":           {nil, flow.StepKey{Name: "work", Phase: do}, true, ""},
+		"another retry":  {func(w *Workflow) { w.Steps[work].Retry = Constant(2, 0) }, flow.StepKey{Name: "work", Phase: do}, true, ""},
+		"reads less":     {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitNone, fitX]()) }, flow.StepKey{Name: "work", Phase: do}, true, ""},
+		"may read more":  {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitMaybe, fitX]()) }, flow.StepKey{Name: "work", Phase: do}, true, ""},
+		"must read more": {func(w *Workflow) { w.Steps[work].Do = Func(returns[fitMore, fitX]()) }, flow.StepKey{Name: "work", Phase: do}, true, "of its input, B is missing"},
 		"reads any object": {func(w *Workflow) {
 			w.Steps[work].Do, w.Steps[work].Input = Func(returns[json.RawMessage, fitX]()), []string{"A"}
-		}, StepKey{Name: "work", Phase: do}, true, ""},
+		}, flow.StepKey{Name: "work", Phase: do}, true, ""},
 		"reads otherwise": {func(w *Workflow) {
 			w.Triggers[0] = Manual("manual", Payload[struct {
 				fitNumber
 				B string
 			}]())
 			w.Steps[work].Do = Func(returns[fitNumber, fitX]())
-		}, StepKey{Name: "work", Phase: do}, true, "of its input, A is string, read as integer"},
+		}, flow.StepKey{Name: "work", Phase: do}, true, "of its input, A is string, read as integer"},
 		"writes more": {func(w *Workflow) {
 			w.Steps[work].Do = Func(returns[fitOrder, struct{ X, Z string }]())
-		}, StepKey{Name: "work", Phase: do}, true, ""},
+		}, flow.StepKey{Name: "work", Phase: do}, true, ""},
 		"writes less": {func(w *Workflow) {
 			w.Steps[work].Do, w.Steps[work].Undo = Func(returns[fitOrder, fitNone]()), Action{}
 			w.Steps[read].Do = Effect(takes1[fitY]())
-		}, StepKey{Name: "work", Phase: do}, true, "of its result, which the undo of work reads, X is missing"},
+		}, flow.StepKey{Name: "work", Phase: do}, true, "of its result, which the undo of work reads, X is missing"},
 		"may write less": {func(w *Workflow) {
 			w.Steps[work].Do, w.Steps[work].Undo = Func(returns[fitOrder, fitXMaybe]()), Action{}
 			w.Steps[read].Do = Effect(takes1[fitY]())
-		}, StepKey{Name: "work", Phase: do}, true, "of its result, which the undo of work reads, X may be missing"},
+		}, flow.StepKey{Name: "work", Phase: do}, true, "of its result, which the undo of work reads, X may be missing"},
 		"writes what is read from elsewhere": {func(w *Workflow) {
 			w.Steps[early].Do = Func(returns[fitNone, struct{ W string }]())
 			w.Steps[work].Do = Func(returns[fitOrder, fitXY]())
-		}, StepKey{Name: "work", Phase: do}, true, `its result has key "Y", which step read reads from elsewhere`},
+		}, flow.StepKey{Name: "work", Phase: do}, true, `its result has key "Y", which step read reads from elsewhere`},
 		"nobody reads what changed": {
 			func(w *Workflow) { w.Steps[read].Do = Func(returns[fitXY, fitNumber]()); w.Steps[read].Output = "end" },
-			StepKey{Name: "read", Phase: do},
+			flow.StepKey{Name: "read", Phase: do},
 			true, "",
 		},
 		"another kind": {func(w *Workflow) {
 			w.Steps[work].Do = FuncTx(func(context.Context, fakeTx, fitOrder) (fitX, error) { return fitX{}, nil })
-		}, StepKey{Name: "work", Phase: do}, true, "it is func_tx and was func"},
+		}, flow.StepKey{Name: "work", Phase: do}, true, "it is func_tx and was func"},
 		"no function any more": {func(w *Workflow) {
 			w.Steps[read] = Step{Name: "read", Do: Pause()}
-		}, StepKey{Name: "read", Phase: do}, false, ""},
+		}, flow.StepKey{Name: "read", Phase: do}, false, ""},
 		"no step any more": {func(w *Workflow) {
 			w.Steps[choose].Routes["go"] = Complete
 			w.Steps = w.Steps[:read]
-		}, StepKey{Name: "read", Phase: do}, false, ""},
-		"no undo any more": {func(w *Workflow) { w.Steps[work].Undo = Action{} }, StepKey{Name: "work", Phase: undo}, false, ""},
-		"undo reads less":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitNone]()) }, StepKey{Name: "work", Phase: undo}, true, ""},
-		"undo reads more":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitXY]()) }, StepKey{Name: "work", Phase: undo}, true, "of its input, Y is missing"},
+		}, flow.StepKey{Name: "read", Phase: do}, false, ""},
+		"no undo any more": {func(w *Workflow) { w.Steps[work].Undo = Action{} }, flow.StepKey{Name: "work", Phase: undo}, false, ""},
+		"undo reads less":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitNone]()) }, flow.StepKey{Name: "work", Phase: undo}, true, ""},
+		"undo reads more":  {func(w *Workflow) { w.Steps[work].Undo = Effect(takes1[fitXY]()) }, flow.StepKey{Name: "work", Phase: undo}, true, "of its input, Y is missing"},
 		"undo of another kind": {func(w *Workflow) {
 			w.Steps[work].Undo = EffectTx(func(context.Context, fakeTx, fitX) error { return nil })
-		}, StepKey{Name: "work", Phase: undo}, true, "it is func_tx and was func"},
-		"fewer routes": {func(w *Workflow) { w.Steps[early].Next = Complete; w.Steps = w.Steps[:1] }, StepKey{Name: "choose", Phase: do}, false, ""},
+		}, flow.StepKey{Name: "work", Phase: undo}, true, "it is func_tx and was func"},
+		"fewer routes": {func(w *Workflow) { w.Steps[early].Next = Complete; w.Steps = w.Steps[:1] }, flow.StepKey{Name: "choose", Phase: do}, false, ""},
 		"more routes": {
 			func(w *Workflow) { w.Steps[choose].Routes["stop"] = Complete },
-			StepKey{Name: "choose", Phase: do},
+			flow.StepKey{Name: "choose", Phase: do},
 			true,
 			`it may answer "stop", which was no route`,
 		},
@@ -129,5 +129,5 @@ func TestFit(t *testing.T) {
 			require.Equal(t, c.known && c.want != "", unfit[c.key])
 		})
 	}
-	require.Equal(t, flow.Fit{}, fitSpec(t, nil).Fit(nil, StepKey{Name: "work", Phase: do}), "no definition")
+	require.Equal(t, flow.Fit{}, fitSpec(t, nil).Fit(nil, flow.StepKey{Name: "work", Phase: do}), "no definition")
 }

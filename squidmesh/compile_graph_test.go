@@ -36,12 +36,12 @@ func TestDrawings_OfARunShowStatuses(t *testing.T) {
 	spec, err := Compile(checkout())
 	require.NoError(t, err)
 	run := Run{ID: uuid.UUID{}, Status: RunFailed}
-	row := func(name string, phase Phase, status flow.StepStatus) flow.StepState {
-		return flow.StepState{StepKey: StepKey{Name: name, Phase: phase}, Status: status}
+	row := func(name string, phase flow.Phase, status flow.StepStatus) flow.StepState {
+		return flow.StepState{StepKey: flow.StepKey{Name: name, Phase: phase}, Status: status}
 	}
 	rows := []flow.StepState{
-		row("reserve", PhaseUndo, flow.StepCompleted),
-		row("prepare", PhaseDo, flow.StepFailed), row("reserve", PhaseDo, flow.StepCompleted), row("score", PhaseDo, flow.StepFailed),
+		row("reserve", flow.PhaseUndo, flow.StepCompleted),
+		row("prepare", flow.PhaseDo, flow.StepFailed), row("reserve", flow.PhaseDo, flow.StepCompleted), row("score", flow.PhaseDo, flow.StepFailed),
 	}
 
 	m := flow.MermaidRun(spec, run, rows)

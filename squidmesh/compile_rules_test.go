@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 type none struct{}
@@ -283,7 +285,7 @@ func TestCompile_ReportsEachRule(t *testing.T) {
 		"default of another type":   {on(Manual("s", Payload[order](Defaults{"total": "1"}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"default that has no JSON":  {on(Manual("s", Payload[order](Defaults{"total": math.NaN()}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"dynamic default of number": {on(Manual("s", Payload[order](Defaults{"total": DefaultNow}))), []string{`bad_default @ trigger "s": Defaults`}},
-		"unknown dynamic default":   {on(Manual("s", Payload[order](Defaults{"order_id": DynamicDefault("$x")}))), []string{`bad_default @ trigger "s": Defaults`}},
+		"unknown dynamic default":   {on(Manual("s", Payload[order](Defaults{"order_id": flow.DynamicDefault("$x")}))), []string{`bad_default @ trigger "s": Defaults`}},
 		"today as a time":           {on(Manual("s", Payload[struct{ At time.Time }](Defaults{"At": DefaultToday}))), []string{`bad_default @ trigger "s": Defaults`}},
 
 		"cron":                  {on(Cron("c", "* * * *", "", Contract{})), []string{`bad_cron @ trigger "c": Cron`}},

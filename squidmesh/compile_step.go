@@ -59,7 +59,7 @@ func (n node) options() []option {
 }
 
 // takes are the options of each kind, besides those that come with a step's place: routes on the spine, After in a block.
-var takes = map[Kind][]string{
+var takes = map[flow.Kind][]string{
 	flow.KindFunc: {
 		"Input", "Output", "Retry", "Timeout", "MaxLosses", "Undo", "UndoRetry", "UndoTimeout", "Irreversible", "NotCompensatable",
 		"Queue", "Priority",
@@ -73,7 +73,7 @@ var takes = map[Kind][]string{
 }
 
 // spineTakes are the options that come with a place on the spine.
-func spineTakes(k Kind) []string {
+func spineTakes(k flow.Kind) []string {
 	switch k {
 	case flow.KindChoose: // leads on by Routes
 		return []string{"OnError", "Recovery"}
@@ -212,7 +212,7 @@ func (c *compiler) checkDecision(i int) {
 	if n.block >= 0 && (n.kind == flow.KindChoose || n.kind == flow.KindApproval || n.kind == flow.KindPause) {
 		c.report("decision_in_block", c.place(i, "Do"), "a child of a block takes no decisions: put the %s on the spine", n.kind)
 	}
-	if n.Recovery != RecoveryNone {
+	if n.Recovery != flow.RecoveryNone {
 		if n.OnError == "" {
 			c.report("recovery_without_route", c.place(i, "Recovery"), "it marks what the OnError route is for, and there is none")
 		}

@@ -117,7 +117,7 @@ func (c *compiler) compileDefaults(place string, t *flow.TriggerSpec, contract C
 }
 
 func compileDefault(f jsontype.Field, value any) (any, error) {
-	if dynamic, ok := value.(DynamicDefault); ok {
+	if dynamic, ok := value.(flow.DynamicDefault); ok {
 		return dynamic, checkDynamic(f.Type, dynamic)
 	}
 	raw, err := encode.Safely(value)
@@ -134,7 +134,7 @@ func compileDefault(f jsontype.Field, value any) (any, error) {
 	return json.RawMessage(doc.Canonical()), nil
 }
 
-func checkDynamic(t jsontype.Type, dynamic DynamicDefault) error {
+func checkDynamic(t jsontype.Type, dynamic flow.DynamicDefault) error {
 	switch {
 	case dynamic != DefaultNow && dynamic != DefaultToday:
 		return fmt.Errorf("there is no dynamic default %s", echo.Quote(string(dynamic)))

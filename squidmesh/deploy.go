@@ -106,7 +106,7 @@ func (o DeployOptions) check() error {
 // foresee reports on the runs of a workflow; of all for the empty name.
 func (rt *Runtime[TTx]) foresee(ctx context.Context, workflow string, o DeployOptions, report *DeployReport) error {
 	q := driver.RunQuery{Workflow: workflow, Limit: deployPage}
-	for _, status := range RunStatuses {
+	for _, status := range flow.RunStatuses {
 		if !status.Terminal() {
 			q.Statuses = append(q.Statuses, status)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/squidmesh/squidmesh-go/internal/text"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // definitions are the shapes that this process has met: it finds the one that a run is pinned to, saves those that runs are started with, and
@@ -26,9 +27,9 @@ type specCache struct {
 // pinned is a shape as this process runs it.
 type pinned struct {
 	spec     *Spec
-	runnable map[StepKey]bool // the functions that this process can call
-	unfit    map[StepKey]bool // those that it has, and that do not fit the shape
-	savedAt  time.Time        // when the database was last told that the shape is in use
+	runnable map[flow.StepKey]bool // the functions that this process can call
+	unfit    map[flow.StepKey]bool // those that it has, and that do not fit the shape
+	savedAt  time.Time             // when the database was last told that the shape is in use
 }
 
 // savedWithin reports whether the database was told, at most so long ago. Pinned may be nil.

@@ -71,7 +71,7 @@ type Measures struct {
 // Dispatched is a job that a commit enqueued.
 type Dispatched struct {
 	driver.JobMetadata
-	StepKey
+	flow.StepKey
 	Attempt int
 
 	// Delay is how long after the commit's decision the job is due. Zero is at once.

@@ -162,7 +162,7 @@ func TestObserver_IsToldOfEveryTransition(t *testing.T) {
 	started := all[0]
 	require.Equal(t, "ann", started.Entry.Actor)
 	require.Len(t, started.Jobs, 1)
-	require.Equal(t, squidmesh.StepKey{Name: "first", Phase: squidmesh.PhaseDo}, started.Jobs[0].StepKey)
+	require.Equal(t, flow.StepKey{Name: "first", Phase: flow.PhaseDo}, started.Jobs[0].StepKey)
 	require.Equal(t, 1, started.Jobs[0].Attempt)
 
 	claimed := all[1]

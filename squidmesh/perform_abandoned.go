@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // maxAbandoned is the default of [Config.MaxAbandoned].
@@ -18,7 +20,7 @@ const abandonedLoggedEvery = 10 * time.Minute
 // AbandonedCalls are calls of one step's function, or of its undo, that go on in this process although their attempts have ended.
 type AbandonedCalls struct {
 	Workflow string `json:"workflow"`
-	StepKey
+	flow.StepKey
 	Calls int `json:"calls"`
 }
 
@@ -30,7 +32,7 @@ func (rt *Runtime[TTx]) Abandoned() []AbandonedCalls { return rt.performer.aband
 // functionKey names a function of a process.
 type functionKey struct {
 	workflow string
-	StepKey
+	flow.StepKey
 }
 
 // abandonedSet counts the calls that have been abandoned and have not returned. The zero set is empty.
@@ -104,17 +106,17 @@ func (s *abandonedSet) about(key functionKey, calls int) []any {
 }
 
 // stuck are the steps of a workflow that are at the limit; nil if none is.
-func (s *abandonedSet) stuck(workflow string) map[StepKey]bool {
+func (s *abandonedSet) stuck(workflow string) map[flow.StepKey]bool {
 	if s.full.Load() == 0 {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var stuck map[StepKey]bool
+	var stuck map[flow.StepKey]bool
 	for key, calls := range s.calls {
 		if key.workflow == workflow && calls >= s.most {
 			if stuck == nil {
-				stuck = map[StepKey]bool{}
+				stuck = map[flow.StepKey]bool{}
 			}
 			stuck[key.StepKey] = true
 		}

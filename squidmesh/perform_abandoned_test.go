@@ -23,7 +23,7 @@ import (
 func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 	t.Parallel()
 	type tx = *memstore.Tx
-	for name, phase := range map[string]squidmesh.Phase{"do": squidmesh.PhaseDo, "undo": squidmesh.PhaseUndo} {
+	for name, phase := range map[string]flow.Phase{"do": flow.PhaseDo, "undo": flow.PhaseUndo} {
 		for _, inTx := range []bool{false, true} {
 			t.Run(name+map[bool]string{true: " in a transaction"}[inTx], func(t *testing.T) {
 				t.Parallel()
@@ -42,7 +42,7 @@ func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 						{Name: "act", Do: stuck, Timeout: time.Second, Retry: squidmesh.Constant(10, 0), Next: "last"},
 						{Name: "last", Do: fine},
 					}}
-					if phase == squidmesh.PhaseUndo {
+					if phase == flow.PhaseUndo {
 						w.Steps[1].Do, w.Steps[1].Undo, w.Steps[1].UndoRetry, w.Steps[1].UndoTimeout = fine, stuck, squidmesh.Constant(10, 0), time.Second
 						w.Steps[2].Do = squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(context.Canceled) })
 					}
@@ -63,7 +63,7 @@ func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 					kit.Advance(5 * time.Minute)
 					require.EqualValues(t, 3, begun.Load(), "the function is not begun again")
 					require.Equal(t, []squidmesh.AbandonedCalls{
-						{Workflow: "hangs", StepKey: squidmesh.StepKey{Name: "act", Phase: phase}, Calls: 3},
+						{Workflow: "hangs", StepKey: flow.StepKey{Name: "act", Phase: phase}, Calls: 3},
 					}, kit.Runtime().Abandoned())
 					require.Greater(t, answers[flow.DeliveryFunctionStuck], 5)
 					require.Less(t, answers[flow.DeliveryFunctionStuck], 100, "the longer it waits, the less often it comes")
@@ -71,8 +71,8 @@ func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 					require.False(t, first.Status().Terminal() || second.Status().Terminal())
 					ex, err := kit.Runtime().ExplainRun(t.Context(), first.ID)
 					require.NoError(t, err)
-					require.Equal(t, map[squidmesh.Phase]squidmesh.ReasonCode{
-						squidmesh.PhaseDo: flow.ReasonQueued, squidmesh.PhaseUndo: flow.ReasonCompensating,
+					require.Equal(t, map[flow.Phase]flow.ReasonCode{
+						flow.PhaseDo: flow.ReasonQueued, flow.PhaseUndo: flow.ReasonCompensating,
 					}[phase], ex.Code, "the database knows nothing of it")
 
 					sound := kit.Start("other", nil)
@@ -84,7 +84,7 @@ func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 					require.Empty(t, kit.Runtime().Abandoned())
 					kit.RunUntilIdle()
 					want := squidmesh.RunCompleted
-					if phase == squidmesh.PhaseUndo {
+					if phase == flow.PhaseUndo {
 						want = squidmesh.RunFailed
 					}
 					require.Equal(t, want, first.Status())

@@ -33,7 +33,7 @@ type execution struct {
 	// timeout bounds the function, from its beginning: a FuncTx body may first have to wait for its transaction.
 	timeout  time.Duration
 	took     time.Duration // by the function
-	runnable map[StepKey]bool
+	runnable map[flow.StepKey]bool
 	goOn     func() bool // whether the worker may go on with a successor that is runnable: asked when the function has ended
 }
 
@@ -71,7 +71,7 @@ func (pf *performer[TTx]) begin(parent context.Context, svc *service, x *executi
 		ReceivedAt: run.ReceivedAt, SignalID: run.SignalID, IdempotencyKey: x.claim.Run.String() + "-" + x.claim.Name,
 		failure: x.claim.Cause, logger: sync.OnceValue(func() *slog.Logger { return pf.logger.With(x.about()...) }),
 	}
-	if x.claim.Phase == PhaseUndo {
+	if x.claim.Phase == flow.PhaseUndo {
 		info.IdempotencyKey += "-undo"
 	}
 	timeout := x.claim.DeadlineAt.Sub(x.claim.Now)
@@ -112,7 +112,7 @@ func (pf *performer[TTx]) execute(x *execution, tx any) stepResult {
 	done := make(chan stepResult, 1)
 	running := pf.abandoned.invocation(functionKey{x.claim.Workflow, x.claim.StepKey})
 	go func() {
-		result := stepResult{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}
+		result := stepResult{err: Fail(WithCode(flow.CodeExited, errors.New("the step's goroutine ended without returning")))}
 		defer func() {
 			if r := recover(); r != nil {
 				result = stepResult{err: &panicError{value: r, stack: debug.Stack()}}
@@ -219,9 +219,9 @@ func (x *execution) event(result stepResult) flow.Event {
 		return x.released(cause.Error())
 	case errors.Is(cause, ErrInterrupted):
 		failed.Final = true
-		unlessCoded(&failed.Error, CodeInterrupted)
+		unlessCoded(&failed.Error, flow.CodeInterrupted)
 	case errors.Is(cause, errTimeout):
-		unlessCoded(&failed.Error, CodeTimeout)
+		unlessCoded(&failed.Error, flow.CodeTimeout)
 	}
 	return failed
 }

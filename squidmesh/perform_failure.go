@@ -75,7 +75,7 @@ func wrapped(err error) []error {
 
 // failedWith turns a function's error into its event.
 func failedWith(a flow.Attempted, err error) flow.Failed {
-	failed := flow.Failed{Attempted: a, Error: describe(CodeError, err)}
+	failed := flow.Failed{Attempted: a, Error: describe(flow.CodeError, err)}
 	var final *finalError
 	failed.Final = errors.As(err, &final)
 	var after *retryAfterError
@@ -88,7 +88,7 @@ func failedWith(a flow.Attempted, err error) flow.Failed {
 	}
 	var panicked *panicError
 	if errors.As(err, &panicked) {
-		failed.Error.Code = CodePanic
+		failed.Error.Code = flow.CodePanic
 		failed.Error.Stack = text.Clean(string(panicked.stack), maxStack)
 	}
 	return failed
@@ -96,7 +96,7 @@ func failedWith(a flow.Attempted, err error) flow.Failed {
 
 // unlessCoded gives a failure that came without a code of its own another one than CodeError.
 func unlessCoded(e *StepError, code string) {
-	if e.Code == CodeError {
+	if e.Code == flow.CodeError {
 		e.Code = code
 	}
 }

@@ -90,7 +90,7 @@ func TestDescribe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if c.want.Code == "" {
-				c.want.Code = CodeError
+				c.want.Code = flow.CodeError
 			}
 			require.Equal(t, c.want, failedWith(flow.Attempted{}, readable(c.err)).Error)
 		})
@@ -102,7 +102,7 @@ func TestDescribe_Limits(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{MaxMessage - 1, MaxMessage, MaxMessage + 1} {
 		text := strings.Repeat("x", n)
-		message := describe(CodeError, errors.New(text)).Message
+		message := describe(flow.CodeError, errors.New(text)).Message
 		if n <= MaxMessage {
 			require.Equal(t, text, message)
 		} else {
@@ -113,7 +113,7 @@ func TestDescribe_Limits(t *testing.T) {
 	for i := range 2 * maxCauses {
 		err = fmt.Errorf("%d: %w", i+1, err)
 	}
-	require.Len(t, describe(CodeError, err).Causes, maxCauses)
+	require.Len(t, describe(flow.CodeError, err).Causes, maxCauses)
 }
 
 // A nil pointer to an error type panics wherever it is looked at.
@@ -133,7 +133,7 @@ func TestCodeOf(t *testing.T) {
 	for err, want := range map[error]string{
 		fmt.Errorf("run 1: %w", ErrNotFound):                  "not_found",
 		&RefusedError{Err: ErrFinished}:                       "finished",
-		&UnsafeReplayError{}:                                  "unsafe_replay",
+		&flow.UnsafeReplayError{}:                             "unsafe_replay",
 		fmt.Errorf("%w: %w", ErrDispatch, errors.New("full")): "dispatch_failed",
 
 		&InputError{}: "invalid_argument",

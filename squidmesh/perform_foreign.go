@@ -39,7 +39,7 @@ func (pf *performer[TTx]) foreign(ctx context.Context, d driver.Delivery) (bool,
 func (pf *performer[TTx]) sentStep(ctx context.Context, d driver.Delivery) (job string, err error) {
 	id, key := uuid.MustParse(d.RunID), driver.DeliveredStep(d)
 	err = pf.view(ctx, func(ctx context.Context, tx TTx) error {
-		loaded, err := pf.loadRun(ctx, tx, id, flow.Reads{Steps: []StepKey{key}})
+		loaded, err := pf.loadRun(ctx, tx, id, flow.Reads{Steps: []flow.StepKey{key}})
 		if row := loaded.Steps[key]; row.Attempt == d.Attempt {
 			job = row.JobID
 		}

@@ -80,39 +80,39 @@ func TestHostileFunctions(t *testing.T) {
 		code string
 		says string
 	}{
-		"panic":               {do(func(context.Context) (any, error) { panic("boom") }), squidmesh.CodePanic, "boom"},
-		"runtime panic":       {do(func(context.Context) (any, error) { return []int{}[len(os.Args)], nil }), squidmesh.CodePanic, "index out of range"},
-		"panic with a circle": {do(func(context.Context) (any, error) { panic(ring()) }), squidmesh.CodePanic, "panic: [1 map[self:[1 map["},
-		"wraps itself":        {do(func(context.Context) (any, error) { return nil, &ouroboros{} }), squidmesh.CodeError, "tail"},
-		"goexit":              {do(func(context.Context) (any, error) { runtime.Goexit(); return nil, nil }), squidmesh.CodeExited, "without returning"},
-		"error that panics":   {do(func(context.Context) (any, error) { return nil, angry{} }), squidmesh.CodeError, "cannot be had"},
-		"NUL and bad UTF-8":   {do(func(context.Context) (any, error) { return nil, errors.New("a\x00b\xff") }), squidmesh.CodeError, `a\x00b`},
-		"10 MB error":         {do(func(context.Context) (any, error) { return nil, errors.New(strings.Repeat("x", 10<<20)) }), squidmesh.CodeError, "xxx"},
-		"NaN":                 {do(func(context.Context) (any, error) { return math.NaN(), nil }), squidmesh.CodeInvalidOutput, "NaN"},
-		"10 MB result":        {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), squidmesh.CodeInvalidOutput, "exceeds the limit"},
-		"cycle":               {do(func(context.Context) (any, error) { return circle, nil }), squidmesh.CodeInvalidOutput, "cycle"},
-		"function as result":  {do(func(context.Context) (any, error) { return func() {}, nil }), squidmesh.CodeInvalidOutput, "unsupported type"},
-		"result that panics":  {do(func(context.Context) (any, error) { return &rude{}, nil }), squidmesh.CodeInvalidOutput, "panicked: not me"},
-		"NUL in result":       {do(func(context.Context) (any, error) { return []string{"a\x00"}, nil }), squidmesh.CodeInvalidOutput, `[0]: \u0000 cannot be stored`},
+		"panic":               {do(func(context.Context) (any, error) { panic("boom") }), flow.CodePanic, "boom"},
+		"runtime panic":       {do(func(context.Context) (any, error) { return []int{}[len(os.Args)], nil }), flow.CodePanic, "index out of range"},
+		"panic with a circle": {do(func(context.Context) (any, error) { panic(ring()) }), flow.CodePanic, "panic: [1 map[self:[1 map["},
+		"wraps itself":        {do(func(context.Context) (any, error) { return nil, &ouroboros{} }), flow.CodeError, "tail"},
+		"goexit":              {do(func(context.Context) (any, error) { runtime.Goexit(); return nil, nil }), flow.CodeExited, "without returning"},
+		"error that panics":   {do(func(context.Context) (any, error) { return nil, angry{} }), flow.CodeError, "cannot be had"},
+		"NUL and bad UTF-8":   {do(func(context.Context) (any, error) { return nil, errors.New("a\x00b\xff") }), flow.CodeError, `a\x00b`},
+		"10 MB error":         {do(func(context.Context) (any, error) { return nil, errors.New(strings.Repeat("x", 10<<20)) }), flow.CodeError, "xxx"},
+		"NaN":                 {do(func(context.Context) (any, error) { return math.NaN(), nil }), flow.CodeInvalidOutput, "NaN"},
+		"10 MB result":        {do(func(context.Context) (any, error) { return strings.Repeat("x", 10<<20), nil }), flow.CodeInvalidOutput, "exceeds the limit"},
+		"cycle":               {do(func(context.Context) (any, error) { return circle, nil }), flow.CodeInvalidOutput, "cycle"},
+		"function as result":  {do(func(context.Context) (any, error) { return func() {}, nil }), flow.CodeInvalidOutput, "unsupported type"},
+		"result that panics":  {do(func(context.Context) (any, error) { return &rude{}, nil }), flow.CodeInvalidOutput, "panicked: not me"},
+		"NUL in result":       {do(func(context.Context) (any, error) { return []string{"a\x00"}, nil }), flow.CodeInvalidOutput, `[0]: \u0000 cannot be stored`},
 		"deep result": {do(func(context.Context) (any, error) {
 			return json.RawMessage(strings.Repeat("[", 5000) + strings.Repeat("]", 5000)), nil
-		}), squidmesh.CodeInvalidOutput, "nest deeper than 64"},
-		"two keys in result": {do(func(context.Context) (any, error) { return json.RawMessage(`{"a":1,"a":2}`), nil }), squidmesh.CodeInvalidOutput, "a: the key"},
-		"no JSON as result":  {do(func(context.Context) (any, error) { return json.RawMessage(`{`), nil }), squidmesh.CodeInvalidOutput, "unexpected end"},
-		"nil error type":     {do(func(context.Context) (any, error) { return nil, (*rude)(nil) }), squidmesh.CodeError, "cannot be had"},
-		"timeout":            {do(func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
-		"reserved result":    {do(func(context.Context) (any, error) { return json.RawMessage(`{"$sealed":{}}`), nil }), squidmesh.CodeInvalidOutput, "reserved"},
-		"own context error":  {do(func(context.Context) (any, error) { return nil, context.Canceled }), squidmesh.CodeError, "canceled"},
+		}), flow.CodeInvalidOutput, "nest deeper than 64"},
+		"two keys in result": {do(func(context.Context) (any, error) { return json.RawMessage(`{"a":1,"a":2}`), nil }), flow.CodeInvalidOutput, "a: the key"},
+		"no JSON as result":  {do(func(context.Context) (any, error) { return json.RawMessage(`{`), nil }), flow.CodeInvalidOutput, "unexpected end"},
+		"nil error type":     {do(func(context.Context) (any, error) { return nil, (*rude)(nil) }), flow.CodeError, "cannot be had"},
+		"timeout":            {do(func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() }), flow.CodeTimeout, "deadline"},
+		"reserved result":    {do(func(context.Context) (any, error) { return json.RawMessage(`{"$sealed":{}}`), nil }), flow.CodeInvalidOutput, "reserved"},
+		"own context error":  {do(func(context.Context) (any, error) { return nil, context.Canceled }), flow.CodeError, "canceled"},
 		"code of its own":    {do(func(context.Context) (any, error) { return nil, squidmesh.WithCode("declined", errors.New("no")) }), "declined", "no"},
-		"commits its tx":     {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Commit() }), squidmesh.CodeTransactionEnded, "ended"},
-		"rolls its tx back":  {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Rollback() }), squidmesh.CodeTransactionEnded, "ended"},
-		"panics in its tx":   {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { panic("boom") }), squidmesh.CodePanic, "boom"},
-		"exits in its tx":    {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { runtime.Goexit(); return nil }), squidmesh.CodeExited, "without"},
+		"commits its tx":     {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Commit() }), flow.CodeTransactionEnded, "ended"},
+		"rolls its tx back":  {squidmesh.EffectTx(func(_ context.Context, tx *sql.Tx, _ nothing) error { return tx.Rollback() }), flow.CodeTransactionEnded, "ended"},
+		"panics in its tx":   {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { panic("boom") }), flow.CodePanic, "boom"},
+		"exits in its tx":    {squidmesh.EffectTx(func(context.Context, *sql.Tx, nothing) error { runtime.Goexit(); return nil }), flow.CodeExited, "without"},
 		"bad SQL in its tx": {squidmesh.EffectTx(func(ctx context.Context, tx *sql.Tx, _ nothing) error {
 			_, err := tx.ExecContext(ctx, "nonsense")
 			return err
-		}), squidmesh.CodeError, "syntax"},
-		"outlives its tx ctx": {squidmesh.EffectTx(func(ctx context.Context, _ *sql.Tx, _ nothing) error { <-ctx.Done(); return ctx.Err() }), squidmesh.CodeTimeout, "deadline"},
+		}), flow.CodeError, "syntax"},
+		"outlives its tx ctx": {squidmesh.EffectTx(func(ctx context.Context, _ *sql.Tx, _ nothing) error { <-ctx.Done(); return ctx.Err() }), flow.CodeTimeout, "deadline"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestHostileFunctions(t *testing.T) {
 				output = ""
 			}
 			workflow := only
-			if c.code == squidmesh.CodeTimeout {
+			if c.code == flow.CodeTimeout {
 				workflow = soon
 			}
 			rt := startTest(t, workflow(c.act, output))
@@ -195,7 +195,7 @@ func TestRetryAfter_IsCapped(t *testing.T) {
 	require.NoError(t, err)
 	ex, err := rt.ExplainRun(t.Context(), run.ID)
 	require.NoError(t, err)
-	require.WithinDuration(t, time.Now().Add(squidmesh.MaxRetryDelay), ex.Until, time.Hour)
+	require.WithinDuration(t, time.Now().Add(flow.MaxRetryDelay), ex.Until, time.Hour)
 }
 
 // What a function says of its failure counts after its deadline, too.
@@ -206,10 +206,10 @@ func TestFailureAfterTheDeadline_KeepsWhatItSays(t *testing.T) {
 		code  string
 		calls int32
 	}{
-		"final":      {squidmesh.Fail(errors.New("declined")), squidmesh.CodeTimeout, 1},
+		"final":      {squidmesh.Fail(errors.New("declined")), flow.CodeTimeout, 1},
 		"final code": {squidmesh.Fail(squidmesh.WithCode("card_declined", errors.New("declined"))), "card_declined", 1},
 		"code":       {squidmesh.WithCode("slow_bank", errors.New("no answer")), "slow_bank", 2},
-		"plain":      {errors.New("no answer"), squidmesh.CodeTimeout, 2},
+		"plain":      {errors.New("no answer"), flow.CodeTimeout, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -241,7 +241,7 @@ func TestHostileFunctionThatIgnoresItsContext(t *testing.T) {
 	require.NoError(t, err)
 	ended, err := rt.AwaitRun(t.Context(), run.ID)
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.CodeTimeout, ended.Reason.Code)
+	require.Equal(t, flow.CodeTimeout, ended.Reason.Code)
 }
 
 // Inside a FuncTx body only the Tx twins work: the others could wait for the body for ever.
@@ -367,7 +367,7 @@ func TestIntercept_IsToldTheDescribedError(t *testing.T) {
 			require.NoError(t, err)
 			run, err := rt.AwaitRun(ctx, started.ID)
 			require.NoError(t, err)
-			require.Equal(t, squidmesh.CodeError, run.Reason.Code)
+			require.Equal(t, flow.CodeError, run.Reason.Code)
 			heard := <-told
 			require.Equal(t, run.Reason.Message, heard.Error())
 			require.ErrorIs(t, heard, failure)

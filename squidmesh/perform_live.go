@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // liveSet is what executes in this process, by run.
@@ -40,7 +41,7 @@ func (l *liveSet) interrupt(id RunID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for x := range l.runs[id] {
-		if x.claim.Phase == PhaseDo {
+		if x.claim.Phase == flow.PhaseDo {
 			x.cancel(ErrInterrupted)
 		}
 	}
@@ -53,7 +54,7 @@ func (l *liveSet) blocks() []driver.BlockKey {
 	seen := map[driver.BlockKey]bool{}
 	for id, executions := range l.runs {
 		for x := range executions {
-			if x.claim.Phase == PhaseDo && x.step.Block != "" {
+			if x.claim.Phase == flow.PhaseDo && x.step.Block != "" {
 				seen[driver.BlockKey{Run: id, Name: x.step.Block}] = true
 			}
 		}
@@ -66,7 +67,7 @@ func (l *liveSet) interruptBlock(block driver.BlockKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for x := range l.runs[block.Run] {
-		if x.claim.Phase == PhaseDo && x.step.Block == block.Name {
+		if x.claim.Phase == flow.PhaseDo && x.step.Block == block.Name {
 			x.cancel(ErrInterrupted)
 		}
 	}

@@ -167,7 +167,7 @@ func (pf *performer[TTx]) endWithout(x *execution, t *bodyTry, c course, err err
 		}
 		return x.released(err.Error())
 	case courseTxEnded:
-		return flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(CodeTransactionEnded, err)}
+		return flow.Failed{Attempted: x.attempted(), Final: true, Error: describe(flow.CodeTransactionEnded, err)}
 	case courseAlone:
 		return t.event
 	default:
@@ -187,7 +187,7 @@ func (pf *performer[TTx]) refused(x *execution, err error, atCommit bool) flow.F
 	case unstorable(pf.traits, err):
 		return storable(flow.Succeeded{Attempted: x.attempted()}).(flow.Failed)
 	default:
-		return failedWith(x.attempted(), WithCode(CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
+		return failedWith(x.attempted(), WithCode(flow.CodeNotRecorded, fmt.Errorf("what the step did could not be recorded, and was taken back: %w", err)))
 	}
 }
 

@@ -57,7 +57,7 @@ func (b *paceBook) awaited() int {
 }
 
 func pacedRow(name string) flow.StepState {
-	return flow.StepState{Run: uuid.UUID{1}, StepKey: StepKey{Name: name, Phase: PhaseDo}, Attempt: 1, JobID: name, Queue: "q"}
+	return flow.StepState{Run: uuid.UUID{1}, StepKey: flow.StepKey{Name: name, Phase: flow.PhaseDo}, Attempt: 1, JobID: name, Queue: "q"}
 }
 
 func TestPacer_LooksAfterWhatNobodyClaimed(t *testing.T) {

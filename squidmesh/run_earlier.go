@@ -25,13 +25,13 @@ func tooLate(command flow.Event, refusal error, inspect func(*InspectOptions) (*
 
 // earlier is the last decision that a command comes too late for; nil if there is none, or if what it is about is open still. If the
 // command names a step, a later cancel is not what decided that.
-func (in *Inspection) earlier(command flow.Event) *EarlierDecision {
-	var last *EarlierDecision
+func (in *Inspection) earlier(command flow.Event) *flow.EarlierDecision {
+	var last *flow.EarlierDecision
 	step := flow.TraitsOf(command).Decision.Step
 	for _, e := range in.Audit {
 		about := step == "" || step == e.Name || e.Name == "" && last == nil
 		if about && in.settles(e, command) {
-			last = &EarlierDecision{Kind: e.Kind, Step: e.Name, Actor: e.Actor, At: e.At}
+			last = &flow.EarlierDecision{Kind: e.Kind, Step: e.Name, Actor: e.Actor, At: e.At}
 		}
 	}
 	return last
@@ -47,7 +47,7 @@ func (in *Inspection) settles(e flow.AuditEntry, command flow.Event) bool {
 }
 
 // closes reports whether an entry ends a decision of a kind, or all that are open, as a cancel does if nothing else has ended the run.
-func (in *Inspection) closes(e flow.AuditEntry, kind Kind) bool {
+func (in *Inspection) closes(e flow.AuditEntry, kind flow.Kind) bool {
 	switch e.Kind {
 	case flow.AuditApproved, flow.AuditRejected, flow.AuditUnblocked, flow.AuditExpired:
 		st := in.Spec.Find(e.Name)

@@ -87,7 +87,7 @@ func dueRows(s flow.Snapshot, now time.Time) []flow.StepState {
 }
 
 // unopened finds the rows whose input no claim of this process would take. Spec is nil if nobody has the run's shape.
-func (rt *Runtime[TTx]) unopened(ctx context.Context, tx TTx, spec *Spec, run Run, rows []flow.StepState) (map[StepKey]string, error) {
+func (rt *Runtime[TTx]) unopened(ctx context.Context, tx TTx, spec *Spec, run Run, rows []flow.StepState) (map[flow.StepKey]string, error) {
 	if spec == nil {
 		return nil, nil
 	}
@@ -100,7 +100,7 @@ func (rt *Runtime[TTx]) unopened(ctx context.Context, tx TTx, spec *Spec, run Ru
 	if err != nil {
 		return nil, err
 	}
-	found := map[StepKey]string{}
+	found := map[flow.StepKey]string{}
 	for _, row := range rows {
 		keys, sources := spec.Find(row.Name).Takes(row.Phase)
 		if sealed := unopened(sources, run.Payload, loaded.Outputs); len(keys) > 0 && sealed != nil {

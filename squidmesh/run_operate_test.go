@@ -130,7 +130,7 @@ func TestDecision_TooLateSaysWhoWasFirst(t *testing.T) {
 		t.Helper()
 		earlier := refused(err, is).Earlier
 		require.NotNil(t, earlier)
-		require.Equal(t, squidmesh.EarlierDecision{Kind: kind, Step: step, Actor: actor, At: earlier.At}, *earlier)
+		require.Equal(t, flow.EarlierDecision{Kind: kind, Step: step, Actor: actor, At: earlier.At}, *earlier)
 		require.ErrorContains(t, err, "; "+text+" at "+earlier.At.UTC().Format(time.RFC3339))
 	}
 

@@ -61,8 +61,8 @@ func (rt *Runtime[TTx]) readOutput(ctx context.Context, tx TTx, id RunID, step s
 		}
 		return nil, fmt.Errorf("output of run %s: %w %s of workflow %q%s", id, ErrUnknownStep, echo.Quote(step), run.Workflow, nearest.Hint(step, names))
 	}
-	key := StepKey{Name: step, Phase: PhaseDo}
-	loaded, err := rt.loadRun(ctx, tx, id, flow.Reads{Steps: []StepKey{key}, Outputs: []string{step}})
+	key := flow.StepKey{Name: step, Phase: flow.PhaseDo}
+	loaded, err := rt.loadRun(ctx, tx, id, flow.Reads{Steps: []flow.StepKey{key}, Outputs: []string{step}})
 	if err != nil {
 		return nil, err
 	}

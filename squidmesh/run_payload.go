@@ -19,7 +19,7 @@ import (
 // PayloadError lists everything that is wrong with a run's input. Nothing was written.
 type PayloadError struct {
 	Trigger  string
-	Problems []FieldProblem // at most 100
+	Problems []jsontype.FieldProblem // at most 100
 }
 
 // Error has a line for each of the problems, as far as 8 KiB go.
@@ -56,7 +56,7 @@ func acceptPayload(t flow.TriggerSpec, payload json.RawMessage, decodes jsontype
 	}
 	doc, problems := jsontype.Parse(payload)
 	if len(problems) == 0 && doc.Kind() != '{' {
-		problems = []FieldProblem{{Field: "", Code: "not_an_object", Detail: "it is " + doc.TypeKind() + ", want object"}}
+		problems = []jsontype.FieldProblem{{Field: "", Code: "not_an_object", Detail: "it is " + doc.TypeKind() + ", want object"}}
 	}
 	if len(problems) == 0 {
 		taken := callersType(t)

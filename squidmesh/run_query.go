@@ -40,9 +40,9 @@ type Inspection struct {
 
 // StepInspection is one step of an inspected run.
 type StepInspection struct {
-	Name  string `json:"name"`
-	Kind  Kind   `json:"kind"`
-	Block string `json:"block,omitzero"`
+	Name  string    `json:"name"`
+	Kind  flow.Kind `json:"kind"`
+	Block string    `json:"block,omitzero"`
 
 	// Status is a [flow.StepStatus]. A step without a row is "waiting", or "skipped" once the run has ended. A row that waits for
 	// other steps is "waiting" too.
@@ -97,7 +97,7 @@ func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, opti
 		in.Attempts, in.Audit = history.Attempts, history.Audit
 		errs = map[string]*StepError{}
 		for _, a := range in.Attempts {
-			if a.Phase == PhaseDo && a.Error != nil {
+			if a.Phase == flow.PhaseDo && a.Error != nil {
 				errs[a.Name] = a.Error
 			}
 		}
@@ -105,10 +105,10 @@ func (rt *Runtime[TTx]) InspectRunTx(ctx context.Context, tx TTx, id RunID, opti
 	for i := range p.spec.Steps() {
 		st := &p.spec.Steps()[i]
 		step := StepInspection{Name: st.Name, Kind: st.Kind, Block: st.Block, Output: loaded.Outputs[st.Name], Error: errs[st.Name]}
-		if row, ok := loaded.Steps[StepKey{Name: st.Name, Phase: PhaseDo}]; ok {
+		if row, ok := loaded.Steps[flow.StepKey{Name: st.Name, Phase: flow.PhaseDo}]; ok {
 			step.Do = &row
 		}
-		if row, ok := loaded.Steps[StepKey{Name: st.Name, Phase: PhaseUndo}]; ok {
+		if row, ok := loaded.Steps[flow.StepKey{Name: st.Name, Phase: flow.PhaseUndo}]; ok {
 			step.Undo = &row
 		}
 		step.Status = inspectedStatus(run, step.Do)

@@ -52,8 +52,8 @@ type pruner[TTx any] struct{ *base[TTx] }
 // deleted: the count says how far it came, and the next call goes on.
 //
 // Errors: [*InputError], [ErrInsideTransaction], [ErrCommitUnknown]. After the last one the count may lack a batch.
-func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, error) {
-	var all Pruned
+func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (driver.Pruned, error) {
+	var all driver.Pruned
 	if err := outsideTx(ctx); err != nil {
 		return all, err
 	}
@@ -75,14 +75,14 @@ func (rt *Runtime[TTx]) PruneRuns(ctx context.Context, r Retention) (Pruned, err
 
 // PreviewPrune counts what PruneRuns would delete now, and deletes nothing. It reads an index entry for each row that it counts.
 // Errors as for [Runtime.PruneRuns].
-func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, error) {
+func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (driver.Pruned, error) {
 	if err := outsideTx(ctx); err != nil {
-		return Pruned{}, err
+		return driver.Pruned{}, err
 	}
 	if err := r.check(); err != nil {
-		return Pruned{}, err
+		return driver.Pruned{}, err
 	}
-	var pruned Pruned
+	var pruned driver.Pruned
 	err := rt.view(ctx, func(ctx context.Context, tx TTx) error {
 		now, err := rt.now(ctx, tx)
 		if err != nil {
@@ -94,14 +94,14 @@ func (rt *Runtime[TTx]) PreviewPrune(ctx context.Context, r Retention) (Pruned, 
 		return err
 	})
 	if err != nil {
-		return Pruned{}, fmt.Errorf("preview prune: %w", err)
+		return driver.Pruned{}, fmt.Errorf("preview prune: %w", err)
 	}
 	return pruned, nil
 }
 
 // pruneBatch deletes one batch, and with it the definitions that nothing needs any more, if asked to. It tells whether there may
 // be more.
-func (p *pruner[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) (pruned Pruned, more bool, err error) {
+func (p *pruner[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) (pruned driver.Pruned, more bool, err error) {
 	var q driver.PruneQuery
 	err = p.insist(ctx, p.store.InTx, p.traits.Transient, func(ctx context.Context, tx TTx) error {
 		now, err := p.now(ctx, tx)
@@ -114,7 +114,7 @@ func (p *pruner[TTx]) pruneBatch(ctx context.Context, r Retention, shapes bool) 
 		return err
 	})
 	if err != nil {
-		return Pruned{}, false, fmt.Errorf("prune: %w", err)
+		return driver.Pruned{}, false, fmt.Errorf("prune: %w", err)
 	}
 	fault.Hit("prune.after_commit")
 	return pruned, pruned.Runs() >= q.Limit || pruned.Fires >= q.Limit, nil

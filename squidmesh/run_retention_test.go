@@ -51,7 +51,7 @@ func (b *cronBench[TTx]) cancelled(rt *squidmesh.Runtime[TTx], n int) (ids []squ
 	return ids
 }
 
-func (b *cronBench[TTx]) prune(rt *squidmesh.Runtime[TTx], r squidmesh.Retention) squidmesh.Pruned {
+func (b *cronBench[TTx]) prune(rt *squidmesh.Runtime[TTx], r squidmesh.Retention) driver.Pruned {
 	b.Helper()
 	preview, err := rt.PreviewPrune(b.Context(), r)
 	require.NoError(b, err)
@@ -78,7 +78,7 @@ func prunesByAge[TTx any](b *cronBench[TTx]) {
 	b.advance(time.Microsecond)
 	require.Zero(b, b.prune(rt, squidmesh.Retention{}), "nothing says that anything goes")
 	require.Zero(b, b.prune(rt, squidmesh.Retention{Completed: day, Failed: day, Fires: day}))
-	require.Equal(b, squidmesh.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Completed: day, Failed: day, Cancelled: day}))
+	require.Equal(b, driver.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Completed: day, Failed: day, Cancelled: day}))
 
 	_, err = rt.InspectRun(ctx, old.ID, nil)
 	require.ErrorIs(b, err, squidmesh.ErrNotFound)
@@ -122,7 +122,7 @@ func prunedWindowStartsNothing[TTx any](b *cronBench[TTx]) {
 	half.SignalID, half.IntendedWindow = "", &driver.Window{StartAt: scheduled.IntendedWindow.StartAt}
 
 	b.advance(time.Hour)
-	require.Equal(b, squidmesh.Pruned{Cancelled: 2, Fires: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute, Fires: time.Minute}))
+	require.Equal(b, driver.Pruned{Cancelled: 2, Fires: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute, Fires: time.Minute}))
 	require.Empty(b, b.states(rt, "nightly"))
 	for _, late := range []driver.Delivery{scheduled, skipped, manual, foreign, half} {
 		outcome := b.deliver(rt, late)
@@ -143,7 +143,7 @@ func openFireOutlivesPruning[TTx any](b *cronBench[TTx]) {
 	require.Equal(b, "fire_started", b.deliver(rt, b.tick(rt)[0]).Reason)
 	b.end(rt)
 	b.at("2026-03-04T06:00:00Z")
-	require.Equal(b, squidmesh.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute, Fires: time.Minute}))
+	require.Equal(b, driver.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute, Fires: time.Minute}))
 	require.Equal(b, "fire_started", b.deliver(rt, first).Reason)
 	require.Len(b, b.runs(rt), 1)
 }
@@ -156,10 +156,10 @@ type brokenStore[TTx any] struct {
 
 var errBroken = errors.New("the process dies")
 
-func (s *brokenStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (squidmesh.Pruned, error) {
+func (s *brokenStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (driver.Pruned, error) {
 	pruned, err := s.Store.Prune(ctx, tx, q)
 	if s.calls++; s.calls == s.broken {
-		return squidmesh.Pruned{}, errBroken
+		return driver.Pruned{}, errBroken
 	}
 	return pruned, err
 }
@@ -175,12 +175,12 @@ func crashLeavesWholeBatches[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, err)
 	pruned, err := dying.PruneRuns(b.Context(), r)
 	require.ErrorIs(b, err, errBroken)
-	require.Equal(b, squidmesh.Pruned{Cancelled: 4}, pruned, "two batches are gone, the third is whole")
+	require.Equal(b, driver.Pruned{Cancelled: 4}, pruned, "two batches are gone, the third is whole")
 	require.Len(b, b.runs(rt), 3)
 	violations, err := b.check(nil)
 	require.NoError(b, err)
 	require.Empty(b, violations)
-	require.Equal(b, squidmesh.Pruned{Cancelled: 3}, b.prune(rt, r))
+	require.Equal(b, driver.Pruned{Cancelled: 3}, b.prune(rt, r))
 	require.Empty(b, b.runs(rt))
 }
 
@@ -214,7 +214,7 @@ func shapeGoesWithItsLastRun[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, old.Stop(ctx))
 	rt := b.process(b.queue, digest(byHand))
 	b.at("2046-01-01T00:00:00Z") // beyond the database's own clock, by which uses are noted
-	require.Equal(b, squidmesh.Pruned{Cancelled: 1, Shapes: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute}),
+	require.Equal(b, driver.Pruned{Cancelled: 1, Shapes: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute}),
 		"not the one of a living worker, though no run has it")
 	client, err := squidmesh.New(&squidmesh.Config[TTx]{Store: b.store, Executor: b.queue, Workflows: []squidmesh.Workflow{before}})
 	require.NoError(b, err)
@@ -232,7 +232,7 @@ func inspectionIsASnapshot[TTx any](b *cronBench[TTx]) {
 	require.NoError(b, b.store.View(b.Context(), func(ctx context.Context, tx TTx) error {
 		before, err := rt.InspectRunTx(ctx, tx, id, &squidmesh.InspectOptions{History: true})
 		require.NoError(b, err)
-		require.Equal(b, squidmesh.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute}))
+		require.Equal(b, driver.Pruned{Cancelled: 1}, b.prune(rt, squidmesh.Retention{Cancelled: time.Minute}))
 		after, err := rt.InspectRunTx(ctx, tx, id, &squidmesh.InspectOptions{History: true})
 		require.NoError(b, err)
 		require.Equal(b, before, after)
@@ -245,13 +245,13 @@ func inspectionIsASnapshot[TTx any](b *cronBench[TTx]) {
 // watchedStore tells when a transaction that has pruned is over.
 type watchedStore[TTx any] struct {
 	driver.Store[TTx]
-	done chan squidmesh.Pruned
+	done chan driver.Pruned
 }
 
 type watchedPrune struct{}
 
 func (s watchedStore[TTx]) InTx(ctx context.Context, fn func(context.Context, TTx) error) error {
-	var pruned *squidmesh.Pruned
+	var pruned *driver.Pruned
 	err := s.Store.InTx(context.WithValue(ctx, watchedPrune{}, &pruned), fn)
 	if pruned != nil && err == nil {
 		s.done <- *pruned
@@ -259,9 +259,9 @@ func (s watchedStore[TTx]) InTx(ctx context.Context, fn func(context.Context, TT
 	return err
 }
 
-func (s watchedStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (squidmesh.Pruned, error) {
+func (s watchedStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (driver.Pruned, error) {
 	pruned, err := s.Store.Prune(ctx, tx, q)
-	if at, ok := ctx.Value(watchedPrune{}).(**squidmesh.Pruned); ok {
+	if at, ok := ctx.Value(watchedPrune{}).(**driver.Pruned); ok {
 		*at = &pruned
 	}
 	return pruned, err
@@ -271,15 +271,15 @@ func prunesInTheBackground[TTx any](b *cronBench[TTx]) {
 	rt := b.process(b.queue, digest(byHand))
 	b.cancelled(rt, 3)
 	b.advance(time.Hour)
-	store := watchedStore[TTx]{b.store, make(chan squidmesh.Pruned, 10)}
+	store := watchedStore[TTx]{b.store, make(chan driver.Pruned, 10)}
 	pruning, err := squidmesh.New(&squidmesh.Config[TTx]{
 		Store: store, Executor: b.queue, Workflows: []squidmesh.Workflow{digest(byHand)}, Logger: slog.New(slog.DiscardHandler),
 		Retention: squidmesh.Retention{Cancelled: time.Minute, Batch: 2},
 	})
 	require.NoError(b, err)
 	require.NoError(b, pruning.Start(b.Context()))
-	require.Equal(b, squidmesh.Pruned{Cancelled: 2}, <-store.done)
-	require.Equal(b, squidmesh.Pruned{Cancelled: 1}, <-store.done, "a full batch is followed by another")
+	require.Equal(b, driver.Pruned{Cancelled: 2}, <-store.done)
+	require.Equal(b, driver.Pruned{Cancelled: 1}, <-store.done, "a full batch is followed by another")
 	require.NoError(b, pruning.Stop(b.Context()))
 	require.Empty(b, b.runs(rt))
 }

@@ -209,7 +209,7 @@ func dataPlace(e flow.AuditEntry) string {
 	return place(e.Run.String(), "event", strconv.Itoa(e.Seq), string(e.Kind), string(e.Phase), e.Name, strconv.Itoa(e.Attempt), e.Actor, micro(e.At))
 }
 
-func outputPlace(run RunID, key StepKey) string {
+func outputPlace(run RunID, key flow.StepKey) string {
 	return place(run.String(), "output", string(key.Phase), key.Name)
 }
 

@@ -236,7 +236,7 @@ func (b *sealBench[TTx]) unlikeItsAudit(in *squidmesh.Inspection) string {
 	b.Helper()
 	folded, err := flow.Fold(in.Spec, in.Audit)
 	require.NoError(b, err)
-	stored := flow.Snapshot{Run: in.Run, Steps: map[squidmesh.StepKey]flow.StepState{}}
+	stored := flow.Snapshot{Run: in.Run, Steps: map[flow.StepKey]flow.StepState{}}
 	for _, s := range in.Steps {
 		for _, row := range []*flow.StepState{s.Do, s.Undo} {
 			if row != nil {

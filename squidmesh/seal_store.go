@@ -33,7 +33,7 @@ func (s sealedStore[TTx]) Load(ctx context.Context, tx TTx, reads map[RunID]flow
 	var payloads []RunID
 	for id, loaded := range all {
 		for name, output := range loaded.Outputs {
-			loaded.Outputs[name] = s.open(ctx, outputPlace(id, StepKey{Name: name, Phase: PhaseDo}), output)
+			loaded.Outputs[name] = s.open(ctx, outputPlace(id, flow.StepKey{Name: name, Phase: flow.PhaseDo}), output)
 		}
 		if len(loaded.Payload) > 0 {
 			payloads = append(payloads, id)

@@ -37,10 +37,10 @@ func (m *mute) InTx(ctx context.Context, fn func(ctx context.Context, tx *memsto
 	return m.Store.InTx(ctx, fn)
 }
 
-func (m *mute) Prune(ctx context.Context, tx *memstore.Tx, q driver.PruneQuery) (squidmesh.Pruned, error) {
+func (m *mute) Prune(ctx context.Context, tx *memstore.Tx, q driver.PruneQuery) (driver.Pruned, error) {
 	if m.prunes.Add(-1) >= 0 {
 		<-ctx.Done()
-		return squidmesh.Pruned{}, ctx.Err()
+		return driver.Pruned{}, ctx.Err()
 	}
 	return m.Store.Prune(ctx, tx, q)
 }

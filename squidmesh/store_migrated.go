@@ -108,7 +108,7 @@ func (s migratedStore[TTx]) SaveCron(ctx context.Context, tx TTx, change driver.
 	return answer, migratedError(s.traits, err)
 }
 
-func (s migratedStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (Pruned, error) {
+func (s migratedStore[TTx]) Prune(ctx context.Context, tx TTx, q driver.PruneQuery) (driver.Pruned, error) {
 	answer, err := s.Store.Prune(ctx, tx, q)
 	return answer, migratedError(s.traits, err)
 }

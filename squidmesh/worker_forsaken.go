@@ -54,7 +54,7 @@ func (wk *worker[TTx]) forsaken(ctx context.Context, tx TTx, rows []flow.StepSta
 }
 
 // queueOf is the queue that a step or undo is sent through by this process.
-func (wk *worker[TTx]) queueOf(spec *Spec, key StepKey) string {
+func (wk *worker[TTx]) queueOf(spec *Spec, key flow.StepKey) string {
 	if queue := spec.Find(key.Name).PolicyOf(key.Phase).Queue; queue != "" {
 		return queue
 	}

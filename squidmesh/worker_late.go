@@ -43,7 +43,7 @@ func (wk *worker[TTx]) missing(ctx context.Context, late []flow.StepState, began
 		}
 		reads := map[RunID]flow.Reads{}
 		for _, row := range slices.Concat(suspects.lost, suspects.retry) {
-			reads[row.Run] = reads[row.Run].Union(flow.Reads{Steps: []StepKey{row.StepKey}})
+			reads[row.Run] = reads[row.Run].Union(flow.Reads{Steps: []flow.StepKey{row.StepKey}})
 		}
 		loaded, err := wk.store.Load(ctx, tx, reads)
 		if err != nil {

@@ -202,7 +202,7 @@ func (wk *worker[TTx]) row() *flow.Worker {
 	worker := &flow.Worker{Name: wk.config.Name, Queues: wk.queues()}
 	for _, workflow := range slices.Sorted(maps.Keys(wk.registry.functions)) {
 		for key := range wk.registry.functions[workflow] {
-			if key.Phase == PhaseDo {
+			if key.Phase == flow.PhaseDo {
 				worker.Functions = append(worker.Functions, workflow+"/"+key.Name)
 			}
 		}

@@ -24,7 +24,7 @@ var unprobed = []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minu
 // deliveryID names the delivery of one attempt.
 type deliveryID struct {
 	run     RunID
-	key     StepKey
+	key     flow.StepKey
 	attempt int
 }
 
@@ -189,7 +189,7 @@ func (wk *worker[TTx]) takeOver(ctx context.Context, orphans []flow.Hold) tended
 		worker flow.WorkerID
 	}
 	var order []owner
-	holds := map[owner][]StepKey{}
+	holds := map[owner][]flow.StepKey{}
 	for _, h := range orphans {
 		o := owner{h.Run, h.Worker}
 		if holds[o] == nil {

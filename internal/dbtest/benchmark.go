@@ -18,7 +18,7 @@ func BenchmarkStore[TTx any](b *testing.B, store driver.Store[TTx]) {
 		for range 10 {
 			ledger.Advance(b, []*Account{run})
 		}
-		b.Run("reads=step", func(b *testing.B) { ledger.load(b, run, flow.Reads{Steps: []squidmesh.StepKey{run.step()}}) })
+		b.Run("reads=step", func(b *testing.B) { ledger.load(b, run, flow.Reads{Steps: []flow.StepKey{run.step()}}) })
 		b.Run("reads=input", func(b *testing.B) { ledger.load(b, run, flow.Reads{Outputs: []string{"step5"}, Payload: true}) })
 		b.Run("reads=all", func(b *testing.B) { ledger.load(b, run, flow.Reads{All: true}) })
 	})

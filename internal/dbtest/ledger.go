@@ -27,7 +27,7 @@ type Ledger[TTx any] struct {
 
 	store    driver.Store[TTx]
 	spec     *squidmesh.Spec
-	runnable map[squidmesh.StepKey]bool
+	runnable map[flow.StepKey]bool
 }
 
 // Account is one run: its snapshot and how far it is.
@@ -36,8 +36,8 @@ type Account struct {
 	at   int
 }
 
-func (a *Account) step() squidmesh.StepKey {
-	return squidmesh.StepKey{Name: fmt.Sprintf("step%d", a.at), Phase: squidmesh.PhaseDo}
+func (a *Account) step() flow.StepKey {
+	return flow.StepKey{Name: fmt.Sprintf("step%d", a.at), Phase: flow.PhaseDo}
 }
 
 // NewLedger makes one without runs.
@@ -48,7 +48,7 @@ func NewLedger[TTx any](tb testing.TB, store driver.Store[TTx]) *Ledger[TTx] {
 			Data string `json:"data"`
 		}]())},
 	}
-	l := &Ledger[TTx]{InTx: store.InTx, store: store, runnable: map[squidmesh.StepKey]bool{}}
+	l := &Ledger[TTx]{InTx: store.InTx, store: store, runnable: map[flow.StepKey]bool{}}
 	for i := range LedgerSteps {
 		w.Steps = append(w.Steps, squidmesh.Step{
 			Name: fmt.Sprintf("step%d", i), Output: fmt.Sprintf("data%d", i),
@@ -57,7 +57,7 @@ func NewLedger[TTx any](tb testing.TB, store driver.Store[TTx]) *Ledger[TTx] {
 		if i > 0 {
 			w.Steps[i-1].Next = w.Steps[i].Name
 		}
-		l.runnable[squidmesh.StepKey{Name: w.Steps[i].Name, Phase: squidmesh.PhaseDo}] = true
+		l.runnable[flow.StepKey{Name: w.Steps[i].Name, Phase: flow.PhaseDo}] = true
 	}
 	var err error
 	if l.spec, err = squidmesh.Compile(w); err != nil {
@@ -86,7 +86,7 @@ func (l *Ledger[TTx]) decide(a *Account, e flow.Event, now time.Time) (flow.Tran
 func (l *Ledger[TTx]) attempted(a *Account) flow.Attempted {
 	return flow.Attempted{
 		StepKey: a.step(), Attempt: 1, Worker: 1, Runnable: l.runnable,
-		Hold: squidmesh.StepKey{Name: "step0", Phase: squidmesh.PhaseDo},
+		Hold: flow.StepKey{Name: "step0", Phase: flow.PhaseDo},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/dbtest"
 	"github.com/squidmesh/squidmesh-go/riveradapter"
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // Every field of a configuration that can be wrong, alone: the error names it, and the database is as it was.
@@ -167,7 +168,7 @@ func runLimits[TTx any](t *testing.T, p program[TTx]) {
 			in, err := p.InspectRun(t.Context(), run.ID, nil)
 			require.NoError(t, err)
 			if want == squidmesh.RunFailed {
-				require.Equal(t, squidmesh.CodeInvalidOutput, in.Run.Reason.Code)
+				require.Equal(t, flow.CodeInvalidOutput, in.Run.Reason.Code)
 			}
 		}
 	})

@@ -80,7 +80,7 @@ func runDeadlines[TTx any](t *testing.T, p program[TTx]) {
 	awaitStatus(t, p, asked, squidmesh.RunFailed)
 	steps, kinds := inspect(asked)
 	require.Equal(t, "failed", steps["gate"].Status)
-	require.Equal(t, squidmesh.CodeDecisionExpired, steps["gate"].Error.Code)
+	require.Equal(t, flow.CodeDecisionExpired, steps["gate"].Error.Code)
 	require.Equal(t, flow.StepCompleted, steps["first"].Undo.Status)
 	require.Equal(t, "skipped", steps["last"].Status)
 	require.Equal(t, 1, kinds[flow.AuditExpired])

@@ -59,8 +59,8 @@ func TestDatabaseThatLacksCharacters(t *testing.T) {
 		{Name: "waits", Triggers: byHand, Steps: []squidmesh.Step{{Name: "act", Do: squidmesh.Pause()}}},
 	}
 	codes := map[string]string{
-		"result": squidmesh.CodeInvalidOutput, "result_tx": squidmesh.CodeInvalidOutput,
-		"fails": squidmesh.CodeError, "fails_tx": "declined",
+		"result": flow.CodeInvalidOutput, "result_tx": flow.CodeInvalidOutput,
+		"fails": flow.CodeError, "fails_tx": "declined",
 	}
 	for name, do := range map[string]squidmesh.Action{"result": result, "result_tx": resultTx, "fails": fails, "fails_tx": failsTx} {
 		workflows = append(workflows,

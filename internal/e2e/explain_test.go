@@ -24,14 +24,14 @@ func quiet() squidmesh.Workflow {
 }
 
 // requireExplained expects that the run's only step is due and does not move, for that reason.
-func requireExplained(t *testing.T, p program[pgx.Tx], id squidmesh.RunID, code squidmesh.ReasonCode, sentence string) *squidmesh.Explanation {
+func requireExplained(t *testing.T, p program[pgx.Tx], id squidmesh.RunID, code flow.ReasonCode, sentence string) *squidmesh.Explanation {
 	t.Helper()
 	ex, err := p.ExplainRun(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, code, ex.Code, ex.Sentence)
 	require.Equal(t, sentence, ex.Sentence)
 	require.Equal(t, squidmesh.RunPending, ex.Status)
-	require.Equal(t, []squidmesh.Reason{ex.Reason}, ex.Steps)
+	require.Equal(t, []flow.Reason{ex.Reason}, ex.Steps)
 	require.Equal(t, []flow.Command{flow.CommandCancel}, ex.Commands)
 	require.Len(t, ex.Evidence.Steps, 1)
 	return ex

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // dirty is text that PostgreSQL does not take, and neither does a terminal.
@@ -76,13 +77,13 @@ func TestDirtyFailures_SQLite(t *testing.T) {
 // What a step's failure says survives as escaped text, and whoever inspects or explains the run reads it.
 func runDirtyFailures[TTx any](t *testing.T, p program[TTx]) {
 	want := map[string]struct{ code, message string }{
-		"message": {squidmesh.CodeError, escaped},
-		"cause":   {squidmesh.CodeError, "outer: " + escaped},
+		"message": {flow.CodeError, escaped},
+		"cause":   {flow.CodeError, "outer: " + escaped},
 		"code":    {escaped, "no"},
-		"details": {squidmesh.CodeError, "no"},
-		"panic":   {squidmesh.CodePanic, "panic: " + escaped},
-		"result":  {squidmesh.CodeInvalidOutput, `encode result: a: a \ud800 to \udfff that is no half of a pair`},
-		"route":   {squidmesh.CodeUnknownRoute, `answered "a\x00b\xffc\x1b[31m", which is none of the step's routes`},
+		"details": {flow.CodeError, "no"},
+		"panic":   {flow.CodePanic, "panic: " + escaped},
+		"result":  {flow.CodeInvalidOutput, `encode result: a: a \ud800 to \udfff that is no half of a pair`},
+		"route":   {flow.CodeUnknownRoute, `answered "a\x00b\xffc\x1b[31m", which is none of the step's routes`},
 	}
 	for name := range dirtySteps() {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/squidmesh/squidmesh-go/squidmesh"
+	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
 // A deadlock is not the step's fault, so a FuncTx body that returns one runs again within its attempt, even if the step is not
@@ -128,7 +129,7 @@ func TestFuncTx_RunsAgainWhenTheServerHasNoTime(t *testing.T) {
 			awaitStatus(t, p, hurry, squidmesh.RunFailed)
 			in, err := p.InspectRun(t.Context(), hurry, nil)
 			require.NoError(t, err)
-			require.Contains(t, []string{squidmesh.CodeError, squidmesh.CodeTimeout}, in.Run.Reason.Code, limit)
+			require.Contains(t, []string{flow.CodeError, flow.CodeTimeout}, in.Run.Reason.Code, limit)
 
 			run := startNamed(t, p, "book")
 			<-enough

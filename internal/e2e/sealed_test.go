@@ -102,10 +102,10 @@ func explainSealed[TTx any](t *testing.T, store driver.Store[TTx], driver riverd
 
 	for name, codec := range map[string]squidmesh.Codec{"another key": theirs, "no codec": nil} {
 		wrong := startProgram(t, config(codec), driver)
-		for id, want := range map[squidmesh.RunID]squidmesh.Reason{
-			fresh:    {Step: "measure", Phase: squidmesh.PhaseDo, Sentence: "Step measure"},
-			goesOn:   {Step: "check", Phase: squidmesh.PhaseDo, Sentence: "Step check"},
-			goesBack: {Step: "measure", Phase: squidmesh.PhaseUndo, Sentence: "The run undoes what it did. The undo of measure"},
+		for id, want := range map[squidmesh.RunID]flow.Reason{
+			fresh:    {Step: "measure", Phase: flow.PhaseDo, Sentence: "Step measure"},
+			goesOn:   {Step: "check", Phase: flow.PhaseDo, Sentence: "Step check"},
+			goesBack: {Step: "measure", Phase: flow.PhaseUndo, Sentence: "The run undoes what it did. The undo of measure"},
 		} {
 			ex, err := wrong.ExplainRun(ctx, id)
 			require.NoError(t, err)

@@ -99,7 +99,7 @@ func TestFuncTx_WhoseEndTheDatabaseRefuses(t *testing.T) {
 	require.EqualValues(t, 3, bodies.Load())
 	in, err := p.InspectRun(t.Context(), run, &squidmesh.InspectOptions{History: true})
 	require.NoError(t, err)
-	require.Equal(t, squidmesh.CodeNotRecorded, in.Run.Reason.Code)
+	require.Equal(t, flow.CodeNotRecorded, in.Run.Reason.Code)
 	require.Contains(t, in.Run.Reason.Message, "no such right")
 	require.Len(t, in.Attempts, 3)
 

@@ -354,7 +354,7 @@ var shellMutants = []shellMutant{
 	}, inPG, "TestNested_NobodyTalksOverAConnectionThatIsInUse"},
 	{mutant{
 		"functions that exit succeed", "squidmesh/perform_execute.go",
-		`result := stepResult{err: Fail(WithCode(CodeExited, errors.New("the step's goroutine ended without returning")))}`,
+		`result := stepResult{err: Fail(WithCode(flow.CodeExited, errors.New("the step's goroutine ended without returning")))}`,
 		`result := stepResult{}`,
 	}, inRuntime, "TestHostileFunctions/goexit"},
 	{mutant{
