@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// base is what New fixes and every organ reads: the database, the configuration with its defaults, and what was compiled of the workflows.
+// base is what New fixes and every part reads: the database, the configuration with its defaults, and what was compiled of the workflows.
 // Nobody changes it, so it needs no lock.
 type base[TTx any] struct {
 	database[TTx]

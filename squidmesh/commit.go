@@ -24,7 +24,7 @@ type committer[TTx any] struct {
 	abandoned   *abandonedSet
 
 	carrier runMemories
-	group   group
+	line    line
 	// Places for commits side by side. beside is for what ticks found. atLock is for the one delivery that may wait at a run's lock
 	// with a connection in hand.
 	beside chan struct{} // has a place for each batch that ticks commit beside their first ones
@@ -33,8 +33,8 @@ type committer[TTx any] struct {
 
 func newCommitter[TTx any](d *definitions[TTx], q *queue[TTx], t *teller, live *liveSet, abandoned *abandonedSet) *committer[TTx] {
 	cm := &committer[TTx]{base: d.base, definitions: d, queue: q, teller: t, live: live, abandoned: abandoned}
-	cm.group.most = max(cm.traits.SideBySide, 1)
-	cm.beside = make(chan struct{}, cm.group.most-1)
+	cm.line.most = max(cm.traits.SideBySide, 1)
+	cm.beside = make(chan struct{}, cm.line.most-1)
 	return cm
 }
 

@@ -17,10 +17,10 @@ const (
 	maxBatchBytes = 4 << 20
 )
 
-// group gathers events while commits are in flight and commits them together. There is no timer. If a slot for single commits is
-// free, an event goes at once and alone, so a few callers do not wait for each other. Under load the next batch has all that waited
-// for the commit before it, so batches grow as commits get slow.
-type group struct {
+// line is where events wait while commits are in flight, to be committed together. There is no timer. If a slot for single commits
+// is free, an event goes at once and alone, so a few callers do not wait for each other. Under load the next batch has all that
+// waited for the commit before it, so batches grow as commits get slow.
+type line struct {
 	// The number of slots: how many commits of one event may be in flight side by side. It is at least one.
 	most int // commits of one event each
 
@@ -44,8 +44,8 @@ type submission struct {
 // An error says that the member's context ended first. It wraps [ErrCommitUnknown] if the member was already on its way; that goes
 // on.
 func (cm *committer[TTx]) submit(m *member) error {
-	g, s := &cm.group, &submission{member: m, done: make(chan struct{})}
-	if g.begin(s) {
+	l, s := &cm.line, &submission{member: m, done: make(chan struct{})}
+	if l.begin(s) {
 		cm.lead([]*submission{s})
 		return nil
 	}
@@ -55,7 +55,7 @@ func (cm *committer[TTx]) submit(m *member) error {
 	case <-m.ctx.Done():
 	}
 	left := fmt.Errorf("wait for a shared commit: %w", context.Cause(m.ctx))
-	if g.withdraw(s) {
+	if l.withdraw(s) {
 		return left
 	}
 	select {
@@ -70,8 +70,8 @@ func (cm *committer[TTx]) submit(m *member) error {
 // executor ends this goroutine, and a quarter of a lease after the beginning if the commit stalls.
 func (cm *committer[TTx]) lead(batch []*submission) {
 	next := sync.OnceFunc(func() {
-		cm.group.end(batch)
-		for next := cm.group.take(); next != nil; next = cm.group.take() {
+		cm.line.end(batch)
+		for next := cm.line.take(); next != nil; next = cm.line.take() {
 			go cm.lead(next)
 		}
 	})
@@ -85,69 +85,69 @@ func (cm *committer[TTx]) lead(batch []*submission) {
 
 // begin takes a slot for a submission, which then goes alone. If there is none, or a commit of several events is in flight, the
 // submission waits. It also waits if its run has a slot already: it would only find the run locked.
-func (g *group) begin(s *submission) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shared || len(g.alone) >= g.most || slices.Contains(g.alone, s.id) {
-		g.waiting = append(g.waiting, s)
+func (l *line) begin(s *submission) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shared || len(l.alone) >= l.most || slices.Contains(l.alone, s.id) {
+		l.waiting = append(l.waiting, s)
 		return false
 	}
-	g.alone = append(g.alone, s.id)
+	l.alone = append(l.alone, s.id)
 	return true
 }
 
 // withdraw takes a submission out of the line. It returns false if the submission does not wait any more.
-func (g *group) withdraw(s *submission) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.Index(g.waiting, s)
+func (l *line) withdraw(s *submission) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.waiting, s)
 	if i < 0 {
 		return false
 	}
-	g.waiting = slices.Delete(g.waiting, i, i+1)
+	l.waiting = slices.Delete(l.waiting, i, i+1)
 	return true
 }
 
 // end gives a batch's slot back. It is called once for each batch that began or was taken.
-func (g *group) end(batch []*submission) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (l *line) end(batch []*submission) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(batch) > 1 {
-		g.shared = false
+		l.shared = false
 		return
 	}
-	i := slices.Index(g.alone, batch[0].id)
-	g.alone = slices.Delete(g.alone, i, i+1)
+	i := slices.Index(l.alone, batch[0].id)
+	l.alone = slices.Delete(l.alone, i, i+1)
 }
 
 // take returns the next batch of those that wait. It returns nil if no batch may go now, or if all that wait are about runs of
 // commits in flight. Whoever gets a batch commits it and calls end.
-func (g *group) take() []*submission {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shared || len(g.alone) >= g.most {
+func (l *line) take() []*submission {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shared || len(l.alone) >= l.most {
 		return nil
 	}
 	var batch, rest []*submission
 	bytes := 0
-	for i, s := range g.waiting {
+	for i, s := range l.waiting {
 		if len(batch) == maxBatch || len(batch) > 0 && bytes+s.size() > maxBatchBytes {
-			rest = append(rest, g.waiting[i:]...)
+			rest = append(rest, l.waiting[i:]...)
 			break
 		}
-		if slices.Contains(g.alone, s.id) {
+		if slices.Contains(l.alone, s.id) {
 			rest = append(rest, s)
 			continue
 		}
 		batch, bytes = append(batch, s), bytes+s.size()
 	}
-	g.waiting = rest
+	l.waiting = rest
 	switch len(batch) {
 	case 0:
 	case 1:
-		g.alone = append(g.alone, batch[0].id)
+		l.alone = append(l.alone, batch[0].id)
 	default:
-		g.shared = true
+		l.shared = true
 	}
 	return batch
 }

@@ -124,7 +124,7 @@ var patient = &pgstore.Options{Lease: time.Hour}
 
 // Where transactions write side by side the first few events do not wait for each other. Who comes then shares one commit, beside which no
 // other begins.
-func TestGroup_TheFirstFewGoSideBySide(t *testing.T) {
+func TestLine_TheFirstFewGoSideBySide(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowdAt(t, pgstore.New(pool(t, 16), patient), doNothing)
@@ -183,7 +183,7 @@ func (q askingQueue) EnqueueSteps(ctx context.Context, tx pgx.Tx, jobs []driver.
 }
 
 // Commits side by side leave most of the pool to others, so an executor that takes a connection while it holds one gets it.
-func TestGroup_LeavesConnectionsToOthers(t *testing.T) {
+func TestLine_LeavesConnectionsToOthers(t *testing.T) {
 	t.Parallel()
 
 	pool := pool(t, 4)
@@ -199,7 +199,7 @@ func TestGroup_LeavesConnectionsToOthers(t *testing.T) {
 }
 
 // Whoever comes while a commit is in flight shares the next one, up to 256 at a time.
-func TestGroup_WhoComesMeanwhileSharesTheNextCommit(t *testing.T) {
+func TestLine_WhoComesMeanwhileSharesTheNextCommit(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -222,7 +222,7 @@ func TestGroup_WhoComesMeanwhileSharesTheNextCommit(t *testing.T) {
 }
 
 // Large payloads make small commits: four megabytes are enough for one.
-func TestGroup_LargePayloadsAreSpread(t *testing.T) {
+func TestLine_LargePayloadsAreSpread(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -244,7 +244,7 @@ func TestGroup_LargePayloadsAreSpread(t *testing.T) {
 }
 
 // A caller whose time is over goes at once: with nothing written if its event still waited.
-func TestGroup_ACallerThatWaitsMayGo(t *testing.T) {
+func TestLine_ACallerThatWaitsMayGo(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -265,7 +265,7 @@ func TestGroup_ACallerThatWaitsMayGo(t *testing.T) {
 }
 
 // If its event was on its way with those of others, the caller does not know, and the others are not disturbed.
-func TestGroup_ACallerThatGoesDisturbsNobody(t *testing.T) {
+func TestLine_ACallerThatGoesDisturbsNobody(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -290,7 +290,7 @@ func TestGroup_ACallerThatGoesDisturbsNobody(t *testing.T) {
 }
 
 // A caller that is alone ends its own commit, of which nothing is left; the next one finds the way free.
-func TestGroup_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
+func TestLine_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -309,7 +309,7 @@ func TestGroup_ACallerThatIsAloneTakesItsCommitAlong(t *testing.T) {
 }
 
 // Stop waits for a delivery whose commit is shared. The step that is claimed by it is told to stop like all others, and given back.
-func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
+func TestLine_StopWaitsForWhoWaits(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowdAt(t, dbtest.SQLite(t, nil), func(ctx context.Context, _ nothing) error {
@@ -347,7 +347,7 @@ func TestGroup_StopWaitsForWhoWaits(t *testing.T) {
 }
 
 // An executor that ends the goroutine which calls it, as a test's assertion does, ends one try of those who share it, and no more.
-func TestGroup_OutlivesAnExecutorThatExits(t *testing.T) {
+func TestLine_OutlivesAnExecutorThatExits(t *testing.T) {
 	t.Parallel()
 
 	c := newCrowd(t)
@@ -372,7 +372,7 @@ func TestGroup_OutlivesAnExecutorThatExits(t *testing.T) {
 }
 
 // A run may come more than once in a batch: each event finds what the one before it has done.
-func TestGroup_OneRunMayComeTwice(t *testing.T) {
+func TestLine_OneRunMayComeTwice(t *testing.T) {
 	t.Parallel()
 
 	called, leave := make(chan struct{}), make(chan struct{})
@@ -458,7 +458,7 @@ func (u unanswered) InTx(ctx context.Context, fn func(ctx context.Context, tx *s
 }
 
 // When the answer to a batch's COMMIT is lost each of its members finds out its own fate, and those of which nothing is there go on alone.
-func TestGroup_MembersFindOutTheirFate(t *testing.T) {
+func TestLine_MembersFindOutTheirFate(t *testing.T) {
 	t.Parallel()
 
 	for name, takes := range map[string]bool{"it took effect": true, "it did not": false} {

@@ -128,7 +128,7 @@ func TestCompile_EachCodeHasATest(t *testing.T) {
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
 	var tests strings.Builder
-	for _, file := range []string{"compile_rules_test.go", "compile_flow_test.go", "compile_limits_test.go"} {
+	for _, file := range []string{"compile_rules_test.go", "compile_dataflow_test.go", "compile_limits_test.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		tests.Write(text)

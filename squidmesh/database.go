@@ -11,8 +11,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// database is the runtime's way to its store: it owns nothing but the patience with which transactions are tried (silence.go). It is fixed
-// by New, has no lock, and knows no organ; every organ reads and writes through it.
+// database is the runtime's way to its store: it owns nothing but the patience with which transactions are tried (patience.go). It is fixed
+// by New, has no lock, and knows no part above it; every part reads and writes through it.
 type database[TTx any] struct {
 	store     driver.Store[TTx]     // seals what it writes, opens what it reads, and says when migrations are missing
 	stored    driver.Store[TTx]     // the same without the codec: what stands in the database

@@ -12,7 +12,7 @@ import (
 
 // definitions are the shapes that this process has met: it finds the one that a run is pinned to, saves those that runs are started with, and
 // knows which of them living workers have. It owns the cache of specs, which has a lock of its own; all else it reads from the database. Every
-// organ above it asks it, and it asks none.
+// part above it asks it, and it asks none.
 type definitions[TTx any] struct {
 	*base[TTx]
 	specs specCache

@@ -40,9 +40,9 @@ func SealedStrictly[TTx any](store driver.Store[TTx], codec Codec) driver.Store[
 
 // Waiting is how many events wait for the shared commit in flight to end.
 func (rt *Runtime[TTx]) Waiting() int {
-	rt.committer.group.mu.Lock()
-	defer rt.committer.group.mu.Unlock()
-	return len(rt.committer.group.waiting)
+	rt.committer.line.mu.Lock()
+	defer rt.committer.line.mu.Unlock()
+	return len(rt.committer.line.waiting)
 }
 
 // Started reports whether the runtime takes deliveries.

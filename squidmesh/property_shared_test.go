@@ -12,9 +12,9 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// flights are what a group has let go and what has not ended.
+// flights are what a line has let go and what has not ended.
 type flights struct {
-	*group
+	*line
 	flying [][]*submission
 	went   []*submission
 }
@@ -36,7 +36,7 @@ func (f *flights) land(t *rapid.T) {
 	i := rapid.IntRange(0, len(f.flying)-1).Draw(t, "which")
 	ended := f.flying[i]
 	f.flying = slices.Delete(f.flying, i, i+1)
-	f.group.end(ended)
+	f.line.end(ended)
 	for next := f.take(); next != nil; next = f.take() {
 		f.let(t, next)
 	}
@@ -59,12 +59,12 @@ func (f *flights) count(of func(events int) bool) (n int) {
 
 // Whatever comes, goes and ends when: nobody waits who could go, the events of a run go in the order in which they came and one after the
 // other, and few commits are alone and one at most is shared.
-func TestGroup_EverybodysTurnComes(t *testing.T) {
+func TestLine_EverybodysTurnComes(t *testing.T) {
 	t.Parallel()
 
 	large := make(json.RawMessage, 2*maxBatchBytes)
 	rapid.Check(t, func(t *rapid.T) {
-		f := &flights{group: &group{most: rapid.IntRange(1, 4).Draw(t, "most")}}
+		f := &flights{line: &line{most: rapid.IntRange(1, 4).Draw(t, "most")}}
 		var came []*submission
 		t.Repeat(map[string]func(*rapid.T){
 			"come": func(t *rapid.T) {

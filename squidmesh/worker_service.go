@@ -120,15 +120,15 @@ func (wk *worker[TTx]) start(ctx context.Context) error {
 	if wk.started() != nil {
 		return ErrStarted
 	}
-	svc, line := wk.newService(ctx), wk.newLine()
-	if err := wk.enter(ctx, svc, line); err != nil {
+	svc, conn := wk.newService(ctx), wk.newTickConnection()
+	if err := wk.enter(ctx, svc, conn); err != nil {
 		svc.doubt.Stop()
 		svc.cancel()
-		line.close()
+		conn.close()
 		return fmt.Errorf("start runtime: %w", err)
 	}
 	wk.service.Store(svc)
-	wk.serve(svc, line)
+	wk.serve(svc, conn)
 	return nil
 }
 
@@ -145,7 +145,7 @@ func (wk *worker[TTx]) newService(ctx context.Context) *service {
 }
 
 // enter makes this process known to the database: its definitions, its worker and its triggers. It takes over what dead workers left.
-func (wk *worker[TTx]) enter(ctx context.Context, svc *service, line *line[TTx]) error {
+func (wk *worker[TTx]) enter(ctx context.Context, svc *service, conn *tickConnection[TTx]) error {
 	if err := wk.definitions.saveSpecs(ctx, 0, wk.workflows()...); err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (wk *worker[TTx]) enter(ctx context.Context, svc *service, line *line[TTx])
 	if err != nil {
 		return fmt.Errorf("look at its queues: %w", err)
 	}
-	report, sent, err := wk.register(ctx, line.InTx)
+	report, sent, err := wk.register(ctx, conn.InTx)
 	if err != nil {
 		return fmt.Errorf("register on the heartbeat's connection: %w", err)
 	}
@@ -175,13 +175,13 @@ func (wk *worker[TTx]) enter(ctx context.Context, svc *service, line *line[TTx])
 }
 
 // serve begins what a service does by itself, unless the program ticks.
-func (wk *worker[TTx]) serve(svc *service, line *line[TTx]) {
+func (wk *worker[TTx]) serve(svc *service, conn *tickConnection[TTx]) {
 	if wk.config.ManualTick {
 		close(svc.ticked)
 		close(svc.pruned)
 		return
 	}
-	go wk.tickLoop(svc, line)
+	go wk.tickLoop(svc, conn)
 	go wk.pruner.pruneLoop(svc)
 }
 

@@ -13,9 +13,9 @@ import (
 
 // tickLoop ticks until the service ends. What a tick finds is looked after beside it, lane by lane, so that no commit, lock or busy pool
 // keeps the next heartbeat waiting.
-func (wk *worker[TTx]) tickLoop(svc *service, line *line[TTx]) {
+func (wk *worker[TTx]) tickLoop(svc *service, conn *tickConnection[TTx]) {
 	defer close(svc.ticked)
-	defer line.close()
+	defer conn.close()
 	var care sync.WaitGroup
 	defer care.Wait()
 	ticker := time.NewTicker(wk.config.Heartbeat)
@@ -28,12 +28,12 @@ func (wk *worker[TTx]) tickLoop(svc *service, line *line[TTx]) {
 		case <-svc.ctx.Done():
 			return
 		case <-ticker.C:
-			report, free, troubles = wk.tick(svc, line.InTx)
+			report, free, troubles = wk.tick(svc, conn.InTx)
 		case l := <-svc.more:
 			if svc.caring[l].Load() {
 				continue // a tick was faster
 			}
-			report, free, troubles = wk.lookFor(svc, line.InTx, []lane{l})
+			report, free, troubles = wk.lookFor(svc, conn.InTx, []lane{l})
 		}
 		if svc.ctx.Err() == nil {
 			wk.logTroubles("squidmesh: tick", troubles)

@@ -152,9 +152,9 @@ var shellMutants = []shellMutant{
 		"wk.logger.Warn(\"squidmesh: lease cannot be proven, steps are told to stop\")",
 	}, inShell, "TestLease_ThatCannotBeProven"},
 	{mutant{
-		"heartbeats wait for the pool", "squidmesh/worker_line.go",
-		`if l.own == nil || time.Now().Before(l.again) {`,
-		`if l != nil {`,
+		"heartbeats wait for the pool", "squidmesh/worker_connection.go",
+		`if c.own == nil || time.Now().Before(c.again) {`,
+		`if c != nil {`,
 	}, inShell, "TestLease_OutlivesAPoolThatBodiesExhaust"},
 	{mutant{
 		"the frozen keep their locks", "squidmesh/pgstore/store.go",
@@ -217,17 +217,17 @@ var shellMutants = []shellMutant{
 		"callers that go take their batch along", "squidmesh/commit_shared.go",
 		"if len(batch) > 1 {\n\t\tctx =",
 		"if len(batch) > maxBatch {\n\t\tctx =",
-	}, inRuntime, "TestGroup_ACallerThatGoesDisturbsNobody"},
+	}, inRuntime, "TestLine_ACallerThatGoesDisturbsNobody"},
 	{mutant{
 		"a run that waits holds up all others", "squidmesh/commit_shared.go",
 		"rest = append(rest, s)\n\t\t\tcontinue",
-		"rest = append(rest, g.waiting[i:]...)\n\t\t\tbreak",
-	}, inRuntime, "TestGroup_EverybodysTurnComes"},
+		"rest = append(rest, l.waiting[i:]...)\n\t\t\tbreak",
+	}, inRuntime, "TestLine_EverybodysTurnComes"},
 	{mutant{
 		"commits side by side take all of a pool", "squidmesh/pgstore/store.go",
 		"min(4, max(1, int(conns)/4))",
 		"4",
-	}, inRuntime, "TestGroup_LeavesConnectionsToOthers"},
+	}, inRuntime, "TestLine_LeavesConnectionsToOthers"},
 	{mutant{
 		"who waits for a lock keeps a connection", "squidmesh/commit_alone.go",
 		"case m.start != nil, !flow.TraitsOf(m.event).Shared:",
@@ -237,12 +237,12 @@ var shellMutants = []shellMutant{
 		"steps that are claimed while all are told to stop are not told", "squidmesh/perform_execute.go",
 		"; cause != nil { // while",
 		"; cause == errStale { // while",
-	}, inRuntime, "TestGroup_StopWaits"},
+	}, inRuntime, "TestLine_StopWaits"},
 	{mutant{
 		"a batch that was not finished was committed", "squidmesh/commit_shared.go",
 		"err := errUnfinished\n",
 		"var err error\n",
-	}, inRuntime, "TestGroup_Outlives"},
+	}, inRuntime, "TestLine_Outlives"},
 	{mutant{
 		"a start whose fate is unknown was refused", "squidmesh/commit_alone.go",
 		"m.err == nil && m.doubtful != nil &&",
@@ -250,9 +250,9 @@ var shellMutants = []shellMutant{
 	}, inRuntime, "TestStartRun_WhoseFate"},
 	{mutant{
 		"callers that go leave their event behind", "squidmesh/commit_shared.go",
-		"g.waiting = slices.Delete(g.waiting, i, i+1)\n",
+		"l.waiting = slices.Delete(l.waiting, i, i+1)\n",
 		"",
-	}, inRuntime, "TestGroup_ACallerThatWaitsMayGo"},
+	}, inRuntime, "TestLine_ACallerThatWaitsMayGo"},
 	{mutant{
 		"what is transient is final", "squidmesh/pgstore/transient.go",
 		"\tcase \"40001\", // serialization_failure\n\t\t\"40P01\", // deadlock_detected",
