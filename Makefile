@@ -39,9 +39,12 @@ plans: ## Look at the plan of every statement with 1,000,000 ended runs and 100,
 	PLANS=full scripts/with-postgres $(GO) test -count=1 -v -run TestStatements_FindTheirRowsByIndexes ./squidmesh/pgstore
 
 .PHONY: lint
-lint: ## Check formatting, vet, staticcheck, how errors are compared and wrapped, that no event is forgotten, and spelling
+lint: ## Check formatting, width, vet, staticcheck, how errors are compared and wrapped, that no event is forgotten, and spelling
 	@unformatted="$$(find . -name '*.go' -not -path '*/.*' -exec $(GO) run $(GOFUMPT) -l {} +)" || exit 1; \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	@wide="$$(find . -name '*.go' -not -path '*/.*' -exec awk '{ line = $$0; gsub(/\t/, "    ", line) } \
+		length(line) > 150 && line !~ /["`]/ { print FILENAME ":" FNR }' {} +)"; \
+	if [ -n "$$wide" ]; then echo "over 150 columns, without a text that one could look for:"; echo "$$wide"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(ERRORLINT) -errorf ./...

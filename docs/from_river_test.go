@@ -137,7 +137,10 @@ func TestFromRiver(t *testing.T) {
 	s := &services{log: make(chan string, 100)}
 	var _ river.Worker[FulfilArgs] = &fulfilBefore{services: s}
 	ex := riveradapter.New[pgx.Tx](nil)
-	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: pgstore.New(pool, nil), Executor: ex, Workflows: []squidmesh.Workflow{Fulfil(&Fulfilment{s})}})
+	rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+		Store: pgstore.New(pool, nil), Executor: ex,
+		Workflows: []squidmesh.Workflow{Fulfil(&Fulfilment{s})},
+	})
 	require.NoError(t, err)
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &fulfilWorker{rt: rt})

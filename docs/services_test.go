@@ -19,7 +19,9 @@ import (
 )
 
 // inOwnSchema builds a service that has River's tables and squidmesh's for itself.
-func inOwnSchema(ctx context.Context, pool *pgxpool.Pool, schema string, workflows ...squidmesh.Workflow) (*squidmesh.Runtime[pgx.Tx], *river.Client[pgx.Tx], error) {
+func inOwnSchema(ctx context.Context, pool *pgxpool.Pool, schema string,
+	workflows ...squidmesh.Workflow,
+) (*squidmesh.Runtime[pgx.Tx], *river.Client[pgx.Tx], error) {
 	if err := migrations.UpAllPostgres(ctx, pool, &migrations.Options{Schema: schema}); err != nil { // the schema exists
 		return nil, nil, err
 	}

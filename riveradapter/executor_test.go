@@ -211,7 +211,9 @@ func (p *globalPlugin) InsertBegin(_ context.Context, params *rivertype.JobInser
 	return p.err
 }
 
-func (*globalPlugin) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, inner func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
+func (*globalPlugin) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams,
+	inner func(context.Context) ([]*rivertype.JobInsertResult, error),
+) ([]*rivertype.JobInsertResult, error) {
 	for _, params := range many {
 		params.Tags = append(params.Tags, "tenant_a")
 	}

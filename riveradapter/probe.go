@@ -102,7 +102,8 @@ func stateOf(job *rivertype.JobRow, now time.Time) flow.JobState {
 		state.BackAt, state.BackFor = said.BackAt, said.Reason
 	}
 	state.TriedAt, state.Refusal = *job.AttemptedAt, refusal(job, ours && !said.BackAt.IsZero(), ours)
-	state.Retryable = len(job.Errors) < maxRetries && job.Attempt < maxAttempts && (job.FinalizedAt != nil || state.At.After(now) || !state.Deliverable)
+	state.Retryable = len(job.Errors) < maxRetries && job.Attempt < maxAttempts &&
+		(job.FinalizedAt != nil || state.At.After(now) || !state.Deliverable)
 	return state
 }
 

@@ -19,7 +19,8 @@ type binding struct {
 	call callFunc
 }
 
-// registry holds the registered workflows: today's specs, the functions by step, and what the payloads of triggers decode into. It is immutable after New.
+// registry holds the registered workflows: today's specs, the functions by step, and what the payloads of triggers decode
+// into. It is immutable after New.
 type registry struct {
 	specs     map[string]*Spec // by workflow
 	functions map[string]map[flow.StepKey]binding

@@ -178,7 +178,9 @@ func (cr *cron[TTx]) fireOf(ctx context.Context, tx TTx, key flow.TriggerKey, si
 // startWindow starts the run of a window that has no fire. If what was known of the window has been deleted it starts nothing, as
 // nobody can tell any more whether it has had its run; nor if the window has not come, which would then be taken for one that had its
 // run. Where runs may not overlap the delivery becomes a fire, which is decided as the trigger's own are.
-func (cr *cron[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delivery, trigger flow.TriggerState, name string, s pendingStart, refusal error) (performed, error) {
+func (cr *cron[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delivery, trigger flow.TriggerState, name string,
+	s pendingStart, refusal error,
+) (performed, error) {
 	window := d.IntendedWindow
 	if window != nil && !window.StartAt.IsZero() && !window.StartAt.After(trigger.PrunedTo) {
 		return performed{outcome: flow.Outcome{Kind: flow.OutcomeDrop, Reason: flow.DeliveryWindowPruned, Detail: fmt.Sprintf("windows up to %s have been pruned", trigger.PrunedTo.Format(time.RFC3339))}}, nil
@@ -214,7 +216,9 @@ func (cr *cron[TTx]) startWindow(ctx context.Context, tx TTx, d driver.Delivery,
 
 // fireFromElsewhere decides a delivery that no fire of the trigger's own stands behind, and records it as one. Whatever its window is, all
 // that is unfinished or queued is ahead of it. If it has no window it is for the moment at which it came, as a fire by hand is.
-func (cr *cron[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger flow.TriggerState, name string, s pendingStart, now time.Time) (performed, error) {
+func (cr *cron[TTx]) fireFromElsewhere(ctx context.Context, tx TTx, trigger flow.TriggerState, name string, s pendingStart,
+	now time.Time,
+) (performed, error) {
 	f := newFire(trigger, "from elsewhere:"+name, driver.Window{StartAt: s.event.WindowAt, EndAt: s.event.WindowEnd}, now)
 	f.SignalID = name
 	if f.WindowAt.IsZero() {
@@ -266,7 +270,9 @@ func (cr *cron[TTx]) performFire(ctx context.Context, tx TTx, f flow.Fire, polic
 }
 
 // decideFire says what becomes of an open fire that has to wait for the windows before ahead. If that is a run, it is written.
-func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, ahead time.Time, s pendingStart, refusal error, now time.Time) (flow.Fire, *batchWrite, error) {
+func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, ahead time.Time, s pendingStart,
+	refusal error, now time.Time,
+) (flow.Fire, *batchWrite, error) {
 	refuse := func(err error) (flow.Fire, *batchWrite, error) {
 		f.State, f.Reason, f.LookAt = flow.FireRefused, cr.redact.short(err.Error()), time.Time{}
 		return f, nil, nil

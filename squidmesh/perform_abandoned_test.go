@@ -43,7 +43,8 @@ func TestAbandoned_IsCountedAndBounded(t *testing.T) {
 						{Name: "last", Do: fine},
 					}}
 					if phase == flow.PhaseUndo {
-						w.Steps[1].Do, w.Steps[1].Undo, w.Steps[1].UndoRetry, w.Steps[1].UndoTimeout = fine, stuck, squidmesh.Constant(10, 0), time.Second
+						w.Steps[1].Do, w.Steps[1].Undo = fine, stuck
+						w.Steps[1].UndoRetry, w.Steps[1].UndoTimeout = squidmesh.Constant(10, 0), time.Second
 						w.Steps[2].Do = squidmesh.Effect(func(context.Context, nothing) error { return squidmesh.Fail(context.Canceled) })
 					}
 					other := squidmesh.Workflow{Name: "other", Triggers: manual, Steps: []squidmesh.Step{{Name: "act", Do: fine}}}

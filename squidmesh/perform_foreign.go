@@ -63,5 +63,8 @@ func (pf *performer[TTx]) sendBack(d driver.Delivery) flow.Outcome {
 	if others := pf.queue.scope.others(); others > 0 {
 		pf.logger.Warn("squidmesh: deliveries of another store come to this program and are sent back: "+flow.KeepApart, append(aboutDelivery(d), "queue", d.Queue, "theirs", d.Scope, "ours", *pf.queue.scope.name.Load(), "deliveries", others)...)
 	}
-	return flow.Outcome{Kind: flow.OutcomeAgain, After: foreignPause.Delay(min(d.SentBack, 30)+1, d.RunID, d.SignalID, d.Job), Reason: flow.DeliveryForeign}
+	return flow.Outcome{
+		Kind: flow.OutcomeAgain, After: foreignPause.Delay(min(d.SentBack, 30)+1, d.RunID, d.SignalID, d.Job),
+		Reason: flow.DeliveryForeign,
+	}
 }

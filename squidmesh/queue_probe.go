@@ -11,7 +11,9 @@ import (
 )
 
 // probeJobs asks an executor that can be asked what became of jobs.
-func (q *queue[TTx]) probeJobs(ctx context.Context, tx TTx, prober driver.Prober[TTx], now time.Time, ids []string) (jobs map[string]flow.JobState, err error) {
+func (q *queue[TTx]) probeJobs(ctx context.Context, tx TTx, prober driver.Prober[TTx], now time.Time,
+	ids []string,
+) (jobs map[string]flow.JobState, err error) {
 	defer func() {
 		if err != nil {
 			jobs, err = nil, fmt.Errorf("probe %s: %w", text.Count(len(ids), "job"), err)

@@ -70,7 +70,9 @@ func (rt *Runtime[TTx]) explain(ctx context.Context, tx TTx, id RunID) (Explanat
 	}
 	ex := flow.Explain(p.spec, s, now)
 	if rt.replayable(run) != nil {
-		ex.Commands = slices.DeleteFunc(ex.Commands, func(a flow.Command) bool { return a == flow.CommandReplay || a == flow.CommandReplayIrreversible })
+		ex.Commands = slices.DeleteFunc(ex.Commands, func(a flow.Command) bool {
+			return a == flow.CommandReplay || a == flow.CommandReplayIrreversible
+		})
 	}
 	return ex, nil
 }

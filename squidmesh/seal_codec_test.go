@@ -249,9 +249,12 @@ func TestCodec_RequireSealedOfFailuresAndComments(t *testing.T) {
 	key := flow.TriggerKey{Workflow: "refund", Trigger: "nightly"}
 	require.NoError(t, store.InTx(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
 		trigger := flow.TriggerState{TriggerKey: key, Expression: "@yearly", ChangedAt: time.Unix(1, 0), Actor: "ann", Comment: "4711"}
-		_, err := store.SaveCron(ctx, tx, driver.CronChange{Register: []flow.TriggerState{trigger}, Operated: []flow.TriggerState{trigger}, NewFires: []flow.Fire{{
-			TriggerKey: key, Key: "now:1", SignalID: "now:1", WindowAt: time.Unix(1, 0), FiredAt: time.Unix(1, 0), State: flow.FireSkipped, Reason: "r", Comment: "4711",
-		}}})
+		_, err := store.SaveCron(ctx, tx, driver.CronChange{
+			Register: []flow.TriggerState{trigger},
+			Operated: []flow.TriggerState{trigger}, NewFires: []flow.Fire{{
+				TriggerKey: key, Key: "now:1", SignalID: "now:1", WindowAt: time.Unix(1, 0), FiredAt: time.Unix(1, 0), State: flow.FireSkipped, Reason: "r", Comment: "4711",
+			}},
+		})
 		require.NoError(t, err)
 		triggers, err := sealer.Triggers(ctx, tx, driver.TriggerQuery{})
 		require.NoError(t, err)

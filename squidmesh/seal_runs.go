@@ -129,7 +129,9 @@ func (rt *Runtime[TTx]) checkSeal(params SealParams) error {
 }
 
 // seal lets fn seal in a transaction, and says what that has sealed.
-func (rt *Runtime[TTx]) seal(ctx context.Context, q driver.UnsealedQuery, fn func(ctx context.Context, tx TTx, s *sealing) error) (SealResult, error) {
+func (rt *Runtime[TTx]) seal(ctx context.Context, q driver.UnsealedQuery,
+	fn func(ctx context.Context, tx TTx, s *sealing) error,
+) (SealResult, error) {
 	var s *sealing
 	err := rt.insist(ctx, rt.store.InTx, rt.writeMayPass, func(ctx context.Context, tx TTx) error {
 		s = &sealing{sealer: sealer{codec: retiring{rt.config.Codec, q.Keys}}, query: q}
@@ -196,9 +198,11 @@ func (rt *Runtime[TTx]) sealTriggers(ctx context.Context, q driver.UnsealedQuery
 	return nil
 }
 
-// sealTrigger seals the comment on a trigger, and those on a page of its fires. It returns the key of the last of them, empty at the end. Deliveries and operators
-// wait for the trigger's row before they write any of these.
-func sealTrigger[TTx any](ctx context.Context, tx TTx, store driver.Store[TTx], s *sealing, key flow.TriggerKey, after string) (last string, err error) {
+// sealTrigger seals the comment on a trigger, and those on a page of its fires. It returns the key of the last of them, empty
+// at the end. Deliveries and operators wait for the trigger's row before they write any of these.
+func sealTrigger[TTx any](ctx context.Context, tx TTx, store driver.Store[TTx], s *sealing, key flow.TriggerKey,
+	after string,
+) (last string, err error) {
 	keys := []flow.TriggerKey{key}
 	triggers, err := store.Triggers(ctx, tx, driver.TriggerQuery{Keys: keys, Lock: true})
 	if err != nil {

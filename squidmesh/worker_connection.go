@@ -29,7 +29,8 @@ type inTxFunc[TTx any] func(ctx context.Context, fn func(ctx context.Context, tx
 
 func (wk *worker[TTx]) newTickConnection() *tickConnection[TTx] {
 	c := &tickConnection[TTx]{pool: wk.store.InTx, patience: wk.traits.Lease / 4, logger: wk.logger}
-	if d, ok := wk.config.Store.(driver.ConnectionReserver[TTx]); ok && !wk.config.ManualTick { // not rt.store, which seals and has only the methods of a Store
+	if d, ok := wk.config.Store.(driver.ConnectionReserver[TTx]); ok && !wk.config.ManualTick {
+		// Not the runtime's own store, which seals and has only the methods of a Store.
 		c.own = d.ReserveConnection()
 	}
 	return c

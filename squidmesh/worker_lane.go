@@ -155,7 +155,8 @@ func (wk *worker[TTx]) careFor(ctx context.Context, svc *service, l lane, report
 // noteSpecs tells the database now and then that this process goes on using its definitions, before a start in a caller's transaction would
 // have to look.
 func (wk *worker[TTx]) noteSpecs(ctx context.Context) []trouble {
-	if !slices.ContainsFunc(wk.workflows(), func(spec *Spec) bool { return !wk.definitions.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
+	if !slices.ContainsFunc(wk.workflows(),
+		func(spec *Spec) bool { return !wk.definitions.specs.get(spec.Shape()).savedWithin(shapeUsedEvery / 2) }) {
 		return nil
 	}
 	if err := wk.restore(ctx, shapeUsedEvery/2); err != nil {

@@ -161,7 +161,10 @@ func runLimits[TTx any](t *testing.T, p program[TTx]) {
 	}
 	t.Run("output", func(t *testing.T) {
 		const limit = 256 << 10
-		for n, want := range map[int]squidmesh.RunStatus{limit - 1: squidmesh.RunCompleted, limit: squidmesh.RunCompleted, limit + 1: squidmesh.RunFailed} {
+		for n, want := range map[int]squidmesh.RunStatus{
+			limit - 1: squidmesh.RunCompleted, limit: squidmesh.RunCompleted,
+			limit + 1: squidmesh.RunFailed,
+		} {
 			run, err := p.StartRun(t.Context(), squidmesh.StartParams{Workflow: "sized", Payload: size{n}})
 			require.NoError(t, err)
 			awaitStatus(t, p, run.ID, want)

@@ -167,7 +167,10 @@ func (b *badBench[TTx]) rows() map[string]int {
 func runBadInputs[TTx any](t *testing.T, store driver.Store[TTx], b *badBench[TTx]) {
 	b.prepare()
 	var err error
-	b.elsewhere, err = squidmesh.New(&squidmesh.Config[TTx]{Store: store, Executor: riveradapter.New(b.client), Workflows: []squidmesh.Workflow{note()}})
+	b.elsewhere, err = squidmesh.New(&squidmesh.Config[TTx]{
+		Store: store, Executor: riveradapter.New(b.client),
+		Workflows: []squidmesh.Workflow{note()},
+	})
 	require.NoError(t, err)
 	before := b.rows()
 	table := append(badStarts[TTx](), badDecisions[TTx]()...)

@@ -55,7 +55,8 @@ func looking[TTx any](t *testing.T, store driver.Store[TTx], driver riverdriver.
 	client, err := river.NewClient(driver, &river.Config{Schema: schema})
 	require.NoError(t, err)
 	rt, err := squidmesh.New(&squidmesh.Config[TTx]{
-		Store: store, Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{note()}, ManualTick: true, Logger: slog.New(slog.DiscardHandler),
+		Store: store, Executor: riveradapter.New(client), Workflows: []squidmesh.Workflow{note()}, ManualTick: true,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	return rt

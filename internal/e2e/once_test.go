@@ -29,7 +29,10 @@ func TestPerform_OneOfManyDeliveriesExecutes(t *testing.T) {
 	store := pgstore.New(dbtest.Postgres(t), &pgstore.Options{Lease: time.Minute})
 	var runtimes [2]*squidmesh.Runtime[pgx.Tx]
 	for i := range runtimes {
-		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute, Workflows: []squidmesh.Workflow{workflow}})
+		rt, err := squidmesh.New(&squidmesh.Config[pgx.Tx]{
+			Store: store, Executor: noQueue[pgx.Tx]{}, TimeSlice: time.Minute,
+			Workflows: []squidmesh.Workflow{workflow},
+		})
 		require.NoError(t, err)
 		require.NoError(t, rt.Start(t.Context()))
 		t.Cleanup(func() { require.NoError(t, rt.Stop(context.Background())) })

@@ -103,7 +103,9 @@ func TestStartRun_RefusedBatchLeavesNothing(t *testing.T) {
 func TestObserver_HearsOfJobs(t *testing.T) {
 	t.Parallel()
 
-	check := func(t *testing.T, observed *observations, start func() (squidmesh.StartResult, error), inspect func(squidmesh.RunID) (*squidmesh.Inspection, error)) {
+	check := func(t *testing.T, observed *observations, start func() (squidmesh.StartResult, error),
+		inspect func(squidmesh.RunID) (*squidmesh.Inspection, error),
+	) {
 		run, err := start()
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return len(observed.of(run.ID)) > 0 }, time.Minute, time.Millisecond)

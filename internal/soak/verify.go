@@ -61,7 +61,8 @@ func (s *soak) verify(ctx context.Context) ([]finding, error) {
 // stuckRuns lists the runs that have not ended, with what they stand at and the state of the job that should move them.
 func (s *soak) stuckRuns(ctx context.Context) ([]finding, error) {
 	rows, err := s.admin.Query(ctx, `select format('run %s %s is %s: %s', r.id, r.workflow, r.status, string_agg(
-			format('%s %s %s attempt %s due %s worker %s job %s %s', s.name, s.phase, s.status, s.attempt, s.due_at, s.worker, s.job_id, j.state), '; '))
+			format('%s %s %s attempt %s due %s worker %s job %s %s', s.name, s.phase, s.status, s.attempt, s.due_at, s.worker,
+				s.job_id, j.state), '; '))
 		from squidmesh_run r left join squidmesh_step s on s.run_id = r.id and s.status in ('scheduled', 'running', 'paused')
 		left join river_job j on j.id::text = s.job_id
 		where r.status not in ('completed', 'failed', 'cancelled') and r.workflow <> 'clock'

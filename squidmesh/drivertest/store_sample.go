@@ -73,7 +73,8 @@ func goesOnBut(run flow.Run, ended flow.StepState, difference int) (flow.Transit
 	t := next(run)
 	t.Run.Status, t.Run.Open = flow.RunRunning, 2
 	stored := ended
-	ended.Status, ended.DoneSeq, ended.DueAt, ended.DeadlineAt, ended.FinishedAt = flow.StepCompleted, t.Run.Seq, time.Time{}, time.Time{}, t.Run.LastAt
+	ended.Status, ended.DoneSeq, ended.FinishedAt = flow.StepCompleted, t.Run.Seq, t.Run.LastAt
+	ended.DueAt, ended.DeadlineAt = time.Time{}, time.Time{}
 	following := flow.StepState{
 		Run: t.Run.ID, StepKey: do(fmt.Sprintf("after_%d", t.Run.Seq)), Status: flow.StepRunning, Attempt: 1, Worker: 7,
 		DeadlineAt: t.Run.LastAt.Add(time.Minute), StartedAt: t.Run.LastAt, Queue: "default",

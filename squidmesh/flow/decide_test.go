@@ -293,7 +293,13 @@ func TestDecide_RefusesMetadataThatAreNoJSON(t *testing.T) {
 	t.Parallel()
 	bad := flow.Decision{Actor: "ann", Metadata: json.RawMessage("{")}
 	for _, e := range []flow.Event{
-		flow.Cancelled{Decision: bad}, flow.Unblocked{Decision: bad}, flow.Approved{Decision: bad}, flow.Rejected{Decision: bad}, flow.UndoRetried{Decision: bad}, flow.UndoAccepted{Decision: bad}, flow.Replayed{Decision: bad},
+		flow.Cancelled{Decision: bad},
+		flow.Unblocked{Decision: bad},
+		flow.Approved{Decision: bad},
+		flow.Rejected{Decision: bad},
+		flow.UndoRetried{Decision: bad},
+		flow.UndoAccepted{Decision: bad},
+		flow.Replayed{Decision: bad},
 	} {
 		for _, gate := range []squidmesh.Step{
 			{Name: "gate", Do: squidmesh.Pause(), Next: "a"}, {Name: "gate", Do: squidmesh.Approval(), Next: "a", OnError: "a"}, doing("gate", "a"),

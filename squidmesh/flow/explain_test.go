@@ -120,7 +120,10 @@ func TestExplain_WhyAStepThatIsDueIsNotClaimed(t *testing.T) {
 			require.Equal(t, []flow.Command{flow.CommandCancel}, ex.Commands)
 			var living []flow.Worker // are evidence of what nobody can do
 			for _, w := range around.Workers {
-				if w.Lives(tl.now) && slices.Contains([]flow.ReasonCode{flow.ReasonQueuedNoWorker, flow.ReasonFunctionUnknown, flow.ReasonFunctionIncompatible}, c.code) {
+				if w.Lives(tl.now) && slices.Contains([]flow.ReasonCode{
+					flow.ReasonQueuedNoWorker, flow.ReasonFunctionUnknown,
+					flow.ReasonFunctionIncompatible,
+				}, c.code) {
 					living = append(living, w)
 				}
 			}

@@ -273,7 +273,8 @@ func TestProperty_RetriesAreSpread(t *testing.T) {
 	})
 }
 
-// ruleLosses: the attempts of a lost worker are over. They are repeated with spread delays, and the fifth, or the one that the policy says, ends the step.
+// ruleLosses: the attempts of a lost worker are over. They are repeated with spread delays, and the fifth, or the one that the
+// policy says, ends the step.
 func ruleLosses(m *moment) string {
 	e, lost := m.event.(flow.Lost)
 	for _, c := range m.rows() {
@@ -299,7 +300,8 @@ func ruleLosses(m *moment) string {
 		switch {
 		case c.after.Losses != c.before.Losses+1:
 			return say("%v lost its worker: losses went from %d to %d", c.StepKey, c.before.Losses, c.after.Losses)
-		case c.after.Losses >= last && c.Phase == flow.PhaseDo && c.after.Status != flow.StepFailed, c.after.Losses == last && c.Phase == flow.PhaseUndo && c.after.Status != flow.StepPaused:
+		case c.after.Losses >= last && c.Phase == flow.PhaseDo && c.after.Status != flow.StepFailed,
+			c.after.Losses == last && c.Phase == flow.PhaseUndo && c.after.Status != flow.StepPaused:
 			return say("%v was lost %d times and is %s", c.StepKey, c.after.Losses, c.after.Status)
 		case c.after.Losses >= last:
 		case c.after.Status == flow.StepCancelled && (m.draining(c.StepKey) || m.after.Run.Verdict != "" || m.after.Do(c.st.Block).Status == flow.StepFailed):
@@ -375,7 +377,8 @@ func ruleReleased(m *moment) string {
 		return say("%v was given back and counts %d failures and %d losses", e.StepKey, is.Failures, is.Losses)
 	case m.draining(e.StepKey) && is.Status != flow.StepCancelled:
 		return say("%v was given back while the run drains and is %s", e.StepKey, is.Status)
-	case !m.draining(e.StepKey) && given > 1 && (is.DueAt.Before(m.now.Add(time.Second<<min(given-2, 8))) || is.DueAt.After(m.now.Add(6*time.Minute))):
+	case !m.draining(e.StepKey) && given > 1 &&
+		(is.DueAt.Before(m.now.Add(time.Second<<min(given-2, 8))) || is.DueAt.After(m.now.Add(6*time.Minute))):
 		return say("%v was given back for the %dth time and is due at %s", e.StepKey, given, is.DueAt)
 	case !m.draining(e.StepKey) && (is.Status != flow.StepScheduled || given <= 1 && is.DueAt.After(m.now)):
 		return say("%v was given back and is %s, due at %s", e.StepKey, is.Status, is.DueAt)

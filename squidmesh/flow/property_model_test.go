@@ -68,7 +68,8 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC)
 func newWorld(t *rapid.T, spec *flow.Spec) *world {
 	w := &world{
 		t: t, spec: spec, now: epoch, workers: []flow.WorkerID{1, 2, 3}, next: 4,
-		missing: map[sending]bool{}, lost: map[flow.WorkerID]bool{}, cut: map[flow.WorkerID]bool{}, holds: map[flow.Hold]bool{}, work: map[flow.StepKey]flow.Hold{},
+		missing: map[sending]bool{}, lost: map[flow.WorkerID]bool{}, cut: map[flow.WorkerID]bool{},
+		holds: map[flow.Hold]bool{}, work: map[flow.StepKey]flow.Hold{},
 		ever: everything{
 			sent: map[sending]bool{}, attempts: map[sending]bool{}, tries: map[flow.StepKey]int{}, doneSeqs: map[int]flow.StepKey{},
 		},

@@ -107,7 +107,10 @@ func (m *moment) explain() flow.Explanation {
 // surroundings are the living workers, which have every function, and the jobs that will be delivered. What second attempts read
 // cannot be opened.
 func (w *world) surroundings(now time.Time) *flow.Environment {
-	around := &flow.Environment{Definitions: map[string]*flow.Spec{w.spec.Shape(): w.spec}, Jobs: map[string]flow.JobState{}, Unopened: map[flow.StepKey]string{}}
+	around := &flow.Environment{
+		Definitions: map[string]*flow.Spec{w.spec.Shape(): w.spec}, Jobs: map[string]flow.JobState{},
+		Unopened: map[flow.StepKey]string{},
+	}
 	for key, row := range w.snap.Steps {
 		if row.Attempt == 2 {
 			around.Unopened[key] = "key"

@@ -203,7 +203,8 @@ func (x *explorer) events(s flow.Snapshot) []flow.Event {
 			case flow.StepRunning:
 				events = append(events, succeeded(st, a)...)
 				if x.anything || s.Run.Verdict != flow.VerdictNone { // what is told to stop may fail
-					events = append(events, flow.Failed{Attempted: a, Final: true, Error: flow.StepError{Code: flow.CodeError}}, flow.Released{Attempted: a})
+					events = append(events,
+						flow.Failed{Attempted: a, Final: true, Error: flow.StepError{Code: flow.CodeError}}, flow.Released{Attempted: a})
 				}
 			case flow.StepPaused:
 				if phase == flow.PhaseUndo {

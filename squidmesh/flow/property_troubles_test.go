@@ -101,7 +101,8 @@ func (w *world) actCancel() {
 func (w *world) actCommand() {
 	by := w.drawBy()
 	_, _ = w.decide(oneOf[flow.Event](w.t, "command",
-		flow.Approved{Decision: by}, flow.Rejected{Decision: by}, flow.Unblocked{Decision: by}, flow.UndoRetried{Decision: by}, flow.UndoAccepted{Decision: by},
+		flow.Approved{Decision: by}, flow.Rejected{Decision: by}, flow.Unblocked{Decision: by}, flow.UndoRetried{Decision: by},
+		flow.UndoAccepted{Decision: by},
 		flow.Replayed{Decision: by}, flow.Replayed{Decision: by, AllowIrreversible: true}))
 }
 

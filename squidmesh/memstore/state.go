@@ -46,7 +46,8 @@ type run struct {
 
 func (s *state) clone() *state {
 	return &state{
-		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers), steady: cloned(s.steady),
+		runs: cloned(s.runs), keys: cloned(s.keys), specs: cloned(s.specs), holds: cloned(s.holds), workers: cloned(s.workers),
+		steady: cloned(s.steady),
 		lastID: s.lastID, triggers: cloned(s.triggers), fires: cloned(s.fires), untold: cloned(s.untold), rows: cloned(s.rows),
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/driver"
 )
 
-// ReserveConnection implements driver.ConnectionReserver: the connection is one more than the store's pool has, and comes from a pool of its own with the
-// same configuration, so that the program's hooks do to it what they do to the others.
+// ReserveConnection implements driver.ConnectionReserver: the connection is one more than the store's pool has, and comes from
+// a pool of its own with the same configuration, so that the program's hooks do to it what they do to the others.
 func (s *Store) ReserveConnection() driver.ReservedConnection[pgx.Tx] {
 	config := s.pool.Config()
 	config.MaxConns, config.MinConns, config.MinIdleConns = 1, 0, 0

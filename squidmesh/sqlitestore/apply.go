@@ -88,7 +88,8 @@ func (s *Store) write(ctx context.Context, tx *sql.Tx, statement string, rows []
 func startRow(r flow.Run) []any {
 	return []any{
 		r.ID, r.Workflow, r.Trigger, r.Shape, r.Key, r.KeyHash, micros(r.WindowAt), micros(r.WindowEnd),
-		micros(r.ReceivedAt), r.SignalID, optional(r.ReplayedFrom), text(r.Payload), micros(r.CreatedAt), r.Status, r.Verdict, r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying,
+		micros(r.ReceivedAt), r.SignalID, optional(r.ReplayedFrom), text(r.Payload), micros(r.CreatedAt), r.Status, r.Verdict,
+		r.Compensate, r.Version, r.Seq, micros(r.LastAt), r.Open, r.Retrying,
 		failure(r.Reason), micros(r.FinishedAt),
 	}
 }

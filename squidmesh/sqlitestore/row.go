@@ -129,7 +129,8 @@ func scanRun(rows *sql.Rows) (flow.Run, error) {
 	var run flow.Run
 	var reason json.RawMessage
 	err := rows.Scan(&run.ID, &run.Workflow, &run.Trigger, &run.Shape, &run.Key, &run.KeyHash, instant{&run.WindowAt},
-		instant{&run.WindowEnd}, instant{&run.ReceivedAt}, &run.SignalID, &run.ReplayedFrom, instant{&run.CreatedAt}, &run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq,
+		instant{&run.WindowEnd}, instant{&run.ReceivedAt}, &run.SignalID, &run.ReplayedFrom, instant{&run.CreatedAt},
+		&run.Status, &run.Verdict, &run.Compensate, &run.Version, &run.Seq,
 		instant{&run.LastAt}, &run.Open, &run.Retrying, document{&reason}, instant{&run.FinishedAt}, document{&run.Payload})
 	if err != nil {
 		return flow.Run{}, err

@@ -90,7 +90,9 @@ func (s *Store) look(
 }
 
 // stepsBehind reads a list of steps up to a time, behind a place.
-func (s *Store) stepsBehind(ctx context.Context, tx *sql.Tx, list string, until int64, from driver.StepPosition, limit int) ([]flow.StepState, error) {
+func (s *Store) stepsBehind(ctx context.Context, tx *sql.Tx, list string, until int64, from driver.StepPosition,
+	limit int,
+) ([]flow.StepState, error) {
 	return query(ctx, tx, scanStep, s.sql(list), until, micros(from.At), from.Run, from.Name, from.Phase, limit)
 }
 

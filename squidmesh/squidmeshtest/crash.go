@@ -98,7 +98,9 @@ func (o outcome) String() string {
 }
 
 // tell tells a story in a world of its own.
-func tell[TTx any](t testing.TB, setup func(t testing.TB) (*Kit[TTx], func() any), where string, crashes func(boundary string, after bool) bool) outcome {
+func tell[TTx any](t testing.TB, setup func(t testing.TB) (*Kit[TTx], func() any), where string,
+	crashes func(boundary string, after bool) bool,
+) outcome {
 	t.Helper()
 	told := false
 	defer func() {
