@@ -78,7 +78,7 @@ func (t try) skew() time.Duration {
 }
 
 // comesBack notes that the job is to come again after a time, and why, and returns what River is to be told. A host that is further ahead
-// than that time cannot say it: the sweeper sees by the note that the job lies too far ahead.
+// than that time cannot say it: the tick sees by the note that the job lies too far ahead.
 func (t try) comesBack(ctx context.Context, after time.Duration, reason string) time.Duration {
 	sentBack{TriedAt: t.at, BackAt: t.at.Add(time.Since(t.began) + after), Reason: reason, Times: t.times + 1}.note(ctx)
 	return riverDelay(after, t.skew())

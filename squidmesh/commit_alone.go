@@ -47,7 +47,7 @@ func (cm *committer[TTx]) commitAlone(ctx context.Context, m *member) (_ committ
 			m.event, m.plain = storable(m.event), true
 			continue
 		case courseJobsLater:
-			cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(m.about(), "error", err)...)
+			cm.logger.Error("squidmesh: enqueue failed, left to the tick", append(m.about(), "error", err)...)
 			dispatch = cm.enqueueLater
 		case courseInsist:
 			cm.logger.Warn("squidmesh: end of step not recorded yet", append(m.about(), "tries", try, "error", err)...)

@@ -118,7 +118,7 @@ func (cm *committer[TTx]) enqueueOrLater(ctx context.Context, tx TTx, w *batchWr
 	if err == nil || errors.Is(err, ErrTxUnusable) {
 		return err
 	}
-	cm.logger.Error("squidmesh: enqueue failed, left to the sweeper", append(w.order[0].members[0].about(), "error", err)...)
+	cm.logger.Error("squidmesh: enqueue failed, left to the tick", append(w.order[0].members[0].about(), "error", err)...)
 	return cm.enqueueLater(ctx, tx, w)
 }
 

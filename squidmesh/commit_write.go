@@ -16,31 +16,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// findTakers finds out whether another process could take a delivery whose function this process lacks. It reads the workers once
-// for all deliveries of a transaction, and not at all if there is no such delivery.
-func (cm *committer[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
-	var around *flow.Environment
-	var now time.Time
-	for _, r := range w.order {
-		for _, m := range r.members {
-			e, ok := m.event.(flow.Claimed)
-			row := r.memory.rows[e.StepKey]
-			if !ok || e.Runnable[e.StepKey] || row.Status != flow.StepScheduled || !r.pinned.spec.Find(e.Name).Executes(e.Phase) {
-				continue
-			}
-			if around == nil {
-				var err error
-				if around, now, err = cm.definitions.around(ctx, tx); err != nil {
-					return err
-				}
-			}
-			_, e.Elsewhere = around.Taker(r.pinned.spec, row, now)
-			m.event = e
-		}
-	}
-	return nil
-}
-
 // errElsewhere says that somebody else has locked a run of a batch, or that the run does not exist.
 var errElsewhere = errors.New("run is locked elsewhere")
 
@@ -201,6 +176,31 @@ func (cm *committer[TTx]) loadInto(ctx context.Context, tx TTx, w *batchWrite, w
 	}
 	for id, reads := range wanted {
 		w.runs[id].memory.add(reads, loaded[id])
+	}
+	return nil
+}
+
+// findTakers finds out whether another process could take a delivery whose function this process lacks. It reads the workers once
+// for all deliveries of a transaction, and not at all if there is no such delivery.
+func (cm *committer[TTx]) findTakers(ctx context.Context, tx TTx, w *batchWrite) error {
+	var around *flow.Environment
+	var now time.Time
+	for _, r := range w.order {
+		for _, m := range r.members {
+			e, ok := m.event.(flow.Claimed)
+			row := r.memory.rows[e.StepKey]
+			if !ok || e.Runnable[e.StepKey] || row.Status != flow.StepScheduled || !r.pinned.spec.Find(e.Name).Executes(e.Phase) {
+				continue
+			}
+			if around == nil {
+				var err error
+				if around, now, err = cm.definitions.around(ctx, tx); err != nil {
+					return err
+				}
+			}
+			_, e.Elsewhere = around.Taker(r.pinned.spec, row, now)
+			m.event = e
+		}
 	}
 	return nil
 }

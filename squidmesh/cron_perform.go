@@ -14,25 +14,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/squidmesh/flow"
 )
 
-// awaitTrigger says that a cron delivery which this process does not know the trigger of comes again: soon while a living worker knows
-// it, by the shapes that its row names, else ever after a pause until it has waited long enough. Any other outcome means that it does not.
-func (cr *cron[TTx]) awaitTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, refusal error, since time.Time) (flow.Outcome, error) {
-	if !errors.Is(refusal, ErrUnknownWorkflow) && !errors.Is(refusal, ErrUnknownTrigger) {
-		return flow.Outcome{}, nil
-	}
-	around, now, err := cr.definitions.around(ctx, tx)
-	pause := unknownPause
-	switch {
-	case err != nil:
-		return flow.Outcome{}, err
-	case around.Knows(key, now):
-		pause = flow.Soon(now, key.String())
-	case now.Sub(since) >= refusedAfter:
-		return flow.Outcome{}, nil
-	}
-	return flow.Outcome{Kind: flow.OutcomeAgain, After: pause, Reason: flow.DeliveryDefinitionUnknown}, nil
-}
-
 const (
 	// refusedAfter is how long a cron delivery waits for a process that knows its trigger, as during a deploy. As long as one lives it
 	// is not refused.
@@ -269,8 +250,28 @@ func (cr *cron[TTx]) performFire(ctx context.Context, tx TTx, f flow.Fire, polic
 	return p, err
 }
 
-// decideFire says what becomes of an open fire that has to wait for the windows before ahead. If that is a run, it is written.
-func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, ahead time.Time, s pendingStart,
+// awaitTrigger says that a cron delivery which this process does not know the trigger of comes again: soon while a living worker knows
+// it, by the shapes that its row names, else ever after a pause until it has waited long enough. Any other outcome means that it does not.
+func (cr *cron[TTx]) awaitTrigger(ctx context.Context, tx TTx, key flow.TriggerKey, refusal error, since time.Time) (flow.Outcome, error) {
+	if !errors.Is(refusal, ErrUnknownWorkflow) && !errors.Is(refusal, ErrUnknownTrigger) {
+		return flow.Outcome{}, nil
+	}
+	around, now, err := cr.definitions.around(ctx, tx)
+	pause := unknownPause
+	switch {
+	case err != nil:
+		return flow.Outcome{}, err
+	case around.Knows(key, now):
+		pause = flow.Soon(now, key.String())
+	case now.Sub(since) >= refusedAfter:
+		return flow.Outcome{}, nil
+	}
+	return flow.Outcome{Kind: flow.OutcomeAgain, After: pause, Reason: flow.DeliveryDefinitionUnknown}, nil
+}
+
+// decideFire decides an open fire: it starts a run, waits, or is skipped or refused. Windows earlier than before count as ahead of it. A
+// run is written.
+func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy Overlap, before time.Time, s pendingStart,
 	refusal error, now time.Time,
 ) (flow.Fire, *batchWrite, error) {
 	refuse := func(err error) (flow.Fire, *batchWrite, error) {
@@ -281,7 +282,7 @@ func (cr *cron[TTx]) decideFire(ctx context.Context, tx TTx, f flow.Fire, policy
 		return refuse(refusal)
 	}
 	if policy != OverlapAllow {
-		busy, err := cr.overlapping(ctx, tx, f, ahead)
+		busy, err := cr.overlapping(ctx, tx, f, before)
 		if err != nil {
 			return f, nil, err
 		}

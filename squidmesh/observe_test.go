@@ -377,7 +377,7 @@ func TestLog_ARefusedJobSaysWhoseItIs(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, rt.Stop(t.Context()))
-	lines := log.about(t, "squidmesh: enqueue failed, left to the sweeper")
+	lines := log.about(t, "squidmesh: enqueue failed, left to the tick")
 	require.NotEmpty(t, lines)
 	require.Equal(t, run.ID.String(), lines[0]["run"])
 	require.Equal(t, "two", lines[0]["workflow"])

@@ -70,7 +70,7 @@ func (pf *performer[TTx]) attemptTx(ctx context.Context, x *execution) (committe
 			continue
 		case courseAgain:
 		case courseJobsLater:
-			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the sweeper", "error", err)
+			Logger(x.ctx).Warn("squidmesh: enqueue broke the transaction of step, which is run again; the job is left to the tick", "error", err)
 			b.undispatched = true
 		default:
 			return pf.committer.commitMember(ctx, x.member(pf.endWithout(x, t, c, err)))

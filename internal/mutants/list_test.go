@@ -100,7 +100,7 @@ var mutants = []mutant{
 		"d.attempt(row, AttemptReleased, nil)\n\trow.Failures++",
 	},
 	{
-		"one loss too many", "decide.go",
+		"one loss too many", "retry.go",
 		`const DefaultMaxLosses = 5`,
 		`const DefaultMaxLosses = 6`,
 	},

@@ -8,13 +8,6 @@ import (
 	"github.com/squidmesh/squidmesh-go/internal/encode"
 )
 
-// DefaultMaxLosses is how many workers may die with a step before the step fails for good, unless its policy says fewer.
-const DefaultMaxLosses = 5
-
-// lossDelays are the pauses after the first, second and further lost attempts (promise 8). They grow, so that a step which only
-// shared a process with a killer gets apart from it.
-var lossDelays = [DefaultMaxLosses - 1]time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
-
 // usualSteps is how many step rows most transitions write: one step ends, and one follows.
 const usualSteps = 2
 

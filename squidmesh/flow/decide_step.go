@@ -291,12 +291,6 @@ func (d *ruling) released(e Released) {
 	d.giveBack(row, delay)
 }
 
-// maxReleases is at which release a step's attempt counts as failed. With releaseDelays it takes about an hour to get there.
-const maxReleases = 20
-
-// releaseDelays are the pauses before an attempt that was given back begins anew, from the second time on.
-var releaseDelays = Retry{Base: time.Second, Max: 5 * time.Minute}
-
 // giveBack schedules an unfinished attempt anew. If its step is draining, the row is cancelled instead.
 func (d *ruling) giveBack(row StepState, delay time.Duration) {
 	st := d.spec.Find(row.Name)
@@ -364,7 +358,7 @@ func lossesMessage(losses int) string {
 }
 
 // redelivered empties the row's JobID, so that jobs enqueues its attempt again (promise 5). The attempt's number stays, so the old
-// job is a duplicate if it comes after all. Naming the job that is missed lets one of several sweepers do it.
+// job is a duplicate if it comes after all. Naming the job that is missed lets one of several ticks do it.
 func (d *ruling) redelivered(e Redelivered) {
 	row, ok := d.row(e.StepKey)
 	if !ok || row.Status != StepScheduled || row.Missing > 0 || row.Attempt != e.Attempt || row.JobID != e.JobID {

@@ -309,7 +309,7 @@ func (x explainer) due(row StepState) Reason {
 			taker = fmt.Sprintf("; %s has the function %s/%s", w.Name, x.spec.workflow, row.Name)
 		}
 		until := job.At
-		if back := job.comesBack(row.DueAt).Add(sweptWithin); !job.BackAt.IsZero() && job.At.After(back) { // by a clock that is ahead, or the sweeper
+		if back := job.comesBack(row.DueAt).Add(sweptWithin); !job.BackAt.IsZero() && job.At.After(back) { // by a clock that is ahead, or the tick
 			until = later(back, x.now)
 		}
 		if job.BackFor == DeliveryForeign {
@@ -325,7 +325,7 @@ func (x explainer) due(row StepState) Reason {
 	}
 }
 
-// refused explains a delivery that came back without having got as far as a runtime. It comes again when the queue or the sweeper thinks
+// refused explains a delivery that came back without having got as far as a runtime. It comes again when the queue or the tick thinks
 // fit, whichever is first.
 func (x explainer) refused(row StepState, job JobState) Reason {
 	until := later(job.comesBack(row.DueAt).Add(sweptWithin), x.now)

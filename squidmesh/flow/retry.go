@@ -7,18 +7,8 @@ import (
 	"time"
 )
 
-// The limits of a definition. Runs hold one row per step, and every commit works on the definition as a whole.
-const (
-	MaxWait = 10 * 365 * 24 * time.Hour
-)
-
-// soonAgain spreads deliveries that come again soon over 100 to 500 ms, so that not always the same process fetches them first.
-var soonAgain = Retry{Base: 300 * time.Millisecond, Jitter: 2.0 / 3}
-
-// Soon is the pause before a delivery comes again if a living worker elsewhere could take it.
-func Soon(now time.Time, seed ...string) time.Duration {
-	return soonAgain.Delay(1, append(seed, now.Format(time.RFC3339Nano))...)
-}
+// MaxWait is the longest pause of a run that a definition can ask for: ten years.
+const MaxWait = 10 * 365 * 24 * time.Hour
 
 // Retry is the policy after a failed attempt. The zero value means one attempt.
 type Retry struct {
@@ -71,6 +61,27 @@ func (r Retry) Delay(failures int, seed ...string) time.Duration {
 		d *= 1 + r.Jitter*(2*unit(h.Sum64())-1)
 	}
 	return time.Duration(math.Min(d, float64(MaxRetryDelay)))
+}
+
+// DefaultMaxLosses is how many workers may die with a step before the step fails for good, unless its policy says fewer.
+const DefaultMaxLosses = 5
+
+// lossDelays are the pauses after the first, second and further lost attempts (promise 8). They grow, so that a step which only
+// shared a process with a killer gets apart from it.
+var lossDelays = [DefaultMaxLosses - 1]time.Duration{0, time.Second, 4 * time.Second, 15 * time.Second}
+
+// maxReleases is at which release a step's attempt counts as failed. With releaseDelays it takes about an hour to get there.
+const maxReleases = 20
+
+// releaseDelays are the pauses before an attempt that was given back begins anew, from the second time on.
+var releaseDelays = Retry{Base: time.Second, Max: 5 * time.Minute}
+
+// soonAgain spreads deliveries that come again soon over 100 to 500 ms, so that not always the same process fetches them first.
+var soonAgain = Retry{Base: 300 * time.Millisecond, Jitter: 2.0 / 3}
+
+// Soon is the pause before a delivery comes again if a living worker elsewhere could take it.
+func Soon(now time.Time, seed ...string) time.Duration {
+	return soonAgain.Delay(1, append(seed, now.Format(time.RFC3339Nano))...)
 }
 
 // unit maps a hash to [0, 1). FNV's low bits vary most, so they are mixed upwards first (the finaliser of MurmurHash3).

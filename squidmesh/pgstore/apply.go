@@ -17,7 +17,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []flow.Transition) erro
 		starts, runs   []flow.Run
 		added, changed []flow.StepState
 		attempts       []flow.AttemptRecord
-		events, untold []flow.AuditEntry
+		audit, untold  []flow.AuditEntry
 		held, unheld   []flow.Hold
 		goOn           []continued
 	)
@@ -41,7 +41,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []flow.Transition) erro
 			}
 		}
 		attempts = append(attempts, t.Attempts...)
-		events = append(events, t.Audit...)
+		audit = append(audit, t.Audit...)
 		if t.Untold {
 			untold = append(untold, t.Audit...)
 		}
@@ -56,7 +56,7 @@ func (s *Store) Apply(ctx context.Context, tx pgx.Tx, ts []flow.Transition) erro
 	queue(batch, s.sql("InsertSteps"), added, stepColumns)
 	queue(batch, s.sql("UpdateSteps"), changed, stepColumns)
 	queue(batch, s.sql("InsertAttempts"), attempts, attemptColumns)
-	queue(batch, s.sql("InsertEvents"), events, eventColumns)
+	queue(batch, s.sql("InsertAudit"), audit, auditColumns)
 	queue(batch, s.sql("InsertUntold"), untold, untoldColumns)
 	queue(batch, s.sql("DeleteHolds"), unheld, holdColumns)
 	queue(batch, s.sql("InsertHolds"), held, holdColumns)
@@ -155,19 +155,19 @@ func attemptColumns(attempts []flow.AttemptRecord) []any {
 	}
 }
 
-func eventColumns(events []flow.AuditEntry) []any {
+func auditColumns(audit []flow.AuditEntry) []any {
 	type row = flow.AuditEntry
 	return []any{
-		column(events, func(r *row) pgtype.UUID { return id(r.Run) }),
-		column(events, func(r *row) int { return r.Seq }),
-		column(events, func(r *row) string { return string(r.Kind) }),
-		column(events, func(r *row) string { return r.Name }),
-		column(events, func(r *row) string { return string(r.Phase) }),
-		column(events, func(r *row) int { return r.Attempt }),
-		column(events, func(r *row) pgtype.Timestamptz { return stamp(r.At) }),
-		column(events, func(r *row) string { return r.Actor }),
-		column(events, func(r *row) pgtype.Text { return document(r.Data) }),
-		column(events, func(r *row) pgtype.Text { return document(r.Output) }),
+		column(audit, func(r *row) pgtype.UUID { return id(r.Run) }),
+		column(audit, func(r *row) int { return r.Seq }),
+		column(audit, func(r *row) string { return string(r.Kind) }),
+		column(audit, func(r *row) string { return r.Name }),
+		column(audit, func(r *row) string { return string(r.Phase) }),
+		column(audit, func(r *row) int { return r.Attempt }),
+		column(audit, func(r *row) pgtype.Timestamptz { return stamp(r.At) }),
+		column(audit, func(r *row) string { return r.Actor }),
+		column(audit, func(r *row) pgtype.Text { return document(r.Data) }),
+		column(audit, func(r *row) pgtype.Text { return document(r.Output) }),
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // Apply implements driver.Store with a statement for each table that has rows. A missing row, or a version that does not rise, is
 // an error.
 func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []flow.Transition) error {
-	var starts, runs, added, changed, attempts, events, untold, held, unheld [][]any
+	var starts, runs, added, changed, attempts, audit, untold, held, unheld [][]any
 	for _, t := range ts {
 		switch {
 		case t.NewRun:
@@ -30,7 +30,7 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []flow.Transition) err
 			attempts = append(attempts, attemptRow(a))
 		}
 		for _, e := range t.Audit {
-			events = append(events, eventRow(e))
+			audit = append(audit, auditRow(e))
 			if t.Untold {
 				untold = append(untold, []any{e.Run, e.Seq, micros(e.At)})
 			}
@@ -52,7 +52,7 @@ func (s *Store) Apply(ctx context.Context, tx *sql.Tx, ts []flow.Transition) err
 		{"InsertSteps", added, true},
 		{"UpdateSteps", changed, true},
 		{"InsertAttempts", attempts, true},
-		{"InsertEvents", events, true},
+		{"InsertAudit", audit, true},
 		{"InsertUntold", untold, true},
 		{"DeleteHolds", unheld, false},
 		{"InsertHolds", held, false},
@@ -112,7 +112,7 @@ func attemptRow(r flow.AttemptRecord) []any {
 	return []any{r.Run, r.Name, r.Phase, r.Attempt, r.Worker, r.Outcome, micros(r.StartedAt), micros(r.EndedAt), failure(r.Error)}
 }
 
-func eventRow(r flow.AuditEntry) []any {
+func auditRow(r flow.AuditEntry) []any {
 	return []any{r.Run, r.Seq, r.Kind, r.Name, r.Phase, r.Attempt, micros(r.At), r.Actor, text(r.Data), text(r.Output)}
 }
 

@@ -57,7 +57,7 @@ from unnest(
     $1::uuid[], $2::text[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[]
 ) as u (run_id, name, phase, attempt, worker, outcome, started_at, ended_at, error);
 
--- name: InsertEvents
+-- name: InsertAudit
 -- The primary key refuses a second entry with one number: two commits that both believe to be the next one cannot both be.
 insert into /* schema */squidmesh_event (run_id, seq, kind, step, phase, attempt, at, actor, data, output)
 select run_id, seq, kind, step, phase, attempt, at, nullif(actor, ''), data::json, output::json

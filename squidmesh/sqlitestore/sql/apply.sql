@@ -38,7 +38,7 @@ select
     value ->> 8
 from json_each(?);
 
--- name: InsertEvents
+-- name: InsertAudit
 -- The primary key refuses a second entry with one number.
 insert into squidmesh_event (run_id, seq, kind, step, phase, attempt, at, actor, data, output)
 select
