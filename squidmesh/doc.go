@@ -1,7 +1,7 @@
 // Package squidmesh is a durable workflow runtime that lives inside a Go program. The state of workflows is rows in the
 // program's own database; runnable work is delivered by a job queue, for which River is the first choice.
 //
-// # Authoring
+// # Author
 //
 // A [Workflow] is a plain struct value. Its steps form a spine of routes: Next, OnError, and Routes of a [Choose]. A step with
 // Parallel runs children at once. What a step does is ordinary Go: [Func] and [Effect], or [FuncTx] and [EffectTx] for functions
@@ -12,11 +12,27 @@
 // pause. After a final failure the run takes the step's OnError route. Without one the run fails, and completed steps are undone in
 // reverse order by their Undo.
 //
-// # Running
+// # Run
 //
-// A [Runtime] is made of a [driver.Store] (package pgstore or sqlitestore), a [driver.Executor] (package riveradapter) and the
-// workflows. [Runtime.StartRun] starts runs, and [Runtime.StartRunTx] starts them beside the program's own writes. The queue hands
-// deliveries to [Runtime.Perform].
+// [New] makes a [Runtime] of a [Config]: a [driver.Store] (package pgstore or sqlitestore), a [driver.Executor] (package
+// riveradapter) and the workflows. [Runtime.Start] makes the process a worker. [Runtime.StartRun] starts runs, and
+// [Runtime.StartRunTx] starts them beside the program's own writes. The queue hands deliveries to [Runtime.Perform].
+//
+// # Operate
+//
+// [Runtime.ApproveRun], [Runtime.RejectRun] and [Runtime.UnblockRun] decide what waits for a person. [Runtime.CancelRun] ends a run,
+// [Runtime.ReplayRun] starts another one like it, and [Runtime.RetryUndo] and [Runtime.AcceptUndo] go on after an undo that failed.
+// [Runtime.ExplainRun] says why a run stands where it stands, and which of these commands it would accept.
+//
+// # Read
+//
+// [Runtime.InspectRun] reads a run with its history, [Runtime.ListRuns] lists runs, [Runtime.Output] reads a result, and
+// [Runtime.AwaitRun] waits for the end. An [Observer] is told of each commit.
+//
+// # Keep
+//
+// [Runtime.PruneRuns] and [Config.Retention] delete old runs. A [Codec] such as a [Keyring] seals users' data, and [Runtime.SealRuns]
+// what is stored already. [Runtime.CheckDeploy] tells before a deploy how runs of older definitions would fare.
 //
 // # What holds
 //
@@ -43,9 +59,9 @@
 //
 // # How it is built
 //
-// Three storeys, each of which imports only what stands below it. Package flow is the law: [flow.Decide] makes of a run, an event and the
-// time a [flow.Transition], and knows nothing else. Package driver is what stores and executors implement. This package is the rest: a
-// commit locks the run's row, loads what the decision [flow.Reads], decides, enqueues, applies. Its files are named by wing: author, compile,
-// run, commit, perform, worker, cron, seal, deploy, observe. For the life of a run read decide.go, decide_step.go, decide_route.go,
-// decide_undo.go and decide_manual.go of package flow, in this order; for that of a commit, commit.go and the files beside it.
+// Four packages, each importing only those below it: squidmesh, driver, flow, jsontype. Package jsontype is JSON and its types. Package
+// flow is the law: [flow.Decide] makes of a run, an event and the time a [flow.Transition], and knows nothing else. Package driver is
+// what stores and executors implement. This package is the rest: a commit locks the run's row, loads the rows that [flow.ReadsOf] names,
+// decides, enqueues and applies. Its files are named by wing: author, compile, run, commit, queue, perform, worker, cron, deploy, seal,
+// observe. What belongs to no wing is the house. docs/architecture.md says what is in each file.
 package squidmesh
